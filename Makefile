@@ -1,0 +1,85 @@
+# `make` alone lists what can be made.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := Qwen--Qwen2-57B-A14B-Instruct
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test test-slow lint types format golden bench fuzz fixtures coverage dist clean
+
+help:
+	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
+	@echo "make test        run the test suite (makes the environment if it is missing)"
+	@echo "make test-slow   run the tests that take more than a few seconds, too"
+	@echo "make lint        ruff: rules and format"
+	@echo "make types       mypy --strict"
+	@echo "make format      let ruff format the code"
+	@echo "make golden      accept the present output as expected output"
+	@echo "make bench       time ckptscan beside the reference library and a peer"
+	@echo "make fuzz        fuzz the reader against the reference library (SECONDS=60)"
+	@echo "make fixtures    rebuild the fixtures, all but the packs"
+	@echo "make coverage    run the suite and list the lines that it does not reach"
+	@echo "make dist        build the wheel and the source archive"
+	@echo "make clean       remove what was made"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "ckptscan needs Python 3.10 or newer; name one with make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv -q $(VENV) || \
+		{ echo "no virtual environment can be made; on Debian: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: setup.cfg pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+dev: $(VENV)/.installed-dev
+
+demo: $(VENV)/.installed
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(BIN)/python fixtures/make.py sparse fixtures/packs/$(DEMO).ckptpack "$$folder/Qwen2-57B-A14B" && \
+	echo && echo "\$$ ckptscan inspect Qwen2-57B-A14B" && cd "$$folder" && \
+	"$(CURDIR)/$(BIN)/ckptscan" inspect Qwen2-57B-A14B
+
+test: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest -q
+
+test-slow: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest -q -m "not online and not gpu"
+
+lint: $(VENV)/.installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+golden: $(VENV)/.installed-dev
+	@GOLDEN=accept $(BIN)/python -m pytest -q -p no:randomly
+	@git status --short tests/golden
+
+bench: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.bench
+
+fuzz: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.header.fuzzing --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+
+fixtures: $(VENV)/.installed
+	@$(BIN)/python fixtures/make.py
+
+coverage: $(VENV)/.installed-dev
+	@$(BIN)/python -m coverage run -m pytest -q -p no:randomly
+	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report
+
+dist: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install -q build && $(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) .bench-venv build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,59 @@
+"""Know a checkpoint before you load it.
+
+    >>> from ckptscan import describe, open_checkpoint
+    >>> checkpoint = open_checkpoint("Qwen2-57B-A14B-Instruct/")
+    >>> checkpoint.numel, len(checkpoint.table), checkpoint.nbytes
+    (57408658944, 5771, 114817317888)
+    >>> describe(checkpoint).families[0].pattern
+    'lm_head.weight'
+
+Everything here is imported on first use, so that `import ckptscan` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ckptscan.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from ckptscan.checkpoint import Checkpoint, open_checkpoint
+    from ckptscan.dtypes import DType
+    from ckptscan.errors import CkptscanError
+    from ckptscan.header import Fault, Header, parse_header
+    from ckptscan.names import IndexSet
+    from ckptscan.structure import Family, Layers, Node, Structure, describe
+    from ckptscan.table import Shard, Tensor, TensorTable
+
+# public name -> the module it lives in
+_HOMES = {
+    "Checkpoint": "checkpoint",
+    "CkptscanError": "errors",
+    "DType": "dtypes",
+    "Family": "structure",
+    "Fault": "header",
+    "Header": "header",
+    "IndexSet": "names",
+    "Layers": "structure",
+    "Node": "structure",
+    "Shard": "table",
+    "Structure": "structure",
+    "Tensor": "table",
+    "TensorTable": "table",
+    "describe": "structure",
+    "open_checkpoint": "checkpoint",
+    "parse_header": "header",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ckptscan' has no attribute {name!r}")
+    return getattr(import_module(f"ckptscan.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

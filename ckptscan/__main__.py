@@ -1,0 +1,5 @@
+"""`python -m ckptscan`."""
+
+from ckptscan.commands import main
+
+main()

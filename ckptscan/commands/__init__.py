@@ -1,0 +1,108 @@
+"""The command line: arguments in, exit code out. One file a command.
+
+Exit codes: 0 done and clean; 1 findings, faults, differences; 2 usage; 3 the input could not be
+read; 4 a bug of ours; 130 interrupted; 141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from ckptscan.errors import CkptscanError
+
+# name -> module, in the order of the help; imported when called or listed
+COMMANDS = {
+    "inspect": "ckptscan.commands.inspect",
+    "pack": "ckptscan.commands.pack",
+}
+BUG = 4
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+class _Commands(click.Group):
+    """Imports a command when it is needed, and turns errors into lines and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            ctx.fail(f"no command is called {args[0]!r}. {_nearest(args[0])}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except CkptscanError as error:
+            show_error(error)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # whoever read the report has closed the pipe; nothing must be flushed into it at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(PIPE_CLOSED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            import traceback
+
+            traceback.print_exc()
+            click.echo(
+                "\nThis is a bug of ckptscan. Please report it with the text above.", err=True
+            )
+            ctx.exit(BUG)
+
+
+def show_error(error: CkptscanError) -> None:
+    """An error on stderr, as one line and a hint; characters that a terminal obeys are escaped."""
+    from ckptscan.report.words import printable
+
+    click.echo(f"error: {printable(error.message)}", err=True)
+    if error.hint:
+        click.echo(f"hint: {printable(error.hint)}", err=True)
+
+
+def _nearest(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, COMMANDS, 1)
+    return f"Did you mean {close[0]}?" if close else f"There are: {', '.join(COMMANDS)}."
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ckptscan", prog_name="ckptscan")
+def cli() -> None:
+    """Know a checkpoint before you load it.
+
+    ckptscan reads only the headers of safetensors files and says what is inside: tensors, shapes,
+    dtypes, counts and memory, without loading a weight.
+
+    \b
+    Example:
+      ckptscan inspect Qwen2-57B-A14B-Instruct/
+    """
+
+
+def main() -> None:
+    """The console script."""
+    gc.disable()  # a process of a second makes no garbage worth a third of its time
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    cli(prog_name="ckptscan")

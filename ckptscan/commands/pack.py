@@ -1,0 +1,47 @@
+"""`ckptscan pack`: the headers of a checkpoint in one small file."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+
+@click.command("pack")
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="The pack to write.  [default: the source's name with .ckptpack]",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def command(source: str, output: str | None, force: bool) -> None:
+    """Write the headers of a checkpoint into one small file.
+
+    A pack holds every header byte for byte with the files' sizes, the indexes and the small json
+    files, so that a report on 689 GB fits into a bug report. It is a source like any other: inspect
+    it where the weights are not. It asserts what its writer saw, and proves nothing.
+
+    \b
+    Example:
+      ckptscan pack DeepSeek-V3/ -o deepseek-v3.ckptpack
+      ckptscan inspect deepseek-v3.ckptpack
+    """
+    from ckptscan.errors import UsageError
+    from ckptscan.report import words
+    from ckptscan.sources import open_source
+    from ckptscan.sources.pack import write_pack
+    from ckptscan.sources.spec import PACK_SUFFIX
+
+    opened = open_source(source)
+    name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
+    path = output or f"{name}{PACK_SUFFIX}"
+    if os.path.lexists(path) and not force:
+        raise UsageError(f"{path}: there is a file already", "replace it with --force")
+    written = write_pack(opened, path)
+    click.echo(
+        f"{words.printable(path)}: {words.nbytes(written.pack_bytes)} with the headers of "
+        f"{words.nbytes(written.source_bytes)} in {words.plural(written.listed, 'file')}",
+        err=True,
+    )

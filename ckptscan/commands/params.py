@@ -1,0 +1,43 @@
+"""What several commands take: options as decorators, and the parameter types behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+    """`GLOB` or `/regex/` -> a test of tensor names."""
+
+    name = "GLOB|/REGEX/"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Callable[[str], bool]:
+        """The test; a usage error where the expression is none."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        import re
+        from fnmatch import translate
+
+        is_regex = len(value) > 1 and value[0] == value[-1] == "/"
+        try:
+            found = re.compile(value[1:-1] if is_regex else translate(value))
+        except re.error as error:
+            self.fail(f"{value!r} is no regular expression: {error}", param, ctx)
+        look = found.search if is_regex else found.match
+        return lambda name: look(name) is not None
+
+
+def set_options(command: F) -> F:
+    """--set and --all, which choose among the sets of a source."""
+    command = click.option(
+        "--all", "all_sets", is_flag=True, help="Show every set of weight files, not only one."
+    )(command)
+    return click.option("--set", "set_name", metavar="NAME", help="Show the set of this name.")(
+        command
+    )

@@ -1,0 +1,47 @@
+"""Every way ckptscan fails, drawn as a tree.
+
+CkptscanError                exit 3   could not look
+    SourceError                       the source can't be reached or read
+        SourceNotFound                no such path, or nothing to read there
+        SourceUnreadable              it is there and can't be opened
+    PackError                         a header pack that breaks its own rules
+    UsageError               exit 2   what was asked makes no sense here
+
+A fault inside the user's file is never an error: it is a value (header.Fault) and ends in the
+report. Errors are for what could not be looked at, and each says the way out in its hint.
+"""
+
+from __future__ import annotations
+
+
+class CkptscanError(Exception):
+    """What went wrong in one line, with a hint on the way out."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SourceError(CkptscanError):
+    """The source can't be reached or read."""
+
+
+class SourceNotFound(SourceError):
+    """No such path, or nothing there that ckptscan can read."""
+
+
+class SourceUnreadable(SourceError):
+    """The thing is there and can't be opened or read."""
+
+
+class PackError(SourceError):
+    """A header pack that breaks its own rules."""
+
+
+class UsageError(CkptscanError):
+    """What was asked makes no sense here; exit code 2, as Click's own."""
+
+    exit_code = 2

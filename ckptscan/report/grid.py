@@ -1,0 +1,152 @@
+"""The views as plain tables, for csv and markdown: column names, then rows of exact values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ckptscan.names import natural_key
+from ckptscan.report.options import Layout
+from ckptscan.report.rows import family_rows, picked, tensor_rows, tree_rows
+from ckptscan.structure import Structure
+
+Value = str | int
+Rows = Iterator[tuple[Value, ...]]
+
+
+def columns(view: str) -> tuple[str, ...]:
+    """The names of a view's columns."""
+    return _COLUMNS[view]
+
+
+def rows(structure: Structure, layout: Layout) -> Rows:
+    """The rows of a view; integers are exact, sizes in bytes."""
+    return _ROWS[layout.view](structure, layout)
+
+
+def _tree(structure: Structure, layout: Layout) -> Rows:
+    for row in tree_rows(structure.tree, layout):
+        node, family = row.node, row.family
+        yield (
+            row.depth,
+            row.label,
+            node.path,
+            str(list(family.shape)) if family else "",
+            family.dtype.name if family else "",
+            node.tensors,
+            node.numel,
+            node.nbytes,
+        )
+
+
+def _tensors(structure: Structure, layout: Layout) -> Rows:
+    table = structure.checkpoint.table
+    for row in tensor_rows(structure, layout):
+        tensor = table[row]
+        yield (
+            tensor.name,
+            str(list(tensor.shape)),
+            tensor.dtype.name,
+            tensor.numel,
+            tensor.nbytes,
+            table.shards[tensor.shard].path,
+            tensor.start,
+            tensor.end,
+        )
+
+
+def _families(structure: Structure, layout: Layout) -> Rows:
+    for family in family_rows(structure, layout):
+        yield (
+            family.component,
+            family.pattern,
+            " x ".join(map(str, family.axes)),
+            str(list(family.shape)),
+            family.dtype.name,
+            family.count,
+            family.numel,
+            family.nbytes,
+        )
+
+
+def _layers(structure: Structure, layout: Layout) -> Rows:
+    found = picked(
+        structure.layers,
+        layout,
+        lambda layers: sum(kind.node.nbytes for kind in layers.kinds),
+        lambda layers: layers.count,
+    )
+    for layers in found:
+        for kind in layers.kinds:
+            node = kind.node
+            yield (
+                layers.container,
+                layers.within,
+                ", ".join(map(str, layers.layout)),
+                kind.name,
+                str(kind.indices),
+                node.tensors,
+                node.numel,
+                node.nbytes,
+            )
+
+
+def _dtypes(structure: Structure, layout: Layout) -> Rows:
+    uses = picked(structure.dtypes, layout, lambda use: use.nbytes, lambda use: use.tensors)
+    yield from uses
+
+
+def _files(structure: Structure, layout: Layout) -> Rows:
+    shards = structure.checkpoint.table.shards
+    for shard in picked(shards, layout, lambda one: one.file_size, lambda one: len(one.rows)):
+        yield (
+            shard.path,
+            len(shard.rows),
+            shard.header_size,
+            shard.data_size,
+            shard.file_size,
+            shard.digest or "",
+        )
+
+
+def _metadata(structure: Structure, layout: Layout) -> Rows:
+    for shard in structure.checkpoint.table.shards[: layout.top]:
+        for key in sorted(shard.metadata, key=natural_key):
+            yield shard.path, key, shard.metadata[key]
+
+
+_COLUMNS = {
+    "tree": ("depth", "label", "path", "shape", "dtype", "tensors", "elements", "bytes"),
+    "tensors": ("name", "shape", "dtype", "elements", "bytes", "file", "start", "end"),
+    "families": (
+        "component",
+        "pattern",
+        "indices",
+        "shape",
+        "dtype",
+        "tensors",
+        "elements",
+        "bytes",
+    ),
+    "layers": (
+        "container",
+        "within",
+        "layout",
+        "kind",
+        "indices",
+        "tensors",
+        "elements",
+        "bytes",
+    ),
+    "dtypes": ("dtype", "tensors", "elements", "bytes"),
+    "files": ("file", "tensors", "header_bytes", "data_bytes", "size", "sha256"),
+    "metadata": ("file", "key", "value"),
+}
+_ROWS: dict[str, Callable[[Structure, Layout], Rows]] = {
+    "tree": _tree,
+    "tensors": _tensors,
+    "families": _families,
+    "layers": _layers,
+    "dtypes": _dtypes,
+    "files": _files,
+    "metadata": _metadata,
+}

@@ -1,0 +1,172 @@
+"""A structure as the JSON contract `ckptscan.inspect/1`, written field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ckptscan.checkpoint import Checkpoint
+from ckptscan.report.options import Layout
+from ckptscan.report.rows import family_rows, picked, tensor_rows
+from ckptscan.sources import redacted
+from ckptscan.structure import Family, Layers, Node, Structure
+
+SCHEMA = "ckptscan.inspect/1"
+
+
+def report(structure: Structure, layout: Layout) -> Iterator[str]:
+    """The document in lines; with the view `tensors` the rows follow one a line."""
+    text = json.dumps(document(structure, layout), indent=2)
+    if layout.view != "tensors":
+        yield text
+        return
+    yield text.removesuffix("\n}") + ","
+    pending = '  "rows": ['
+    for row in tensor_rows(structure, layout):
+        yield pending
+        pending = f"    {json.dumps(_row(structure.checkpoint, row))},"
+    yield pending.removesuffix(",")
+    yield "  ]\n}"
+
+
+def document(structure: Structure, layout: Layout) -> dict[str, Any]:
+    """The whole report as plain values; integers stay integers."""
+    checkpoint = structure.checkpoint
+    return {
+        "schema": SCHEMA,
+        "source": _source(checkpoint),
+        "sets": [
+            {
+                "name": one.name,
+                "files": one.files,
+                "tensors": one.tensors,
+                "bytes": one.nbytes,
+                "chosen": one.chosen,
+            }
+            for one in checkpoint.sets
+        ],
+        "choice": checkpoint.choice,
+        "incomplete": checkpoint.incomplete,
+        "missing": list(checkpoint.missing),
+        "parts": dict(checkpoint.parts),
+        "files": [
+            {
+                "path": shard.path,
+                "size": shard.file_size,
+                "header_bytes": shard.header_size,
+                "tensors": len(shard.rows),
+                "data_bytes": shard.data_size,
+                "digest": shard.digest,
+                **({"metadata": dict(shard.metadata)} if layout.view == "metadata" else {}),
+            }
+            for shard in checkpoint.table.shards
+        ],
+        "tensors": {
+            "count": structure.tensors,
+            "elements": structure.numel,
+            "bytes": structure.nbytes,
+        },
+        "matched": None if structure.rows is None else len(structure.rows),
+        "faults": [
+            {
+                "file": file,
+                "error": fault.error,
+                "message": fault.message,
+                "kind": fault.kind,
+                "severity": fault.severity,
+                "tensor": fault.tensor,
+                "count": fault.times,
+            }
+            for file, fault in checkpoint.faults
+        ],
+        "dtypes": [
+            {
+                "dtype": use.dtype,
+                "tensors": use.tensors,
+                "elements": use.numel,
+                "bytes": use.nbytes,
+            }
+            for use in structure.dtypes
+        ],
+        "layers": [_layers(layers) for layers in structure.layers],
+        "families": [_family(family) for family in family_rows(structure, layout)],
+        "tree": _node(structure.tree, layout, 0),
+    }
+
+
+def _source(checkpoint: Checkpoint) -> dict[str, Any]:
+    origin = checkpoint.origin
+    return {
+        "spec": redacted(origin.spec),
+        "kind": origin.kind,
+        "title": origin.title,
+        "revision": origin.revision,
+        "commit": origin.commit,
+        "packed": origin.packed,
+    }
+
+
+def _layers(layers: Layers) -> dict[str, Any]:
+    return {
+        "container": layers.container,
+        "within": layers.within,
+        "count": layers.count,
+        "layout": ", ".join(map(str, layers.layout)),
+        "kinds": [{"name": kind.name, "indices": str(kind.indices)} for kind in layers.kinds],
+    }
+
+
+def _family(family: Family) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "pattern": family.pattern,
+        "axes": [str(axis) for axis in family.axes],
+        "dtype": family.dtype.name,
+        "shape": list(family.shape),
+        "count": family.count,
+        "elements": family.numel,
+        "bytes": family.nbytes,
+    }
+    if family.component:
+        facts["component"] = family.component
+    if family.copies > 1:
+        facts["copies"] = family.copies
+    if family.instances is not None:
+        facts["instances"] = [list(instance) for instance in family.instances]
+    return facts
+
+
+def _node(node: Node, layout: Layout, depth: int) -> dict[str, Any]:
+    is_cut = layout.depth is not None and depth >= layout.depth
+    children = (
+        ()
+        if is_cut
+        else picked(node.children, layout, lambda child: child.nbytes, lambda child: child.tensors)
+    )
+    facts: dict[str, Any] = {
+        "label": node.label,
+        "path": node.path,
+        "repeat": None if node.repeat is None else str(node.repeat),
+        "tensors": node.tensors,
+        "elements": node.numel,
+        "bytes": node.nbytes,
+    }
+    if node.families:
+        facts["dtype"] = node.families[0].dtype.name
+        facts["shape"] = list(node.families[0].shape)
+    facts["children"] = [_node(child, layout, depth + 1) for child in children]
+    return facts
+
+
+def _row(checkpoint: Checkpoint, row: int) -> dict[str, Any]:
+    tensor = checkpoint.table[row]
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype.name,
+        "shape": list(tensor.shape),
+        "elements": tensor.numel,
+        "bytes": tensor.nbytes,
+        "file": checkpoint.table.shards[tensor.shard].path,
+        "start": tensor.start,
+        "end": tensor.end,
+    }

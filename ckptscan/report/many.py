@@ -1,0 +1,71 @@
+"""Several checkpoints at once: a line each and a total."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ckptscan.report import words
+from ckptscan.report.options import Layout
+from ckptscan.report.table import tabulated
+from ckptscan.sources import redacted
+
+if TYPE_CHECKING:
+    from ckptscan.structure import Structure
+
+SCHEMA = "ckptscan.inspect-many/1"
+_COUNTED = ("files", "tensors", "elements", "bytes", "faults")
+_COLUMNS = (*_COUNTED, "dtypes", "source")
+_BYTES = _COUNTED.index("bytes")
+
+
+def report_many(structures: Sequence[Structure], format_name: str, layout: Layout) -> Iterator[str]:
+    """The lines of a report on several checkpoints in one of the formats."""
+    total = _total(structures)
+    last: tuple[str | int, ...] = (*total.values(), "", "total")
+    rows = [_values(structure) for structure in structures]
+    if format_name == "json":
+        from ckptscan.report.json import document
+
+        sources = [document(structure, layout) for structure in structures]
+        yield json.dumps({"schema": SCHEMA, "sources": sources, "total": total}, indent=2)
+    elif format_name == "csv":
+        from ckptscan.report.csv import written
+
+        yield from written(_COLUMNS, rows)
+    elif format_name == "markdown":
+        from ckptscan.report.markdown import written
+
+        yield from written(_COLUMNS, [*rows, last])
+    else:
+        shown = [_shown(row) for row in (*rows, last)]
+        yield from tabulated(shown, _COLUMNS)
+
+
+def _values(structure: Structure) -> tuple[str | int, ...]:
+    checkpoint = structure.checkpoint
+    wrong = sum(fault.times for _, fault in checkpoint.faults if fault.severity != "note")
+    return (
+        len(checkpoint.table.shards),
+        structure.tensors,
+        structure.numel,
+        structure.nbytes,
+        wrong,
+        " ".join(use.dtype for use in structure.dtypes),
+        redacted(checkpoint.origin.spec),
+    )
+
+
+def _total(structures: Sequence[Structure]) -> dict[str, int]:
+    columns = list(zip(*map(_values, structures), strict=True))[: len(_COUNTED)]
+    return {
+        name: sum(map(int, column))
+        for name, column in zip(_COUNTED, columns or [()] * len(_COUNTED), strict=True)
+    }
+
+
+def _shown(row: Sequence[str | int]) -> list[str]:
+    cells = [f"{value:,}" if isinstance(value, int) else words.label(value) for value in row]
+    cells[_BYTES] = words.nbytes(int(row[_BYTES]))
+    return cells

@@ -1,0 +1,50 @@
+"""A view as a Markdown table, fit for a pull request or a model card."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Sequence
+
+from ckptscan.report import grid, words
+from ckptscan.report.options import Layout
+from ckptscan.structure import Structure
+
+_NUMBERS = frozenset(
+    "files tensors elements bytes header_bytes data_bytes size start end faults".split()
+)
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|#~"})
+
+
+def report(structure: Structure, layout: Layout) -> Iterator[str]:
+    """A heading with the totals, then the view as a table; names are escaped."""
+    yield f"## {_cell(structure.checkpoint.origin.title)}"
+    yield ""
+    yield (
+        f"{structure.numel:,} elements ({words.short_count(structure.numel)}), "
+        f"{words.plural(structure.tensors, 'tensor')}, {words.nbytes(structure.nbytes)}"
+    )
+    yield ""
+    names, rows = grid.columns(layout.view), grid.rows(structure, layout)
+    if layout.view == "tree":
+        names, rows = names[1:], map(_indented, rows)
+    yield from written(names, rows)
+
+
+def written(names: Sequence[str], rows: Iterable[Sequence[grid.Value]]) -> Iterator[str]:
+    """Column names and rows as the lines of a Markdown table."""
+    yield f"| {' | '.join(map(_cell, names))} |"
+    yield f"| {' | '.join('---:' if name in _NUMBERS else '---' for name in names)} |"
+    for row in rows:
+        yield f"| {' | '.join(map(_cell, row))} |"
+
+
+def _indented(row: tuple[grid.Value, ...]) -> tuple[grid.Value, ...]:
+    depth, name, *rest = row
+    return ("\N{EM SPACE}" * int(depth) + str(name), *rest)
+
+
+def _cell(value: grid.Value) -> str:
+    """A value that is neither Markdown nor HTML, on one line."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return html.escape(words.label(value), quote=False).translate(_SPECIAL)

@@ -1,0 +1,22 @@
+"""How a report is to look: the choices that every format shares."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+VIEWS = ("tree", "tensors", "families", "layers", "dtypes", "files", "metadata")
+FORMATS = ("text", "json", "csv", "markdown")
+SORTS = ("name", "size", "count")
+
+
+class Layout(NamedTuple):
+    """What to show: `view`, `depth` levels of the tree, `top` rows, `sort` by name, size or count.
+
+    `depth` and `top` are None for all; `width` is the columns of the terminal, None for any.
+    """
+
+    view: str = "tree"
+    depth: int | None = None
+    sort: str = "name"
+    top: int | None = None
+    width: int | None = None

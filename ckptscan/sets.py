@@ -1,0 +1,304 @@
+"""File names -> the sets of weight files that each make one checkpoint.
+
+A folder may hold several: HF shards beside `consolidated.safetensors`, `.fp16.` variants, a
+pipeline of components, an adapter. Only names are looked at here, and the shards that an index
+names; what the headers say (tensor-parallel parts, shards without numbers) is joined later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from ckptscan.index import Index
+from ckptscan.names import natural_key
+from ckptscan.paths import is_inside
+
+SUFFIX = ".safetensors"
+MAX_SHARDS = 100_000  # a name that promises more is a joke
+
+# how files of one set are numbered: a kind, and a pattern with stem, number and rest
+_NUMBERINGS = (
+    # model-00001-of-00029, model-1-of-61, model.fp16-00001-of-00002, model-00001-of-00002.fp16
+    ("shard", r"(?P<stem>.*?)[-_.]?(?P<number>\d+)[-_]of[-_](?P<count>\d+)(?P<rest>.*)"),
+    # consolidated.00 of Meta's original checkpoints
+    ("part", r"(?P<stem>consolidated)\.(?P<number>\d+)(?P<rest>)"),
+    # model3-mp8 of DeepSeek's converter
+    ("part", r"(?P<stem>.*?)(?P<number>\d+)-mp(?P<count>\d+)(?P<rest>.*)"),
+    # mp_rank_02_model_states of Megatron and DeepSpeed, model_tp_3
+    ("part", r"(?P<stem>(?:.*[-_.])?(?:rank|tp))[-_]?(?P<number>\d+)(?P<rest>.*)"),
+)
+_COMPILED = tuple((how, re.compile(pattern, re.ASCII)) for how, pattern in _NUMBERINGS)
+_NUMBERS = re.compile(r"\d+", re.ASCII)
+# model.safetensors.index.json, model.fp16.safetensors.index.json, model.safetensors.index.fp16.json
+_INDEX = re.compile(r"(?P<stem>.+?)\.safetensors\.index(?P<variant>\.[^.]+)?\.json")
+
+# what loaders look for first, in this order: transformers, diffusers, older transformers, PEFT
+_USUAL = ("model", "diffusion_pytorch_model", "pytorch_model", "adapter_model")
+
+# weight files of other formats -> what they are; for the hint where no safetensors file is found
+OTHER_WEIGHTS = {
+    ".bin": "PyTorch pickles",
+    ".pt": "PyTorch pickles",
+    ".pth": "PyTorch pickles",
+    ".ckpt": "PyTorch or TensorFlow checkpoints",
+    ".pkl": "pickles",
+    ".gguf": "llama.cpp models",
+    ".h5": "Keras weights",
+    ".keras": "Keras models",
+    ".msgpack": "Flax weights",
+    ".onnx": "ONNX models",
+    ".npz": "NumPy archives",
+    ".npy": "NumPy arrays",
+    ".tflite": "TensorFlow Lite models",
+    ".distcp": "PyTorch distributed checkpoints",
+    ".nemo": "NeMo archives",
+}
+
+
+class Member(NamedTuple):
+    """One weight file of a set; `component` is the part of a pipeline it belongs to, or ""."""
+
+    path: str
+    component: str = ""
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """Weight files that make one checkpoint.
+
+    `missing` are the files that an index or the numbering promises and that are not there;
+    `strays` the paths of an index that lead outside its folder. `indexes` are the indexes used.
+    `numbered` says that the files are told apart by a number that no `-of-` confirms, so that
+    only their headers can say whether they belong together.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+    missing: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    folder: str = ""
+    variant: str = ""
+    numbered: bool = False
+
+    @property
+    def stem(self) -> str:
+        """The name without folder and variant: `model`, `consolidated`."""
+        name = self.name.removeprefix(f"{self.folder}/") if self.folder else self.name
+        return name.removesuffix(f".{self.variant}") if self.variant else name
+
+
+def index_paths(paths: Iterable[str]) -> list[str]:
+    """Which of these paths are indexes of safetensors shards."""
+    return [path for path in paths if _INDEX.fullmatch(path.rpartition("/")[2])]
+
+
+def weight_paths(paths: Iterable[str]) -> list[str]:
+    """Which of these paths are safetensors files, in natural order."""
+    return sorted((path for path in paths if path.endswith(SUFFIX)), key=natural_key)
+
+
+def find_sets(paths: Iterable[str], indexes: Mapping[str, Index]) -> list[FileSet]:
+    """All sets among these weight files, in natural order of their names; each has one."""
+    left = weight_paths(paths)
+    present, found = set(left), []
+    for path in sorted(indexes, key=natural_key):
+        indexed = _indexed(path, indexes[path], present)
+        claimed = {member.path for member in indexed.members}
+        left = [path for path in left if path not in claimed]
+        found.append(indexed)
+    found.extend(_grouped(left))
+    return sorted(_with_distinct_names(found), key=lambda one: natural_key(one.name))
+
+
+def _indexed(path: str, index: Index, present: set[str]) -> FileSet:
+    folder, _, name = path.rpartition("/")
+    match = _INDEX.fullmatch(name)
+    stem, inner = _split_variant(match["stem"] if match else name)
+    variant = inner or ((match["variant"] or "")[1:] if match else "")
+    inside = sorted(filter(is_inside, index.shards), key=natural_key)
+    shards = [_below(folder, shard) for shard in inside]
+    strays = [shard for shard in index.shards if not is_inside(shard)]
+    return FileSet(
+        _below(folder, ".".join(filter(None, (stem, variant)))),
+        tuple(Member(shard) for shard in shards if shard in present),
+        tuple(shard for shard in shards if shard not in present),
+        tuple(strays),
+        (path,),
+        folder,
+        variant,
+    )
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _grouped(paths: Sequence[str]) -> list[FileSet]:
+    """Sets of files without an index, by what their names have in common."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for path in paths:
+        groups.setdefault(_group_key(path), []).append(path)
+    return [_of_group(key, members) for key, members in groups.items()]
+
+
+def _numbering(path: str) -> tuple[str, re.Match[str]] | None:
+    """How a file is numbered among others, None where its name does not say."""
+    stem = path.rpartition("/")[2].removesuffix(SUFFIX)
+    matches = ((how, pattern.fullmatch(stem)) for how, pattern in _COMPILED)
+    return next(((how, match) for how, match in matches if match), None)
+
+
+def _group_key(path: str) -> tuple[str, ...]:
+    """(folder, how, stem, variant, count): files with the same key may belong together."""
+    folder, _, name = path.rpartition("/")
+    numbering = _numbering(path)
+    if numbering:
+        how, match = numbering
+        count = match.groupdict().get("count") or ""
+        variant = match["rest"].strip("-_.")
+        return folder, how, match["stem"].rstrip("-_."), variant, count.lstrip("0")
+    stem = name.removesuffix(SUFFIX)
+    if _NUMBERS.search(stem):
+        return folder, "numbered", _NUMBERS.sub("*", stem), "", ""
+    return folder, "single", *_split_variant(stem), ""
+
+
+def _split_variant(stem: str) -> tuple[str, str]:
+    """`model.fp16` -> (model, fp16); only after the names that loaders give variants to."""
+    base, _, variant = stem.partition(".")
+    return (base, variant) if variant and base in _USUAL else (stem, "")
+
+
+def _of_group(key: tuple[str, ...], paths: Sequence[str]) -> FileSet:
+    folder, how, stem, variant, count = key
+    is_alone = len(paths) == 1 and how == "numbered"
+    if is_alone:
+        stem = paths[0].rpartition("/")[2].removesuffix(SUFFIX)
+    if not variant:
+        stem, variant = _split_variant(stem)
+    return FileSet(
+        _below(folder, ".".join(filter(None, (stem or how, variant)))),
+        tuple(map(Member, paths)),
+        tuple(_missing_numbers(paths, int(count or 0))) if how in ("shard", "part") else (),
+        folder=folder,
+        variant=variant,
+        numbered=how == "numbered" and not is_alone,
+    )
+
+
+def _missing_numbers(paths: Sequence[str], count: int) -> list[str]:
+    """The files that the numbering promises: 1 to n, 0 to n - 1, or 0 to n (gpt-oss).
+
+    Without a count (0) the numbers run from 0 to the highest that is there.
+    """
+    found = [numbering for numbering in map(_numbering, paths) if numbering]
+    present = {int(match["number"]) for _, match in found}
+    how, match = found[0]
+    first = 0 if 0 in present or how == "part" else 1
+    last = count if first or count in present else count - 1
+    last = last if count else max(present)
+    if last > MAX_SHARDS:
+        return []
+    folder, slash, name = paths[0].rpartition("/")
+    start, end = match.span("number")
+    return [
+        f"{folder}{slash}{name[:start]}{number:0{end - start}d}{name[end:]}"
+        for number in range(first, last + 1)
+        if number not in present
+    ]
+
+
+def _with_distinct_names(sets: Sequence[FileSet]) -> list[FileSet]:
+    """The same sets, told apart where two would have one name."""
+    names = [one.name for one in sets]
+    distinct, used = [], set()
+    for one in sets:
+        name = one.name
+        if names.count(name) > 1 and len(one.members) + len(one.missing) != 1:
+            name = f"{name}-sharded"
+        base, number = name, 2
+        while name in used:
+            name, number = f"{base}-{number}", number + 1
+        used.add(name)
+        distinct.append(replace(one, name=name))
+    return distinct
+
+
+def split_numbered(one: FileSet) -> list[FileSet]:
+    """A set whose files turned out not to belong together, as one set a file."""
+    return [
+        FileSet(member.path.removesuffix(SUFFIX), (member,), folder=one.folder)
+        for member in one.members
+    ]
+
+
+def join_components(
+    name: str, parts: Mapping[str, Sequence[FileSet]], sizes: Mapping[str, int]
+) -> FileSet:
+    """One set of the preferred set of each component; `parts` maps a component to its sets."""
+    chosen = {component: preferred(sets, sizes)[0] for component, sets in parts.items()}
+    members = tuple(
+        Member(member.path, component)
+        for component, one in chosen.items()
+        for member in one.members
+    )
+    picked = list(chosen.values())
+    return FileSet(
+        name,
+        members,
+        tuple(path for one in picked for path in one.missing),
+        tuple(path for one in picked for path in one.strays),
+        tuple(path for one in picked for path in one.indexes),
+    )
+
+
+def preferred(sets: Sequence[FileSet], sizes: Mapping[str, int]) -> tuple[FileSet, str]:
+    """The set that a loader would take, and why; `sets` is not empty, sizes are bytes a path."""
+
+    def rank(one: FileSet) -> tuple[object, ...]:
+        usual = _USUAL.index(one.stem) if one.stem in _USUAL else len(_USUAL)
+        nbytes = sum(sizes.get(member.path, 0) for member in one.members)
+        depth = one.folder.count("/") + bool(one.folder)
+        return (
+            not one.members,
+            depth,
+            usual,
+            bool(one.variant),
+            bool(one.indexes),
+            bool(one.missing),
+            -nbytes,
+            natural_key(one.name),
+        )
+
+    best = min(sets, key=rank)
+    return best, _reason(best, sets)
+
+
+def _reason(best: FileSet, sets: Sequence[FileSet]) -> str:
+    if len(sets) == 1:
+        return "the only one"
+    if not best.folder and all(one.folder for one in sets if one is not best):
+        return "the others lie in folders of their own"
+    rivals = [one for one in sets if one.stem == best.stem]
+    if best.stem not in _USUAL or any(one.folder != best.folder for one in rivals):
+        return f"the largest of {len(sets):,}"
+    if len(rivals) > 1 and not best.indexes:
+        return "loaders take one file before shards, and no variant unless asked"
+    return f"loaders look for {best.stem}{SUFFIX} and its shards first"
+
+
+def other_weights(paths: Iterable[str]) -> list[str]:
+    """Counts of the weight files of other formats: `3 .bin files (PyTorch pickles)`."""
+    counts: dict[str, int] = {}
+    for path in paths:
+        ending = path[path.rfind(".") :].lower()
+        if ending in OTHER_WEIGHTS:
+            counts[ending] = counts.get(ending, 0) + 1
+    return [
+        f"{count:,} {ending} file{'s' * (count != 1)} ({OTHER_WEIGHTS[ending]})"
+        for ending, count in sorted(counts.items())
+    ]

@@ -1,0 +1,16 @@
+"""Where bytes come from; the only rooms that touch disk or net."""
+
+from ckptscan.sources.base import DANGLING, FileEntry, Origin, Source, read_head, read_small
+from ckptscan.sources.spec import expand, open_source, redacted
+
+__all__ = [
+    "DANGLING",
+    "FileEntry",
+    "Origin",
+    "Source",
+    "expand",
+    "open_source",
+    "read_head",
+    "read_small",
+    "redacted",
+]

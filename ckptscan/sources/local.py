@@ -1,0 +1,179 @@
+"""Checkpoints on a local disk: a directory, one file, or a snapshot in the Hugging Face cache."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from ckptscan.errors import SourceNotFound, SourceUnreadable
+from ckptscan.sources.base import DANGLING, FileEntry, Origin
+
+MAX_DEPTH = 3  # folders below the root: original/, a pipeline's components and their parts
+MAX_FILES = 100_000
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_INDEX = re.compile(r"\.safetensors\.index(\.[^.]+)?\.json$")
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_STRANGE = (
+    (stat.S_ISFIFO, "is a FIFO"),
+    (stat.S_ISSOCK, "is a socket"),
+    (stat.S_ISCHR, "is a device"),
+    (stat.S_ISBLK, "is a device"),
+    (stat.S_ISDIR, "is a directory"),
+)
+
+
+class LocalSource:
+    """The files below a folder, or some of them; opens regular files only."""
+
+    def __init__(self, root: str, origin: Origin, only: Sequence[str] | None = None) -> None:
+        self._root = root
+        self._origin = origin
+        self._only = only
+
+    @property
+    def origin(self) -> Origin:
+        """What was asked for and what it turned out to be."""
+        return self._origin
+
+    def files(self) -> Sequence[FileEntry]:
+        """The files below the root, three folders deep; hidden folders are left out.
+
+        At most 100,000: whoever names `/` gets an answer, too.
+        """
+        if self._only is not None:
+            paths = [path for path in self._only if os.path.lexists(self._at(path))]
+            return [self._entry(path, self._at(path)) for path in paths]
+        return list(islice(self._walk("", 0), MAX_FILES))
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        """Bytes of a file; fewer where it ends."""
+        try:
+            handle = os.open(self._at(path), _OPEN_FLAGS)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        try:
+            mode = os.fstat(handle).st_mode
+            if not stat.S_ISREG(mode):
+                raise SourceUnreadable(f"{path}: {_strangeness(mode)}", "only files are read")
+            return _read_range(handle, start, length)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        finally:
+            os.close(handle)
+
+    def _at(self, path: str) -> str:
+        return os.path.join(self._root, *path.split("/"))
+
+    def _walk(self, folder: str, depth: int) -> Iterator[FileEntry]:
+        folders = []
+        try:
+            with os.scandir(self._at(folder) if folder else self._root) as found:
+                for item in found:
+                    path = f"{folder}/{item.name}" if folder else item.name
+                    if not item.is_dir():
+                        yield self._entry(path, item.path)
+                    elif not item.name.startswith(".") and not item.is_symlink():
+                        folders.append(path)
+        except OSError as error:
+            if depth == 0:
+                raise _unreadable(self._origin.spec, error) from error
+            return
+        if depth < MAX_DEPTH:
+            for path in folders:
+                yield from self._walk(path, depth + 1)
+
+    def _entry(self, path: str, full: str) -> FileEntry:
+        try:
+            found = os.stat(full)
+        except OSError as error:
+            gone = DANGLING if os.path.islink(full) else error.strerror
+            return FileEntry(path, 0, None, gone or "can't be read")
+        if not stat.S_ISREG(found.st_mode):
+            return FileEntry(path, 0, None, _strangeness(found.st_mode))
+        return FileEntry(path, found.st_size, _blob_digest(full))
+
+
+def _read_range(handle: int, start: int, length: int) -> bytes:
+    """The bytes of a range; a second read where the system gave fewer than asked for."""
+    pieces = [os.pread(handle, length, start)]
+    got = len(pieces[0])
+    while pieces[-1] and got < length:
+        pieces.append(os.pread(handle, length - got, start + got))
+        got += len(pieces[-1])
+    return b"".join(pieces)
+
+
+def _strangeness(mode: int) -> str:
+    return next((what for test, what in _STRANGE if test(mode)), "is no regular file")
+
+
+def _unreadable(path: str, error: OSError) -> SourceUnreadable:
+    reason = (error.strerror or type(error).__name__).lower()
+    return SourceUnreadable(f"{path}: {reason}", "check the path and its permissions")
+
+
+def _blob_digest(full: str) -> str | None:
+    """The sha256 that a Hugging Face cache link tells by its target's name.
+
+    One readlink, never realpath: since huggingface_hub 2 the blob itself may be a link into a
+    store that is named by other hashes.
+    """
+    try:
+        target = os.path.basename(os.readlink(full))
+    except OSError:
+        return None
+    return target if _SHA256.fullmatch(target) else None
+
+
+def open_local(spec: str) -> LocalSource:
+    """The source for a path that exists; raises SourceError."""
+    path = os.path.abspath(spec)
+    if not os.path.isdir(path):
+        return _open_file(spec, path)
+    snapshots = os.path.join(path, "snapshots")
+    if os.path.basename(path).startswith("models--") and os.path.isdir(snapshots):
+        return _open_cached(spec, path, snapshots)
+    above, commit = os.path.split(path)
+    repository = os.path.basename(os.path.dirname(above))
+    if os.path.basename(above) == "snapshots" and _COMMIT.fullmatch(commit):
+        origin = Origin(spec, "hf-cache", _repository_name(repository), None, commit)
+        return LocalSource(path, origin)
+    return LocalSource(path, Origin(spec, "directory", os.path.basename(path) or path))
+
+
+def _open_file(spec: str, path: str) -> LocalSource:
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        raise SourceUnreadable(f"{spec}: {_strangeness(mode)}", "give a regular file or a folder")
+    folder, name = os.path.split(path)
+    if _INDEX.search(name):
+        return LocalSource(folder, Origin(spec, "index", name))
+    return LocalSource(folder, Origin(spec, "file", name), only=[name])
+
+
+def _open_cached(spec: str, path: str, snapshots: str) -> LocalSource:
+    """The snapshot of a cached repository: the one that `main` names, or the only one."""
+    name = _repository_name(os.path.basename(path))
+    commits = sorted(os.listdir(snapshots))
+    revision: str | None = "main"
+    try:
+        with open(os.path.join(path, "refs", "main"), encoding="ascii", errors="replace") as ref:
+            commit = ref.read(64).strip()
+    except OSError:
+        commit, revision = commits[0] if len(commits) == 1 else "", None
+    if commit not in commits:
+        raise SourceNotFound(
+            f"{spec}: the cache holds {len(commits)} snapshots and none is main",
+            f"name one of them: {', '.join(commits[:3])}" if commits else "download it again",
+        )
+    origin = Origin(spec, "hf-cache", name, revision, commit)
+    return LocalSource(os.path.join(snapshots, commit), origin)
+
+
+def _repository_name(folder: str) -> str:
+    """`models--org--name`, as the cache writes it, -> `org/name`."""
+    return folder.removeprefix("models--").replace("--", "/")

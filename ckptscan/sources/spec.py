@@ -1,0 +1,97 @@
+"""What the user typed -> the source that it names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from ckptscan.errors import SourceNotFound, SourceUnreadable, UsageError
+from ckptscan.sources.base import Source
+from ckptscan.sources.local import open_local
+
+PACK_SUFFIX = ".ckptpack"
+
+_XZ = b"\xfd7zXZ\x00"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# user:password@ and ?query of an address, which may hold secrets
+_SECRETS = re.compile(r"(?<=://)[^/@]*@|\?.*$", re.DOTALL)
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
+_WILD = re.compile(r"[*?[]")
+
+
+def expand(spec: str) -> list[str]:
+    """The sources that a spec names: itself, or what a glob that names no file matches."""
+    if not _WILD.search(spec) or os.path.lexists(spec) or _SCHEME.match(spec):
+        return [spec]
+    import glob
+
+    from ckptscan.names import natural_key
+
+    found = sorted(glob.glob(spec, recursive=True), key=natural_key)
+    if not found:
+        raise SourceNotFound(f"{spec}: nothing matches", "quote globs only where they are meant")
+    return found
+
+
+def open_source(spec: str) -> Source:
+    """The source that a spec names; raises SourceError or UsageError, each with a hint."""
+    if not spec:
+        raise UsageError("an empty source", "name a directory, a .safetensors file or a pack")
+    if "\0" in spec or not os.path.lexists(spec):
+        raise _not_found(spec)
+    try:
+        if _is_pack(spec):
+            from ckptscan.sources.pack import open_pack  # lzma, tarfile: 10 ms
+
+            return open_pack(spec)
+        return open_local(spec)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise SourceUnreadable(f"{spec}: {reason}", "check the path and its permissions") from error
+
+
+def redacted(spec: str) -> str:
+    """A spec as it may be shown: an address without user information and query."""
+    return _SECRETS.sub("", spec) if _SCHEME.match(spec) else spec
+
+
+def _is_pack(spec: str) -> bool:
+    """Whether the path is a header pack: by its suffix, or as xz data of another name."""
+    if not os.path.isfile(spec) or spec.endswith(".safetensors"):
+        return False
+    if spec.endswith(PACK_SUFFIX):
+        return True
+    with open(spec, "rb") as opened:
+        return opened.read(len(_XZ)) == _XZ
+
+
+def _not_found(spec: str) -> SourceNotFound:
+    shown = redacted(spec)
+    if _SCHEME.match(spec):
+        return SourceNotFound(
+            f"{shown}: addresses are not read by this version",
+            "download the headers' files first, or inspect a local directory",
+        )
+    near = _nearest(spec)
+    if near:
+        return SourceNotFound(f"{shown}: no such file or directory", f"did you mean {near[0]}?")
+    if _REPOSITORY.fullmatch(spec):
+        return SourceNotFound(
+            f"{shown}: no such file or directory",
+            "repositories of the Hub are not read by this version; give a local directory",
+        )
+    return SourceNotFound(f"{shown}: no such file or directory", "check the path")
+
+
+def _nearest(spec: str) -> Sequence[str]:
+    """Existing paths beside the missing one whose names come close."""
+    import difflib
+
+    folder, name = os.path.split(spec.rstrip("/"))
+    try:
+        beside = sorted(os.listdir(folder or "."))
+    except (OSError, ValueError):
+        return []
+    close = difflib.get_close_matches(name, beside, 1)
+    return [os.path.join(folder, match) for match in close]

@@ -1,0 +1,63 @@
+"""Containers of numbered children and the pattern in which their kinds follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ckptscan.names import IndexSet
+from ckptscan.structure.layout import Run, describe, letter
+from ckptscan.structure.tree import Node
+
+
+@dataclass(frozen=True)
+class LayerKind:
+    """Children of a container that are alike: a letter, their indices, the node they share."""
+
+    name: str
+    indices: IndexSet
+    node: Node
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One container: its path, the indices of the blocks it lies in, and its children's kinds.
+
+    `within` is empty at the top; for the experts of layers 3-60 it is `3-60`. `layout` tells how
+    the kinds follow each other in the order of the indices.
+    """
+
+    container: str
+    within: str
+    count: int
+    layout: tuple[Run, ...]
+    kinds: tuple[LayerKind, ...]
+
+
+def find_layers(root: Node) -> list[Layers]:
+    """All containers of a tree, outer ones before those they hold."""
+    found: list[Layers] = []
+    waiting = [(root, "")]
+    while waiting:
+        node, within = waiting.pop()
+        found += _containers(node, within)
+        for child in reversed(node.children):
+            inner = ", ".join(filter(None, (within, str(child.repeat or ""))))
+            waiting.append((child, inner))
+    return found
+
+
+def _containers(node: Node, within: str) -> Iterator[Layers]:
+    by_path: dict[str, list[Node]] = {}
+    for child in node.children:
+        if child.repeat is not None:
+            by_path.setdefault(child.path, []).append(child)
+    for path, children in by_path.items():
+        kinds = tuple(
+            LayerKind(letter(number), child.repeat or IndexSet(()), child)
+            for number, child in enumerate(children)
+        )
+        named = {index: kind.name for kind in kinds for index in kind.indices}
+        layout = describe([named[index] for index in sorted(named)])
+        container = path.removesuffix("*").removesuffix(".") if path.endswith(".*") else path
+        yield Layers(container, within, len(named), layout, kinds)

@@ -1,0 +1,179 @@
+"""The tree of a checkpoint: names nested by their segments, repeated blocks folded.
+
+Children of a container (`layers.0`, `layers.1` ...) whose whole subtrees are alike, names, shapes
+and dtypes, are one node with a set of indices: `(0-27): 28 x`. Works on families, not on tensors.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from ckptscan.names import IndexSet, natural_key, split_stars, unescape
+from ckptscan.structure.families import Family
+
+# names nested deeper are shown with their remaining segments as one label
+MAX_DEPTH = 64
+
+
+@dataclass(frozen=True)
+class Node:
+    """A module, a run of alike modules, or a tensor.
+
+    `label` is the segment, for a run with its indices: `(0-27)`. `path` is the pattern from the
+    root, after `component/` in a pipeline. `repeat` is the set of indices of a run, else None.
+    `families` are those whose tensors end here. `tensors`, `numel` and `nbytes` count all of these
+    and all below, repeats included.
+    """
+
+    label: str
+    path: str
+    repeat: IndexSet | None
+    children: tuple[Node, ...]
+    families: tuple[Family, ...]
+    tensors: int
+    numel: int
+    nbytes: int
+
+
+class _Part(NamedTuple):
+    """What of a family lies below a node: `times` instances of what is left of it.
+
+    `axes` are the axes not yet walked; `tails` the index tuples left, where they are no product.
+    """
+
+    family: Family
+    atoms: Sequence[str]
+    times: int
+    axes: tuple[IndexSet, ...]
+    tails: tuple[tuple[int, ...], ...] | None
+
+    @property
+    def tensors(self) -> int:
+        left = prod(map(len, self.axes)) if self.tails is None else len(self.tails)
+        return self.times * left * self.family.copies
+
+
+def build_tree(families: Iterable[Family], label: str = "") -> Node:
+    """The tree of these families; components of a pipeline are the root's children."""
+    components: dict[str, list[_Part]] = defaultdict(list)
+    for family in families:
+        part = _Part(family, family.pattern.split("."), 1, family.axes, family.instances)
+        components[family.component].append(part)
+    children: list[Node] = []
+    for component, parts in components.items():
+        inner = tuple(_children(parts, 0, f"{component}/" if component else ""))
+        children += [_node(component, component, None, inner)] if component else inner
+    return _node(label, "", None, tuple(children))
+
+
+def _node(
+    label: str,
+    path: str,
+    repeat: IndexSet | None,
+    children: tuple[Node, ...],
+    ends: Sequence[_Part] = (),
+) -> Node:
+    counts = [(part.tensors, part.family.kind) for part in ends]
+    return Node(
+        label,
+        path,
+        repeat,
+        children,
+        tuple(part.family for part in ends),
+        sum(child.tensors for child in children) + sum(count for count, _ in counts),
+        sum(child.numel for child in children) + sum(n * kind.numel for n, kind in counts),
+        sum(child.nbytes for child in children) + sum(n * kind.nbytes for n, kind in counts),
+    )
+
+
+def _children(parts: Iterable[_Part], depth: int, path: str) -> Iterator[Node]:
+    """The nodes at one depth below `path`, in natural order."""
+    by_atom: dict[str, list[_Part]] = defaultdict(list)
+    for part in parts:
+        is_deep = depth == MAX_DEPTH - 1
+        by_atom[".".join(part.atoms[depth:]) if is_deep else part.atoms[depth]].append(part)
+    for atom in sorted(by_atom, key=natural_key):
+        pieces = split_stars(atom)
+        below = f"{path}{atom}" if path[-1:] in ("", "/") else f"{path}.{atom}"
+        for indices, inner in _runs(by_atom[atom], len(pieces) - 1):
+            label = unescape(pieces[0]) + "".join(
+                f"({index}){unescape(piece)}"
+                for index, piece in zip(indices, pieces[1:], strict=True)
+            )
+            repeat = indices[0] if len(indices) == 1 else None
+            ends = [part for part in inner if depth + 1 >= min(len(part.atoms), MAX_DEPTH)]
+            deeper = [part for part in inner if depth + 1 < min(len(part.atoms), MAX_DEPTH)]
+            children = tuple(_children(deeper, depth + 1, below))
+            yield _node(label, below, repeat, children, ends)
+
+
+def _runs(parts: Sequence[_Part], stars: int) -> Iterator[tuple[tuple[IndexSet, ...], list[_Part]]]:
+    """The parts below a segment with so many stars, by sets of indices that are alike below."""
+    if stars == 0:
+        yield (), list(parts)
+    elif stars == 1:
+        for indices, inner in _alike(parts):
+            yield (indices,), inner
+    else:
+        apart: dict[tuple[IndexSet, ...], list[_Part]] = defaultdict(list)
+        for part in parts:
+            axes, walked = _walk_several(part, stars)
+            apart[axes].append(walked)
+        yield from apart.items()
+
+
+def _alike(parts: Sequence[_Part]) -> Iterator[tuple[IndexSet, list[_Part]]]:
+    """Indices of the next axis grouped by what lies below them; in the order of the first."""
+    below: dict[int, list[tuple[int, object]]] = defaultdict(list)
+    for number, part in enumerate(parts):
+        if part.tails is None:
+            for index in part.axes[0]:
+                below[index].append((number, None))
+        else:
+            for index, tails in _by_first(part.tails).items():
+                below[index].append((number, tails))
+    groups: dict[tuple[tuple[int, object], ...], list[int]] = defaultdict(list)
+    for index in sorted(below):
+        groups[tuple(below[index])].append(index)
+    for signature, members in groups.items():
+        width = parts[signature[0][0]].axes[0].width
+        yield (
+            IndexSet.of(members, width),
+            [_walk(parts[number], len(members), tails) for number, tails in signature],
+        )
+
+
+def _by_first(
+    tails: Iterable[tuple[int, ...]],
+) -> dict[int, tuple[tuple[int, ...], ...]]:
+    found: dict[int, list[tuple[int, ...]]] = defaultdict(list)
+    for first, *rest in tails:
+        found[first].append(tuple(rest))
+    return {first: tuple(rests) for first, rests in found.items()}
+
+
+def _walk(part: _Part, times: int, tails: object) -> _Part:
+    """The part one axis further down, below `times` indices that are alike."""
+    left = tails if isinstance(tails, tuple) else None
+    axes = part.axes[1:]
+    if left is not None and axes:
+        axes = tuple(
+            IndexSet.of((tail[place] for tail in left), axis.width)
+            for place, axis in enumerate(axes)
+        )
+        if len(set(left)) == len(left) == prod(map(len, axes)):
+            left = None
+    return part._replace(times=part.times * times, axes=axes, tails=left)
+
+
+def _walk_several(part: _Part, stars: int) -> tuple[tuple[IndexSet, ...], _Part]:
+    """The part below a segment with several stars, which are not told apart."""
+    axes, rest = part.axes[:stars], part.axes[stars:]
+    if part.tails is None:
+        return axes, part._replace(times=part.times * prod(map(len, axes)), axes=rest)
+    tails = tuple(tail[stars:] for tail in part.tails)
+    return axes, part._replace(axes=rest, tails=tails)
