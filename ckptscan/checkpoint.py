@@ -24,7 +24,7 @@ from ckptscan.index import MAX_INDEX, Index, read_index
 from ckptscan.names import natural_key
 from ckptscan.sets import FileSet, Member
 from ckptscan.sources import DANGLING, FileEntry, Origin, Source, open_source, read_head, read_small
-from ckptscan.table import TableBuilder, TensorTable, data_size
+from ckptscan.table import TableBuilder, TensorTable
 
 # name of the set that all components of a folder make together -> the file that says so
 COMPOSITES = {"pipeline": "model_index.json", "modules": "modules.json"}
@@ -252,13 +252,10 @@ class _Loader:
     def _parts(self, table: TensorTable) -> dict[str, int]:
         """Components whose files all repeat the same names; other repeats are faults."""
         parts = {}
-        for component in dict.fromkeys(shard.component for shard in table.shards):
+        for component in sorted(table.repeating):
             shards = [shard for shard in table.shards if shard.component == component]
-            names = [table.names[row] for shard in shards for row in shard.rows]
-            distinct = len(set(names))
-            if distinct == len(names):
-                continue
-            if all(len(shard.rows) == distinct for shard in shards):
+            distinct = {table.names[row] for shard in shards for row in shard.rows}
+            if all(len(shard.rows) == len(distinct) for shard in shards):
                 parts[component] = len(shards)
             else:
                 self._repeats(table, [shard.rows for shard in shards])
@@ -283,7 +280,8 @@ class _Loader:
         except SourceError:
             return SetSummary(one.name, len(one.members), None, None, chosen)
         tensors = sum(len(header.names) for header in headers)
-        return SetSummary(one.name, len(headers), tensors, sum(map(data_size, headers)), chosen)
+        nbytes = sum(header.data_size for header in headers)
+        return SetSummary(one.name, len(headers), tensors, nbytes, chosen)
 
     def _config(self, folder: str) -> Config:
         paths = [f"{folder}/{name}" if folder else name for name in CONFIG_NAMES]

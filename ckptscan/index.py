@@ -1,6 +1,6 @@
 """An index file (`model.safetensors.index.json`) -> the shards it names.
 
-Reading names one set of files needs only the distinct values of `weight_map`; the map itself, and
+Telling which files make a set needs only the distinct values of `weight_map`; the map itself, and
 the proof of it against the shards, is parsed when somebody asks.
 """
 
@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 MAX_INDEX = 512 << 20  # bytes; the largest known index has 60 MB (huggingface.js, a source comment)
 
-_WEIGHT_MAP = re.compile(r'"weight_map"[ \t\n\r]*:[ \t\n\r]*\{')
-_BETWEEN = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
-_AFTER = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
+_WEIGHT_MAP = re.compile(rb'"weight_map"[ \t\n\r]*:[ \t\n\r]*\{')
+# `"name": "file"` and what may stand between two of them
+_PAIR = re.compile(rb'[ \t\n\r]*"[^"]*"([ \t\n\r]*:[ \t\n\r]*)"[^"]*"([ \t\n\r]*,[ \t\n\r]*)')
+_PLAIN = bytes(set(range(0x21, 0x7F)) - set(b'"\\{}[]:,'))
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,9 @@ class Index:
 def read_index(raw: bytes) -> Index:
     """The index in these bytes; never raises."""
     try:
-        text = raw.decode("utf-8")
+        return _read_regular(raw) or _read_as_json(json.loads(raw.decode("utf-8")))
     except UnicodeDecodeError:
         return Index(problem="the index is not UTF-8")
-    try:
-        return _read_by_columns(text) or _read_as_json(json.loads(text))
     except json.JSONDecodeError as error:
         return Index(problem=f"the index is not JSON: {error.msg} at character {error.pos:,}")
     except (RecursionError, ValueError):
@@ -54,33 +53,34 @@ def read_weight_map(raw: bytes) -> dict[str, str]:
     return dict(document["weight_map"])
 
 
-def _read_by_columns(text: str) -> Index | None:
-    """The index by splitting its map at quotation marks, where all entries are written alike.
+def _read_regular(raw: bytes) -> Index | None:
+    """The index where all entries are written alike, with plain names; None for any other.
 
-    25 ms where json takes 95 for the 8.9 MB of DeepSeek-V3; None sends the text there.
+    With the letters of plain names deleted, such a map is one short text repeated: that proves its
+    syntax in one C-level call, and takes half the time of json (DeepSeek-V3: 8.9 MB, 92,000 names).
     """
-    opening = _WEIGHT_MAP.search(text)
-    end = text.find("}", opening.end()) if opening else -1
-    if opening is None or end < 0 or "\\" in text:
+    opening = _WEIGHT_MAP.search(raw)
+    end = raw.find(b"}", opening.end()) if opening else -1
+    if opening is None or end < 0:
         return None
-    strings = text[opening.end() : end].split('"')
-    count, rest = divmod(len(strings) - 1, 4)
-    if count < 2 or rest:
+    around = (raw[: opening.end()] + raw[end:]).decode("utf-8")
+    document = json.loads(around)
+    first = _PAIR.match(raw, opening.end(), end)
+    if not isinstance(document, dict) or document.get("weight_map") != {}:
         return None
-    between, after = strings[2], strings[4]
-    is_regular = (
-        _BETWEEN.fullmatch(between)
-        and _AFTER.fullmatch(after)
-        and strings[2::4].count(between) == count
-        and strings[4:-1:4].count(after) == count - 1
-        and not (strings[0] + strings[-1]).strip(" \t\n\r")
-    )
-    if not is_regular:
+    if first is None or around.count('"weight_map"') != 1:
         return None
-    around = json.loads(text[: opening.end()] + text[end:])
-    if text.count('"weight_map"') != 1 or around.get("weight_map") != {}:
+    between, after = first[1], first[2]
+    entry = b'""' + between + b'""' + after
+    skeleton = raw[opening.end() : end].translate(None, _PLAIN).strip() + after
+    count = len(skeleton) // len(entry)
+    if skeleton != entry * count:
         return None
-    return _facts(around, strings[3::4], count)
+    # a value, and all entries after it that have the same
+    start = b'"' + between + b'"'
+    run = re.compile(start + b'([^"]*)"(?:' + after + b'"[^"]*' + start + b'\\1")*')
+    shards = dict.fromkeys(run.findall(raw, opening.end(), end))
+    return _facts(document, [shard.decode("ascii") for shard in shards], count)
 
 
 def _read_as_json(document: object) -> Index:

@@ -53,7 +53,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class TensorTable(Sequence[Tensor]):
-    """All tensors, in the order of the shards and of their headers, as columns."""
+    """All tensors, in the order of the shards and of their headers, as columns.
+
+    `repeating` names the components in which a tensor's name stands in more than one shard.
+    """
 
     names: Sequence[str] = ()
     codes: array[int] = field(default_factory=lambda: array("I"))
@@ -61,6 +64,7 @@ class TensorTable(Sequence[Tensor]):
     starts: array[int] = field(default_factory=lambda: array("Q"))
     ends: array[int] = field(default_factory=lambda: array("Q"))
     shards: Sequence[Shard] = ()
+    repeating: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -129,7 +133,7 @@ class TableBuilder:
                 path,
                 file_size,
                 header.size,
-                data_size(header),
+                header.data_size,
                 digest,
                 header.metadata,
                 range(first, len(self._names)),
@@ -139,12 +143,24 @@ class TableBuilder:
 
     def table(self) -> TensorTable:
         """The table of all that was added."""
+        components: dict[str, list[range]] = {}
+        for shard in self._shards:
+            components.setdefault(shard.component, []).append(shard.rows)
+        repeating = frozenset(
+            component for component, blocks in components.items() if self._has_repeats(blocks)
+        )
         return TensorTable(
-            self._names, self._codes, tuple(self._kinds), self._starts, self._ends, self._shards
+            self._names,
+            self._codes,
+            tuple(self._kinds),
+            self._starts,
+            self._ends,
+            self._shards,
+            repeating,
         )
 
-
-def data_size(header: Header) -> int:
-    """Bytes of all tensors of a file, as their offsets say."""
-    sizes = [kind.nbytes for kind in header.kinds]
-    return sum(map(sizes.__getitem__, header.codes))
+    def _has_repeats(self, blocks: Sequence[range]) -> bool:
+        count = sum(map(len, blocks))
+        if count == len(self._names):
+            return len(set(self._names)) < count
+        return len({self._names[row] for block in blocks for row in block}) < count

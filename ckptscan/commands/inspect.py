@@ -71,7 +71,6 @@ def command(
       ckptscan inspect model.safetensors --format json
     """
     from ckptscan.report import report
-    from ckptscan.report.many import report_many
     from ckptscan.sources import expand
 
     layout = Layout(view, depth, sort, top, _columns())
@@ -80,6 +79,8 @@ def command(
         structure = _describe(specs[0], matches, set_name, all_sets)
         _write(report(structure, format_name, layout))
         ctx.exit(0 if structure.checkpoint.is_sound else FAULTS)
+    from ckptscan.report.many import report_many
+
     structures, code = [], 0
     for spec in specs:
         try:

@@ -123,4 +123,5 @@ def _in_columns(entries: list[Entry], document: Document, size: int) -> Header:
         tuple(codes),
         array("Q", [entry.start for entry in entries]),
         array("Q", [entry.end for entry in entries]),
+        sum(max(0, entry.end - entry.start) for entry in entries),
     )

@@ -98,7 +98,8 @@ class Header:
 
     `size` is N, the header's length in bytes without the 8 bytes that state it. Rows are the
     tensors in the order of the header, in columns: name, code (an index into `kinds`), start and
-    end (bytes from the start of the data). `is_complete` is False where rows may be missing.
+    end (bytes from the start of the data). `data_size` is the bytes of all tensors together.
+    `is_complete` is False where rows may be missing.
     """
 
     size: int
@@ -108,6 +109,7 @@ class Header:
     kinds: tuple[Kind, ...] = ()
     starts: array[int] = field(default_factory=lambda: array("Q"))
     ends: array[int] = field(default_factory=lambda: array("Q"))
+    data_size: int = 0
     faults: tuple[Fault, ...] = ()
     is_complete: bool = True
 

@@ -99,31 +99,34 @@ def find_families(table: TensorTable, rows: Sequence[int] | None = None) -> list
     Components of a pipeline have families of their own, in the order of the shards.
     """
     families: list[Family] = []
-    for component, members in _components(table, rows):
-        names = [table.names[row] for row in members]
-        has_repeats = len(set(names)) < len(names)
-        codes = [table.codes[row] for row in members]
+    for component, members in _components(table, rows).items():
+        is_whole = len(members) == len(table)
+        names = table.names if is_whole else [table.names[row] for row in members]
+        codes = table.codes if is_whole else [table.codes[row] for row in members]
         found: list[Family] = []
         for (pattern, code), blocks in _groups(names, codes).items():
+            has_repeats = component in table.repeating
             found += _split(pattern, table.kinds[code], blocks, names, has_repeats)
-        placed = [
-            replace(family, rows=[members[row] for row in family.rows], component=component)
-            for family in found
-        ]
-        families += sorted(placed, key=_order)
+        if not is_whole or component:
+            found = [
+                replace(one, rows=[members[row] for row in one.rows], component=component)
+                for one in found
+            ]
+        families += sorted(found, key=_order)
     return families
 
 
-def _components(
-    table: TensorTable, rows: Sequence[int] | None
-) -> Iterator[tuple[str, Sequence[int]]]:
+def _components(table: TensorTable, rows: Sequence[int] | None) -> dict[str, Sequence[int]]:
     """The rows of each component, in the order of the shards."""
-    members: dict[str, list[int]] = {}
+    components = dict.fromkeys(shard.component for shard in table.shards)
+    if rows is None and len(components) < 2:
+        return dict.fromkeys(components, range(len(table)))
+    members: dict[str, list[int]] = {component: [] for component in components}
     wanted = None if rows is None else set(rows)
     for shard in table.shards:
         kept = shard.rows if wanted is None else [row for row in shard.rows if row in wanted]
-        members.setdefault(shard.component, []).extend(kept)
-    return iter(members.items())
+        members[shard.component].extend(kept)
+    return dict(members)
 
 
 def _groups(names: Sequence[str], codes: Sequence[int]) -> _Groups:
@@ -202,7 +205,7 @@ def _split(
         for text_pattern, apart in _without_star(pattern, blocks, names, widths.index(-1)):
             yield from _split(text_pattern, kind, apart, names, has_repeats)
         return
-    rows = sorted(chain.from_iterable(block.rows for block in blocks))
+    rows = list(chain.from_iterable(block.rows for block in blocks))
     axes = tuple(
         IndexSet.of(map(int, seen), width) for seen, width in zip(texts, widths, strict=True)
     )
