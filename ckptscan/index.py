@@ -63,8 +63,11 @@ def _read_regular(raw: bytes) -> Index | None:
     end = raw.find(b"}", opening.end()) if opening else -1
     if opening is None or end < 0:
         return None
-    around = (raw[: opening.end()] + raw[end:]).decode("utf-8")
-    document = json.loads(around)
+    try:
+        around = (raw[: opening.end()] + raw[end:]).decode("utf-8")
+        document = json.loads(around)
+    except (RecursionError, ValueError):  # a brace inside a name, or no JSON at all
+        return None
     first = _PAIR.match(raw, opening.end(), end)
     if not isinstance(document, dict) or document.get("weight_map") != {}:
         return None

@@ -20,14 +20,11 @@ _PATTERN_TOKEN = re.compile(r"[^*\\]+|\\.|\*", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
-def natural_key(text: str) -> tuple[tuple[str, int, str], ...]:
+def natural_key(text: str) -> tuple[list[str | int], str]:
     """A sort key under which `layers.10` follows `layers.9`; total, also for odd names."""
-    parts = _DIGITS.split(text)
-    digits = [part[-MAX_INDEX_DIGITS:] for part in parts[1::2]] + ["0"]
-    return tuple(
-        (word, int(number), raw)
-        for word, number, raw in zip(parts[0::2], digits, [*parts[1::2], ""], strict=True)
-    )
+    parts: list[str | int] = list(_DIGITS.split(text))
+    parts[1::2] = [int(str(digits)[-MAX_INDEX_DIGITS:]) for digits in parts[1::2]]
+    return parts, text
 
 
 def is_index(segment: str) -> bool:
@@ -83,8 +80,8 @@ class IndexSet:
         """The set that `str` wrote; raises ValueError on anything else."""
         ranges, width = [], 0
         for part in text.split(",") if text else ():
-            first, _, last = part.partition("-")
-            if not (is_index(first) and is_index(last or first)):
+            first, dash, last = part.partition("-")
+            if not (is_index(first) and (is_index(last) if dash else True)):
                 raise ValueError(f"not a set of indices: {text!r}")
             ranges.append((int(first), int(last or first)))
             width = max(width, len(first) if first[0] == "0" and len(first) > 1 else 0)

@@ -31,13 +31,14 @@ def report_many(structures: Sequence[Structure], format_name: str, layout: Layou
         sources = [document(structure, layout) for structure in structures]
         yield json.dumps({"schema": SCHEMA, "sources": sources, "total": total}, indent=2)
     elif format_name == "csv":
-        from ckptscan.report.csv import written
+        from ckptscan.report import csv
 
-        yield from written(_COLUMNS, rows)
+        yield from csv.written(_COLUMNS, rows)
     elif format_name == "markdown":
-        from ckptscan.report.markdown import written
+        from ckptscan.report import markdown
 
-        yield from written(_COLUMNS, [*rows, last])
+        cells = [list(map(markdown.cell, row)) for row in (*rows, last)]
+        yield from markdown.written(_COLUMNS, cells)
     else:
         shown = [_shown(row) for row in (*rows, last)]
         yield from tabulated(shown, _COLUMNS)

@@ -17,7 +17,7 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|#~"})
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
     """A heading with the totals, then the view as a table; names are escaped."""
-    yield f"## {_cell(structure.checkpoint.origin.title)}"
+    yield f"## {cell(structure.checkpoint.origin.title)}"
     yield ""
     yield (
         f"{structure.numel:,} elements ({words.short_count(structure.numel)}), "
@@ -25,26 +25,27 @@ def report(structure: Structure, layout: Layout) -> Iterator[str]:
     )
     yield ""
     names, rows = grid.columns(layout.view), grid.rows(structure, layout)
+    cells: Iterable[list[str]] = (list(map(cell, row)) for row in rows)
     if layout.view == "tree":
-        names, rows = names[1:], map(_indented, rows)
-    yield from written(names, rows)
+        names, cells = names[1:], map(_indented, cells)
+    yield from written(names, cells)
 
 
-def written(names: Sequence[str], rows: Iterable[Sequence[grid.Value]]) -> Iterator[str]:
-    """Column names and rows as the lines of a Markdown table."""
-    yield f"| {' | '.join(map(_cell, names))} |"
+def written(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Column names and rows of escaped cells as the lines of a Markdown table."""
+    yield f"| {' | '.join(map(cell, names))} |"
     yield f"| {' | '.join('---:' if name in _NUMBERS else '---' for name in names)} |"
     for row in rows:
-        yield f"| {' | '.join(map(_cell, row))} |"
+        yield f"| {' | '.join(row)} |"
 
 
-def _indented(row: tuple[grid.Value, ...]) -> tuple[grid.Value, ...]:
-    depth, name, *rest = row
-    return ("\N{EM SPACE}" * int(depth) + str(name), *rest)
-
-
-def _cell(value: grid.Value) -> str:
+def cell(value: grid.Value) -> str:
     """A value that is neither Markdown nor HTML, on one line."""
     if isinstance(value, int):
         return f"{value:,}"
     return html.escape(words.label(value), quote=False).translate(_SPECIAL)
+
+
+def _indented(cells: list[str]) -> list[str]:
+    depth, name, *rest = cells
+    return ["&emsp;" * int(depth) + name, *rest]

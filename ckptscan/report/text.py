@@ -23,12 +23,14 @@ _COUNTS = ("tensors", "elements", "bytes")
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
     """The lines of the report that the layout asks for."""
-    if layout.view == "tree":
-        yield from _headline(structure)
+    if layout.view != "tree":
+        yield from VIEWS[layout.view](structure, layout)
+        return
+    yield from _headline(structure)
+    if structure.tensors:
         yield ""
-    yield from VIEWS[layout.view](structure, layout)
-    if layout.view == "tree":
-        yield from _faults(structure.checkpoint.faults)
+        yield from _tree(structure, layout)
+    yield from _faults(structure.checkpoint.faults)
 
 
 def _headline(structure: Structure) -> Iterator[str]:
@@ -116,8 +118,6 @@ def _incomplete_line(checkpoint: Checkpoint) -> str:
 
 def _tree(structure: Structure, layout: Layout) -> Iterator[str]:
     """The tree in the most generous form that fits: exact, shortened, or tight on more lines."""
-    if not structure.tensors:
-        return iter(())
     width = layout.width or PIPED_WIDTH
     rows = tree_rows(structure.tree, layout)
     lines = _tree_lines(structure, rows, digits=4)

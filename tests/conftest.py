@@ -1,0 +1,110 @@
+"""Values for tests: checkpoints without files, packs of real models, expected outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from ckptscan.checkpoint import Checkpoint, load
+from ckptscan.dtypes import DTYPES
+from ckptscan.sources import Source, open_source
+from ckptscan.sources.base import Origin
+from ckptscan.sources.memory import MemorySource
+from ckptscan.structure import Structure, describe
+
+HERE = Path(__file__).parent
+FIXTURES = HERE.parent / "fixtures"
+PACKS = FIXTURES / "packs"
+ATTACKS = FIXTURES / "attacks"
+
+Tensors = Mapping[str, tuple[str, Sequence[int]]]
+
+
+def header_text(tensors: Tensors, metadata: Mapping[str, str] | None = None) -> str:
+    """The header's JSON of these tensors, laid end to end in the order given."""
+    entries: dict[str, object] = {} if metadata is None else {"__metadata__": dict(metadata)}
+    reached = 0
+    for name, (dtype, shape) in tensors.items():
+        count = 1
+        for dim in shape:
+            count *= dim
+        end = reached + count * (DTYPES[dtype].bits or 0) // 8
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [reached, end]}
+        reached = end
+    return json.dumps(entries, separators=(",", ":"), ensure_ascii=False)
+
+
+def framed(text: str | bytes, data: bytes = b"") -> bytes:
+    """A file of this header and these data."""
+    raw = text.encode() if isinstance(text, str) else text
+    return struct.pack("<Q", len(raw)) + raw + data
+
+
+def file_of(tensors: Tensors, metadata: Mapping[str, str] | None = None) -> bytes:
+    """A whole safetensors file, padded as the reference pads it, full of zeros."""
+    text = header_text(tensors, metadata).encode()
+    text += b" " * (-len(text) % 8)
+    document = json.loads(text)
+    document.pop("__metadata__", None)
+    return framed(text, bytes(max((e["data_offsets"][1] for e in document.values()), default=0)))
+
+
+def index_of(weight_map: Mapping[str, str], **metadata: object) -> bytes:
+    """An index file as transformers writes it."""
+    return json.dumps({"metadata": metadata, "weight_map": dict(weight_map)}, indent=2).encode()
+
+
+def source_of(files: Mapping[str, bytes | Tensors], title: str = "memory") -> MemorySource:
+    """A source of these files; tensors stand for the file that holds them."""
+    held = {
+        path: data if isinstance(data, bytes) else file_of(data) for path, data in files.items()
+    }
+    return MemorySource(held, origin=Origin("memory", "memory", title))
+
+
+def checkpoint_of(files: Mapping[str, bytes | Tensors], **options: object) -> Checkpoint:
+    """The checkpoint of these files."""
+    return load(source_of(files), **options)  # type: ignore[arg-type]
+
+
+def structure_of(tensors: Tensors) -> Structure:
+    """The structure of one file with these tensors."""
+    return describe(checkpoint_of({"model.safetensors": tensors}))
+
+
+def pack(model: str) -> Source:
+    """The header pack of a real model."""
+    return open_source(str(PACKS / f"{model}.ckptpack"))
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the user's reaches a test; text is 100 columns wide."""
+    for name in [*os.environ]:
+        if name.startswith(("HF_", "CKPTSCAN_")) or name in ("NO_COLOR", "FORCE_COLOR"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Compare a whole output with tests/golden/<module>-<test>.txt; `make golden` accepts it."""
+    module = request.module.__name__.removeprefix("tests.").replace(".", "-")
+    name = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
+    path = HERE / "golden" / f"{module}-{name}.txt"
+
+    def compare(actual: str) -> None:
+        if os.environ.get("GOLDEN") == "accept":
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(actual, encoding="utf-8")
+        expected = path.read_text(encoding="utf-8") if path.exists() else "(no golden file)"
+
+        assert expected == actual
+
+    return compare

@@ -1,0 +1,87 @@
+"""The import order of DESIGN: downward only, siblings never, third parties in their rooms."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ckptscan
+
+ROOT = Path(ckptscan.__file__).parent
+# from top to bottom; rooms on one line are siblings
+LEVELS = [line.split() for line in """
+    __main__
+    commands
+    report
+    checks diff plan verify
+    content hardware
+    structure
+    checkpoint
+    sets
+    sources config index
+    table
+    header
+    names dtypes paths
+    errors version
+""".strip().split("\n")]
+LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
+# third party -> the rooms that may import it
+ALLOWED = {
+    "click": {"commands"},
+    "tabulate": {"report"},
+    "huggingface_hub": {"sources"},
+    "tqdm": {"sources"},
+    "obstore": {"sources"},
+    "torch": {"verify", "hardware"},
+    "safetensors": {"verify"},
+    "numpy": {"content"},
+    "plotly": {"report"},
+    "pyarrow": {"report"},
+}
+STANDARD = set(__import__("sys").stdlib_module_names)
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Modules that a file imports, and whether at its top level."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: imports are absolute"
+            if node.module == "ckptscan":
+                yield from ((f"ckptscan.{alias.name}", id(node) in top) for alias in node.names)
+            else:
+                yield node.module, id(node) in top
+
+
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downward(path: Path) -> None:
+    here = room(path)
+
+    assert here in LEVEL, f"{here} has no level"
+    for module, is_top in imports(path):
+        first, _, rest = module.partition(".")
+        if first == "ckptscan":
+            there = rest.partition(".")[0] or "version"
+            assert there == here or LEVEL[there] > LEVEL[here], f"{here} imports {there}"
+        elif first not in STANDARD:
+            assert here in ALLOWED[first], f"{here} imports {first}"
+            assert first == "click" or not is_top, f"{first} is imported inside its function"
+
+
+def test_every_room_of_the_package_has_a_level() -> None:
+    rooms = {room(path) for path in FILES}
+
+    assert rooms <= LEVEL.keys()
