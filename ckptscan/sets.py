@@ -69,10 +69,11 @@ class Member(NamedTuple):
 class FileSet:
     """Weight files that make one checkpoint.
 
-    `missing` are the files that an index or the numbering promises and that are not there;
-    `strays` the paths of an index that lead outside its folder. `indexes` are the indexes used.
-    `numbered` says that the files are told apart by a number that no `-of-` confirms, so that
-    only their headers can say whether they belong together.
+    `stem` is the name without folder and variant: `model`, `consolidated`. `missing` are the files
+    that an index or the numbering promises and that are not there; `strays` the paths of an index
+    that lead outside its folder. `indexes` are the indexes used. `numbered` says that the files are
+    told apart by a number that no `-of-` confirms, so that only their headers can say whether they
+    belong together.
     """
 
     name: str
@@ -81,14 +82,9 @@ class FileSet:
     strays: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     folder: str = ""
+    stem: str = ""
     variant: str = ""
     numbered: bool = False
-
-    @property
-    def stem(self) -> str:
-        """The name without folder and variant: `model`, `consolidated`."""
-        name = self.name.removeprefix(f"{self.folder}/") if self.folder else self.name
-        return name.removesuffix(f".{self.variant}") if self.variant else name
 
 
 def index_paths(paths: Iterable[str]) -> list[str]:
@@ -129,6 +125,7 @@ def _indexed(path: str, index: Index, present: set[str]) -> FileSet:
         tuple(strays),
         (path,),
         folder,
+        stem,
         variant,
     )
 
@@ -178,13 +175,16 @@ def _of_group(key: tuple[str, ...], paths: Sequence[str]) -> FileSet:
     is_alone = len(paths) == 1 and how == "numbered"
     if is_alone:
         stem = paths[0].rpartition("/")[2].removesuffix(SUFFIX)
-    if not variant:
+    if how == "part":
+        variant = ""
+    elif not variant:
         stem, variant = _split_variant(stem)
     return FileSet(
         _below(folder, ".".join(filter(None, (stem or how, variant)))),
         tuple(map(Member, paths)),
         tuple(_missing_numbers(paths, int(count or 0))) if how in ("shard", "part") else (),
         folder=folder,
+        stem=stem,
         variant=variant,
         numbered=how == "numbered" and not is_alone,
     )
@@ -219,7 +219,7 @@ def _with_distinct_names(sets: Sequence[FileSet]) -> list[FileSet]:
     for one in sets:
         name = one.name
         if names.count(name) > 1 and len(one.members) + len(one.missing) != 1:
-            name = f"{name}-sharded"
+            name += "-sharded"
         base, number = name, 2
         while name in used:
             name, number = f"{base}-{number}", number + 1
@@ -268,7 +268,7 @@ def preferred(sets: Sequence[FileSet], sizes: Mapping[str, int]) -> tuple[FileSe
             depth,
             usual,
             bool(one.variant),
-            bool(one.indexes),
+            len(one.members) + len(one.missing) > 1,
             bool(one.missing),
             -nbytes,
             natural_key(one.name),

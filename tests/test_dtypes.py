@@ -33,6 +33,10 @@ def test_an_unknown_dtype_is_a_value_without_a_width() -> None:
 
 
 def test_alignment_is_whole_bytes() -> None:
-    assert [1, 1, 2, 8, 1] == [
-        dtype(name).alignment for name in ("F4", "U8", "BF16", "C64", "what")
-    ]
+    assert [
+        1,
+        1,
+        2,
+        8,
+        1,
+    ] == [dtype(name).alignment for name in ("F4", "U8", "BF16", "C64", "what")]

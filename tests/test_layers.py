@@ -12,7 +12,9 @@ import ckptscan
 
 ROOT = Path(ckptscan.__file__).parent
 # from top to bottom; rooms on one line are siblings
-LEVELS = [line.split() for line in """
+LEVELS = [
+    line.split()
+    for line in """
     __main__
     commands
     report
@@ -26,7 +28,8 @@ LEVELS = [line.split() for line in """
     header
     names dtypes paths
     errors version
-""".strip().split("\n")]
+""".strip().split("\n")
+]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # third party -> the rooms that may import it
 ALLOWED = {
@@ -52,7 +55,7 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.Import):
             yield from ((alias.name, id(node) in top) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{path}: imports are absolute"
+            assert 0 == node.level, f"{path}: imports are absolute"
             if node.module == "ckptscan":
                 yield from ((f"ckptscan.{alias.name}", id(node) in top) for alias in node.names)
             else:

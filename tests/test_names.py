@@ -25,9 +25,14 @@ def test_anything_else_is_a_name(segment: str) -> None:
 def test_natural_order_counts() -> None:
     names = ["layers.10.w", "layers.9.w", "layers.9.b", "a", "layers.09.w", "layers.9.w.x"]
 
-    assert ["a", "layers.9.b", "layers.09.w", "layers.9.w", "layers.9.w.x", "layers.10.w"] == sorted(
-        names, key=natural_key
-    )
+    assert [
+        "a",
+        "layers.9.b",
+        "layers.09.w",
+        "layers.9.w",
+        "layers.9.w.x",
+        "layers.10.w",
+    ] == sorted(names, key=natural_key)
 
 
 @given(st.lists(st.text(max_size=8), max_size=6), st.randoms())
@@ -49,13 +54,13 @@ def test_a_literal_survives_the_pattern(text: str) -> None:
     assert text == unescape(piece)
 
 
-@given(st.lists(TEXT, min_size=1, max_size=5), st.lists(st.integers(0, 999), min_size=4, max_size=4))
+@given(
+    st.lists(TEXT, min_size=1, max_size=5), st.lists(st.integers(0, 999), min_size=4, max_size=4)
+)
 def test_pattern_and_indices_give_back_the_name(texts: list[str], indices: list[int]) -> None:
     pattern = "*".join(map(escape, texts))
     used = indices[: len(texts) - 1]
-    name = "".join(
-        text + str(index) for text, index in zip(texts, [*used, ""], strict=True)
-    )
+    name = "".join(text + str(index) for text, index in zip(texts, [*used, ""], strict=True))
 
     assert name == fill(pattern, used, [IndexSet.of([index]) for index in used])
 
@@ -71,7 +76,7 @@ def test_a_set_of_indices_reads_what_it_writes(indices: list[int]) -> None:
     made = IndexSet.of(indices)
 
     assert made == IndexSet.parse(str(made))
-    assert sorted(set(indices)) == [*made]
+    assert [*made] == sorted(set(indices))
     assert len(set(indices)) == len(made)
     assert all(index in made for index in indices)
     assert -1 not in made

@@ -7,7 +7,9 @@ import pytest
 from ckptscan.paths import is_inside
 
 
-@pytest.mark.parametrize("path", ["model.safetensors", "unet/model-00001-of-00002.safetensors", "é"])
+@pytest.mark.parametrize(
+    "path", ["model.safetensors", "unet/model-00001-of-00002.safetensors", "é"]
+)
 def test_a_plain_path_is_inside(path: str) -> None:
     assert is_inside(path)
 

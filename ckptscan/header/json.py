@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 MAX_INT = 2**64 - 1
@@ -42,7 +43,8 @@ class Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.refusals: list[str] = []
-        self._has_escapes = "\\" in text
+        # lone surrogates can only come from such escapes: UTF-8 has none
+        self._has_surrogates = "\\ud" in text or "\\uD" in text
         decoder: Any = json.JSONDecoder(
             object_pairs_hook=tuple,
             parse_int=self._integer,
@@ -61,7 +63,7 @@ class Scanner:
             raise BrokenJson(error.msg, error.pos) from error
         except RecursionError as error:
             raise BrokenJson(f"nested deeper than {MAX_DEPTH} levels", position) from error
-        if self._has_escapes and any(map(_SURROGATE.search, strings(value))):
+        if self._has_surrogates and any(map(_SURROGATE.search, strings(value))):
             self.refusals.append("a lone surrogate")
         return value, end
 
@@ -69,8 +71,12 @@ class Scanner:
         """The string whose opening quote is at `position`; raises BrokenJson."""
         if self.text[position : position + 1] != '"':
             raise BrokenJson("a name in double quotes is missing", position)
-        value, end = self.value(position)
-        assert isinstance(value, str)
+        try:
+            value, end = scanstring(self.text, position + 1)
+        except json.JSONDecodeError as error:
+            raise BrokenJson(error.msg, error.pos) from error
+        if self._has_surrogates and _SURROGATE.search(value):
+            self.refusals.append("a lone surrogate")
         return value, end
 
     def punctuation(self, position: int, wanted: str) -> tuple[str, int]:

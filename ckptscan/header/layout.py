@@ -40,21 +40,26 @@ def check_layout(entries: Sequence[Entry], is_complete: bool, faults: FaultList)
 
 
 def _check_place(entry: Entry, reached: int, faults: FaultList) -> None:
-    name, start, end = quoted(entry.name), entry.start, entry.end
+    start, end = entry.start, entry.end
+    if start == reached <= end:
+        return
+    name = quoted(entry.name)
     if end < start:
         message = f"{name} ends at byte {end:,}, before it begins at {start:,}"
         faults.add("offsets-reversed", message, "InvalidOffset", entry.name)
     elif start > reached:
         message = f"{start - reached:,} bytes before {name} belong to no tensor"
         faults.add("offset-gap", message, "InvalidOffset", entry.name)
-    elif start < reached:
+    else:
         message = f"{name} begins at byte {start:,}, inside the tensors before it"
         faults.add("offset-overlap", message, "InvalidOffset", entry.name)
 
 
 def _check_size(entry: Entry, faults: FaultList) -> None:
-    bits, name = DTYPES[entry.dtype].bits or 0, quoted(entry.name)
-    count = numel(entry.shape)
+    bits, count = DTYPES[entry.dtype].bits or 0, numel(entry.shape)
+    if count is not None and (entry.end - entry.start) * 8 == count * bits <= MAX_INT:
+        return
+    name = quoted(entry.name)
     if count is None or count * bits > MAX_INT:
         message = f"{name}: shape {_shown(entry.shape)} overflows 64 bits"
         faults.add("shape-overflow", message, "ValidationOverflow", entry.name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from ckptscan.names import natural_key
 from ckptscan.report.options import Layout
 from ckptscan.report.rows import family_rows, picked, tensor_rows, tree_rows
-from ckptscan.structure import Structure
+from ckptscan.structure import End, Structure
 
 Value = str | int
 Rows = Iterator[tuple[Value, ...]]
@@ -25,16 +25,16 @@ def rows(structure: Structure, layout: Layout) -> Rows:
 
 def _tree(structure: Structure, layout: Layout) -> Rows:
     for row in tree_rows(structure.tree, layout):
-        node, family = row.node, row.family
+        shown, family = row.shown, row.family
         yield (
             row.depth,
             row.label,
-            node.path,
+            shown.family.pattern if isinstance(shown, End) else shown.path,
             str(list(family.shape)) if family else "",
             family.dtype.name if family else "",
-            node.tensors,
-            node.numel,
-            node.nbytes,
+            shown.tensors,
+            shown.numel,
+            shown.nbytes,
         )
 
 

@@ -151,9 +151,10 @@ def _node(node: Node, layout: Layout, depth: int) -> dict[str, Any]:
         "elements": node.numel,
         "bytes": node.nbytes,
     }
-    if node.families:
-        facts["dtype"] = node.families[0].dtype.name
-        facts["shape"] = list(node.families[0].shape)
+    for end in node.ends[:1]:
+        facts |= {"dtype": end.family.dtype.name, "shape": list(end.family.shape)}
+        if node.children:
+            facts["own"] = {"tensors": end.tensors, "elements": end.numel, "bytes": end.nbytes}
     facts["children"] = [_node(child, layout, depth + 1) for child in children]
     return facts
 

@@ -7,18 +7,22 @@ from typing import NamedTuple, TypeVar
 
 from ckptscan.names import natural_key
 from ckptscan.report.options import Layout
-from ckptscan.structure import Family, Node, Structure
+from ckptscan.structure import End, Family, Node, Structure
 
 T = TypeVar("T")
 
 
 class TreeRow(NamedTuple):
-    """One line of the tree: a module, a run of modules, or a tensor (which has a family)."""
+    """One line of the tree: a module, a run of modules, or tensors that end there."""
 
     depth: int
     label: str
-    node: Node
-    family: Family | None
+    shown: Node | End
+
+    @property
+    def family(self) -> Family | None:
+        """The family of tensors, None for a module."""
+        return self.shown.family if isinstance(self.shown, End) else None
 
 
 def picked(
@@ -52,27 +56,36 @@ def _children(node: Node, layout: Layout) -> Sequence[Node]:
 def _add(
     node: Node, depth: int, prefix: str, layout: Layout, joined: bool, rows: list[TreeRow]
 ) -> None:
-    label = prefix + node.label
-    while len(node.children) == 1 and not node.families and node.repeat is None:
-        (node,) = node.children
-        label = f"{label}.{node.label}"
+    names, node = _chain(node)
+    label = prefix + names
     if node.repeat is not None:
         label = f"{label}: {len(node.repeat):,} x"
-    rows.extend(TreeRow(depth, label, node, family) for family in node.families)
+    rows.extend(TreeRow(depth, label, end) for end in node.ends)
     if not node.children:
         return
-    if joined and node.repeat is None and _holds_tensors_alone(node):
+    if joined and node.repeat is None and all(_is_tensor(child) for child in node.children):
         for child in _children(node, layout):
             _add(child, depth, f"{label}.", layout, joined, rows)
         return
-    rows.append(TreeRow(depth, label, node, None))
+    if not node.ends:
+        rows.append(TreeRow(depth, label, node))
     if layout.depth is None or depth + 1 < layout.depth:
         for child in _children(node, layout):
             _add(child, depth + 1, "", layout, joined, rows)
 
 
-def _holds_tensors_alone(node: Node) -> bool:
-    return all(child.families and not child.children for child in node.children)
+def _chain(node: Node) -> tuple[str, Node]:
+    """The labels of a node and of its only descendants, and the last of these."""
+    labels = [node.label]
+    while len(node.children) == 1 and not node.ends and node.repeat is None:
+        (node,) = node.children
+        labels.append(node.label)
+    return ".".join(labels), node
+
+
+def _is_tensor(node: Node) -> bool:
+    _, last = _chain(node)
+    return bool(last.ends) and not last.children
 
 
 def tensor_rows(structure: Structure, layout: Layout) -> Iterator[int]:

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 # the columns of words; all others hold numbers
-_WORDS = frozenset(
-    "dtype dtypes file indices layout pattern shape source container,indices".split()
-)
+_WORDS = frozenset("dtype dtypes file indices layout pattern shape source container".split())
 
 
 def tabulated(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ckptscan.report.table import Line, aligned, fits, tabulated
 from ckptscan.structure import Layers, Structure
 
 PIPED_WIDTH = 200
-PACK_NOTE = "a header pack: its figures are what its writer claims; no file was seen"
+PACK_NOTE = "a header pack: what its writer claims; no weights were seen"
 _SHOWN_FAULTS = 20
 _SHOWN_SETS = 6
 _SHOWN_CONTAINERS = 4
@@ -134,15 +134,15 @@ def _tree_lines(structure: Structure, rows: Sequence[TreeRow], digits: int) -> l
     is_exact = digits > 3
     lines = [Line(0, "", ("shape", "dtype", "tensors", "elements", "bytes", "share"))]
     for row in rows:
-        node, family = row.node, row.family
+        shown, family = row.shown, row.family
         shape = words.shape(family.shape) if family else ""
-        share = words.share(node.nbytes, structure.nbytes)
+        share = words.share(shown.nbytes, structure.nbytes)
         cells = (
             shape if is_exact else shape.replace(", ", ","),
             words.label(family.dtype.name) if family else "",
-            f"{node.tensors:,}",
-            f"{node.numel:,}" if is_exact else words.short_count(node.numel, digits),
-            words.nbytes(node.nbytes, digits),
+            f"{shown.tensors:,}",
+            f"{shown.numel:,}" if is_exact else words.short_count(shown.numel, digits),
+            words.nbytes(shown.nbytes, digits),
             share if is_exact else share.replace(" %", "%"),
         )
         lines.append(Line(row.depth, words.label(row.label), cells))
@@ -206,7 +206,7 @@ def _layers(structure: Structure, layout: Layout) -> Iterator[str]:
                     words.label(f"  {kind.indices}"),
                 )
             )
-    return tabulated(rows, ("count", "layout", *_COUNTS, "container,indices"))
+    return tabulated(rows, ("count", "layout", *_COUNTS, "container"))
 
 
 def _within(container: str, within: str) -> str:

@@ -26,12 +26,21 @@ SCHEMA = "ckptscan.pack/1"
 MANIFEST = "ckptpack.json"
 FOLDER = "files/"
 SMALL = 1 << 20  # bytes; larger json files, tokenizers mostly, are listed and not kept
-MAX_PACKED = 1 << 29  # bytes of the pack itself
-MAX_UNPACKED = 1 << 33  # bytes; a header has at most 100 MB
-ALWAYS_ALLOWED = 1 << 28  # bytes unpacked, whatever the ratio
-MAX_RATIO = 400  # DeepSeek-V3: 50; a single repeated byte: 7,000
 _MEMORY = 1 << 28  # bytes that decoding may take; a preset 9 pack wants 65 MiB
 _PRESET = 1  # DeepSeek-V3: 0.2 s and 425 KB; preset 6 takes 6 s for 273 KB
+
+
+class Bounds(NamedTuple):
+    """How large a pack may be, and become: bytes packed, bytes unpacked, and their ratio.
+
+    Up to `always` bytes unpacked no ratio is asked for. DeepSeek-V3 has a ratio of 50, a single
+    repeated byte one of 7,000.
+    """
+
+    packed: int = 1 << 29
+    unpacked: int = 1 << 33
+    always: int = 1 << 28
+    ratio: int = 400
 
 
 class Packed(NamedTuple):
@@ -127,27 +136,35 @@ def _archive(manifest: bytes, kept: Mapping[str, bytes]) -> bytes:
     return held.getvalue()
 
 
-def open_pack(spec: str) -> MemorySource:
+def open_pack(spec: str, bounds: Bounds | None = None) -> MemorySource:
     """The source that a pack holds; raises PackError where it breaks a rule."""
+    bounds = bounds or Bounds()
     size = os.path.getsize(spec)
-    if size > MAX_PACKED:
+    if size > bounds.packed:
         raise _broken(spec, f"{size:,} bytes are more than any pack has")
     with open(spec, "rb") as opened:
-        packed = opened.read(MAX_PACKED)
-    members = _members(spec, _unpacked(spec, packed))
+        packed = opened.read(bounds.packed)
+    members = _members(spec, _unpacked(spec, packed, bounds))
     manifest = _parsed(spec, members.pop(MANIFEST, b""))
     entries = _listed(spec, manifest, members)
     origin = manifest["source"]
     return MemorySource(
         {name.removeprefix(FOLDER): data for name, data in members.items()},
         entries,
-        Origin(spec, "pack", origin["title"], origin["revision"], origin["commit"], origin["kind"]),
+        Origin(
+            spec,
+            "pack",
+            origin["title"],
+            origin.get("revision"),
+            origin.get("commit"),
+            origin["kind"],
+        ),
     )
 
 
-def _unpacked(spec: str, packed: bytes) -> bytes:
+def _unpacked(spec: str, packed: bytes, bounds: Bounds) -> bytes:
     """The tar archive, within the bounds of size, ratio and memory."""
-    limit = min(MAX_UNPACKED, max(ALWAYS_ALLOWED, MAX_RATIO * len(packed)))
+    limit = min(bounds.unpacked, max(bounds.always, bounds.ratio * len(packed)))
     try:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
         data = decoder.decompress(packed, limit + 1)

@@ -3,10 +3,11 @@
 from ckptscan.structure.families import Family, find_families
 from ckptscan.structure.layers import LayerKind, Layers, find_layers
 from ckptscan.structure.summary import DTypeUse, Structure, describe
-from ckptscan.structure.tree import Node, build_tree
+from ckptscan.structure.tree import End, Node, build_tree
 
 __all__ = [
     "DTypeUse",
+    "End",
     "Family",
     "LayerKind",
     "Layers",

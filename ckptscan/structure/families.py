@@ -21,6 +21,8 @@ from ckptscan.names import IndexSet, escape, is_index, natural_key, split_stars
 from ckptscan.structure.numbered import collapse_numbered
 from ckptscan.table import TensorTable
 
+MAX_INDICES = 32  # of one name; further ones are part of it. Real names have up to 4
+
 _TO_ZERO = str.maketrans("123456789", "000000000")
 
 
@@ -163,10 +165,12 @@ def _with_numbered(groups: _Groups) -> _Groups:
 
 def _blocks(skeleton: str, rows: list[int], names: Sequence[str]) -> Iterator[tuple[str, _Block]]:
     """The rows of one skeleton, by pattern: names may differ in digits that are no indices."""
-    indices, literal, start = [], [], 0
+    indices: list[slice] = []
+    literal: list[slice] = []
+    start = 0
     for segment in skeleton.split("."):
         place = slice(start, start + len(segment))
-        if is_index(segment):
+        if is_index(segment) and len(indices) < MAX_INDICES:
             indices.append(place)
         elif "0" in segment:
             literal.append(place)

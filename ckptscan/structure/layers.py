@@ -59,5 +59,6 @@ def _containers(node: Node, within: str) -> Iterator[Layers]:
         )
         named = {index: kind.name for kind in kinds for index in kind.indices}
         layout = describe([named[index] for index in sorted(named)])
-        container = path.removesuffix("*").removesuffix(".") if path.endswith(".*") else path
+        is_plain = path[-2:-1] in ("", ".", "/")  # `layers.*`, not `expert_*`
+        container = path[:-1].removesuffix(".") if is_plain else path
         yield Layers(container, within, len(named), layout, kinds)

@@ -19,21 +19,38 @@ from ckptscan.structure.families import Family
 MAX_DEPTH = 64
 
 
+class End(NamedTuple):
+    """Tensors of a family that end at one node of the tree: which, and how many."""
+
+    family: Family
+    tensors: int
+
+    @property
+    def numel(self) -> int:
+        """Elements of all of them."""
+        return self.tensors * self.family.kind.numel
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of them."""
+        return self.tensors * self.family.kind.nbytes
+
+
 @dataclass(frozen=True)
 class Node:
     """A module, a run of alike modules, or a tensor.
 
     `label` is the segment, for a run with its indices: `(0-27)`. `path` is the pattern from the
     root, after `component/` in a pipeline. `repeat` is the set of indices of a run, else None.
-    `families` are those whose tensors end here. `tensors`, `numel` and `nbytes` count all of these
-    and all below, repeats included.
+    `ends` are the tensors that end here, as a rule of one family, if any. `tensors`, `numel` and
+    `nbytes` count these and all below, repeats included.
     """
 
     label: str
     path: str
     repeat: IndexSet | None
     children: tuple[Node, ...]
-    families: tuple[Family, ...]
+    ends: tuple[End, ...]
     tensors: int
     numel: int
     nbytes: int
@@ -75,18 +92,18 @@ def _node(
     path: str,
     repeat: IndexSet | None,
     children: tuple[Node, ...],
-    ends: Sequence[_Part] = (),
+    ends: tuple[End, ...] = (),
 ) -> Node:
-    counts = [(part.tensors, part.family.kind) for part in ends]
+    parts: tuple[Node | End, ...] = (*children, *ends)
     return Node(
         label,
         path,
         repeat,
         children,
-        tuple(part.family for part in ends),
-        sum(child.tensors for child in children) + sum(count for count, _ in counts),
-        sum(child.numel for child in children) + sum(n * kind.numel for n, kind in counts),
-        sum(child.nbytes for child in children) + sum(n * kind.nbytes for n, kind in counts),
+        ends,
+        sum(part.tensors for part in parts),
+        sum(part.numel for part in parts),
+        sum(part.nbytes for part in parts),
     )
 
 
@@ -105,10 +122,15 @@ def _children(parts: Iterable[_Part], depth: int, path: str) -> Iterator[Node]:
                 for index, piece in zip(indices, pieces[1:], strict=True)
             )
             repeat = indices[0] if len(indices) == 1 else None
-            ends = [part for part in inner if depth + 1 >= min(len(part.atoms), MAX_DEPTH)]
-            deeper = [part for part in inner if depth + 1 < min(len(part.atoms), MAX_DEPTH)]
-            children = tuple(_children(deeper, depth + 1, below))
-            yield _node(label, below, repeat, children, ends)
+            deeper, ends = [], []
+            for part in inner:
+                if depth + 1 < min(len(part.atoms), MAX_DEPTH):
+                    deeper.append(part)
+                else:
+                    ends.append(End(part.family, part.tensors))
+            yield _node(
+                label, below, repeat, tuple(_children(deeper, depth + 1, below)), tuple(ends)
+            )
 
 
 def _runs(parts: Sequence[_Part], stars: int) -> Iterator[tuple[tuple[IndexSet, ...], list[_Part]]]:

@@ -29,9 +29,10 @@ def test_a_sound_file_gives_its_tensors_and_no_fault() -> None:
     assert ["b", "a"] == list(header.names)
     assert [0, 12] == list(header.starts)
     assert [12, 16] == list(header.ends)
-    assert [("BF16", (2, 3), 6, 12), ("F32", (), 1, 4)] == [
-        (header.kinds[code].dtype.name, *header.kinds[code][1:]) for code in header.codes
-    ]
+    assert [
+        ("BF16", (2, 3), 6, 12),
+        ("F32", (), 1, 4),
+    ] == [(header.kinds[code].dtype.name, *header.kinds[code][1:]) for code in header.codes]
     assert {"format": "pt"} == header.metadata
     assert () == header.faults
     assert header.is_valid
@@ -157,9 +158,7 @@ def test_any_text_gives_a_header(text: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "data"), attacks().items(), ids=attacks())
-def test_a_hostile_file_gives_a_header_whose_messages_are_printable(
-    name: str, data: bytes
-) -> None:
+def test_a_hostile_file_gives_a_header_whose_messages_are_printable(name: str, data: bytes) -> None:
     header = read(data)
 
     assert header.faults

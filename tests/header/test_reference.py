@@ -56,9 +56,7 @@ def test_what_the_reference_writes_is_read_as_it_was(
 
 def _spec(dtype: str, shape: Sequence[int], zeros: np.ndarray) -> TensorSpec:
     size = math.prod(shape) * (DTYPES[dtype].bits or 0) // 8
-    return TensorSpec(
-        dtype=written(dtype), shape=shape, data_ptr=zeros.ctypes.data, data_len=size
-    )
+    return TensorSpec(dtype=written(dtype), shape=shape, data_ptr=zeros.ctypes.data, data_len=size)
 
 
 def written(dtype: str) -> str:

@@ -97,8 +97,10 @@ IRREGULAR = {
     "float": header_text(TENSORS).replace("[8,8]", "[8.0,8]"),
     "long digits": header_text(TENSORS).replace("[8,8]", f"[{'9' * 5000}]"),
     "unknown field": header_text(TENSORS).replace('"dtype":"F32"', '"x":1,"dtype":"F32"', 1),
-    "repeated field": header_text(TENSORS).replace('"dtype":"F32"', '"dtype":"F32","dtype":"F32"', 1),
-    "two pairs in one": header_text(TENSORS).replace('[512,768]},"model.layers.1.w":', '[512,768]'),
+    "repeated field": header_text(TENSORS).replace(
+        '"dtype":"F32"', '"dtype":"F32","dtype":"F32"', 1
+    ),
+    "two pairs in one": header_text(TENSORS).replace('[512,768]},"model.layers.1.w":', "[512,768]"),
     "moved bracket": (
         f'{{"a":{entry(offsets="[0,4][4,8]")},"b":{{"dtype":"U8","shape":[4],"data_offsets":}}}}'
     ),

@@ -1,0 +1,56 @@
+"""Several checkpoints: a line each and a total."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from ckptscan.checkpoint import load
+from ckptscan.report import Layout
+from ckptscan.report.many import report_many
+from ckptscan.structure import Structure, describe
+from tests.conftest import pack, source_of
+
+MODELS = ["meta-llama--Llama-3.1-8B", "meta-llama--Llama-3.2-1B"]
+
+
+def structures() -> list[Structure]:
+    broken = describe(load(source_of({"model.safetensors": b"<html>"})))
+    found = []
+    for model in MODELS:
+        checkpoint = load(pack(model))
+        found.append(describe(checkpoint))
+    return [*found, broken]
+
+
+@pytest.mark.parametrize("format_name", ["text", "csv", "markdown"])
+def test_a_line_each_and_a_total(format_name: str, golden: Callable[[str], None]) -> None:
+    lines = [*report_many(structures(), format_name, Layout())]
+
+    golden(
+        "\n".join(
+            line.replace(str(pack(MODELS[0]).origin.spec.rpartition("/")[0]), "packs")
+            for line in lines
+        )
+        + "\n"
+    )
+
+
+def test_json_holds_whole_reports_and_the_total() -> None:
+    found = json.loads("\n".join(report_many(structures(), "json", Layout())))
+
+    assert "ckptscan.inspect-many/1" == found["schema"]
+    assert ["ckptscan.inspect/1"] * 3 == [one["schema"] for one in found["sources"]]
+    assert {
+        "files": 6,
+        "tensors": 437,
+        "elements": 9_266_075_648,
+        "bytes": 18_532_151_296,
+        "faults": 1,
+    } == found["total"]
+
+
+def test_no_checkpoint_at_all_is_an_empty_table() -> None:
+    assert ["total"] == [*report_many([], "text", Layout())][-1].split()[-1:]

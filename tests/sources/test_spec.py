@@ -1,0 +1,73 @@
+"""What the user typed: paths, globs, typos, addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckptscan.errors import SourceNotFound, UsageError
+from ckptscan.sources import expand, open_source, redacted
+
+
+def test_a_glob_names_what_it_matches_in_natural_order(tmp_path: Path) -> None:
+    for number in (10, 9, 1):
+        (tmp_path / f"m{number}").mkdir()
+
+    assert [str(tmp_path / f"m{number}") for number in (1, 9, 10)] == expand(str(tmp_path / "m*"))
+
+
+def test_a_glob_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFound, match="nothing matches"):
+        expand(str(tmp_path / "*.nothing"))
+
+
+def test_a_file_whose_name_is_a_glob_is_that_file(tmp_path: Path) -> None:
+    (tmp_path / "a[1]").mkdir()
+
+    assert [str(tmp_path / "a[1]")] == expand(str(tmp_path / "a[1]"))
+    assert ["https://x.org/?a=*"] == expand("https://x.org/?a=*")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message", "hint"),
+    [
+        ("no-such-thing-at-all", "no such file or directory", "check the path"),
+        ("org/name", "no such file or directory", "repositories of the Hub"),
+        ("https://u:p@host/x?token=1", "https://host/x: addresses are not read", "local directory"),
+        ("a\0b", "no such file or directory", "check the path"),
+    ],
+)
+def test_what_is_not_there_is_told_with_a_way_out(spec: str, message: str, hint: str) -> None:
+    with pytest.raises(SourceNotFound) as caught:
+        open_source(spec)
+
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    assert "token" not in caught.value.message
+
+
+def test_a_typo_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "Qwen2-57B").mkdir()
+
+    with pytest.raises(SourceNotFound) as caught:
+        open_source(str(tmp_path / "Qwen2-56B"))
+    assert f"did you mean {tmp_path / 'Qwen2-57B'}?" == caught.value.hint
+
+
+def test_an_empty_source_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="an empty source"):
+        open_source("")
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        ("https://user:secret@host/a?sig=1#x", "https://host/a"),
+        ("s3://bucket/key", "s3://bucket/key"),
+        ("./a?b", "./a?b"),
+        ("https://host/a@b", "https://host/a@b"),
+    ],
+)
+def test_secrets_of_an_address_are_not_shown(spec: str, shown: str) -> None:
+    assert shown == redacted(spec)

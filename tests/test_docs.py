@@ -1,0 +1,98 @@
+"""The README can't rot: its commands print what it says, and every option stands in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from ckptscan.commands import COMMANDS
+from fixtures.make import write_sparse
+from tests.conftest import HERE, PACKS
+
+README = (HERE.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```console\n\$ (ckptscan [^\n]*)\n(.*?)```", README, re.DOTALL)
+MODELS = {
+    "Qwen2-57B-A14B": "Qwen--Qwen2-57B-A14B-Instruct",
+    "DeepSeek-V3": "deepseek-ai--DeepSeek-V3",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the checkpoints that the README speaks of, as sparse files."""
+    root = tmp_path_factory.mktemp("readme")
+    for name, model in MODELS.items():
+        write_sparse(str(PACKS / f"{model}.ckptpack"), str(root / name))
+    return root
+
+
+@pytest.mark.parametrize(("command", "output"), BLOCKS, ids=[command for command, _ in BLOCKS])
+def test_a_command_prints_what_the_readme_says(command: str, output: str, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ckptscan", *command.split()[1:]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "100", "PYTHONPATH": str(HERE.parent)},
+    )
+
+    assert output == done.stdout
+
+
+def test_the_library_example_is_true(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(folder)
+    scope: dict[str, object] = {}
+    for line in example.split("\n"):
+        statement, _, expected = line.partition("#")
+        if expected:
+            value = eval(statement, scope)
+
+            assert eval(expected, {}) == value
+        else:
+            exec(line, scope)
+
+
+def test_the_first_screen_shows_both_commands_and_three_outputs() -> None:
+    first = "\n".join(README.split("\n")[:60])
+
+    assert "make demo" in first
+    assert "make test" in first
+    assert first.count("```console") == 3
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_documented(name: str) -> None:
+    command: click.Command = import_module(COMMANDS[name]).command
+
+    assert f"ckptscan {name}" in README
+    assert command.help
+    for parameter in command.params:
+        for option in parameter.opts:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{option} has no help"
+                assert option in README, f"{option} is not in the README"
+
+
+def test_the_changelog_knows_every_command() -> None:
+    changelog = (HERE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    for name in COMMANDS:
+        assert f"`ckptscan {name}`" in changelog
+
+
+def test_make_alone_lists_its_targets() -> None:
+    makefile = (HERE.parent / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"\.PHONY: (.*)", makefile)
+
+    for target in phony.split():
+        assert target == "help" or f'"make {target} ' in makefile or target == "dev"
