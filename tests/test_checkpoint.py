@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -289,3 +290,12 @@ def test_a_source_is_opened_by_path_or_value(tmp_path: object) -> None:
 
     assert 4 == open_checkpoint(str(tmp_path)).numel
     assert 4 == open_checkpoint(source_of({"model.safetensors": A})).numel
+
+
+def test_the_garbage_collector_is_left_as_it_was() -> None:
+    for was_on in (True, False):
+        (gc.enable if was_on else gc.disable)()
+        checkpoint_of({ONE: A})
+
+        assert was_on == gc.isenabled()
+    gc.enable()

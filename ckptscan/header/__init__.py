@@ -9,7 +9,6 @@ as the reference library does.
 from __future__ import annotations
 
 from array import array
-from dataclasses import replace
 
 from ckptscan.dtypes import dtype
 from ckptscan.header.exact import Document, read_document
@@ -94,10 +93,21 @@ def _from_document(document: Document, size: int, head: bytes, file_size: int) -
         check_end(end, size, file_size, faults)
     odd_metadata(document.metadata, faults)
     odd_names([entry.name for entry in entries], faults)
-    header = _in_columns(entries, document, size)
-    unaligned(header, faults, is_gapless=False)
-    listed = sorted(faults.listed(), key=lambda found: found.error is None)
-    return replace(header, faults=tuple(listed), is_complete=document.is_complete)
+    kinds, codes = _kinds(entries)
+    starts = array("Q", [entry.start for entry in entries])
+    unaligned(size, kinds, codes, starts, faults)
+    return Header(
+        size,
+        document.metadata,
+        [entry.name for entry in entries],
+        codes,
+        kinds,
+        starts,
+        array("Q", [entry.end for entry in entries]),
+        sum(max(0, entry.end - entry.start) for entry in entries),
+        tuple(sorted(faults.listed(), key=lambda found: found.error is None)),
+        document.is_complete,
+    )
 
 
 def _last_of_each_name(entries: list[Entry], faults: FaultList) -> list[Entry]:
@@ -108,20 +118,12 @@ def _last_of_each_name(entries: list[Entry], faults: FaultList) -> list[Entry]:
     return list(last.values())
 
 
-def _in_columns(entries: list[Entry], document: Document, size: int) -> Header:
-    codes: dict[Kind, int] = {}
-    column = array("I")
+def _kinds(entries: list[Entry]) -> tuple[tuple[Kind, ...], array[int]]:
+    """The distinct kinds of these entries, and the number of its kind for each."""
+    found: dict[Kind, int] = {}
+    codes = array("I")
     for entry in entries:
         nbytes = max(0, entry.end - entry.start)
         kind = Kind(dtype(entry.dtype), entry.shape, numel(entry.shape) or 0, nbytes)
-        column.append(codes.setdefault(kind, len(codes)))
-    return Header(
-        size,
-        document.metadata,
-        [entry.name for entry in entries],
-        column,
-        tuple(codes),
-        array("Q", [entry.start for entry in entries]),
-        array("Q", [entry.end for entry in entries]),
-        sum(max(0, entry.end - entry.start) for entry in entries),
-    )
+        codes.append(found.setdefault(kind, len(found)))
+    return tuple(found), codes

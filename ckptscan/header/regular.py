@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from ckptscan.dtypes import DTYPES
 from ckptscan.header.exact import METADATA, read_document
 from ckptscan.header.json import MAX_INT, SPACE
 from ckptscan.header.layout import numel
-from ckptscan.header.remarks import are_plain, odd_metadata, odd_names, unaligned
+from ckptscan.header.remarks import ALIGNMENT, are_plain, odd_metadata, odd_names, unaligned
 from ckptscan.header.values import Fault, FaultList, Header, Kind
 
 CHUNK = 1 << 20  # characters cut up at once: bounds the memory that the pieces take
@@ -90,24 +89,41 @@ def _read(text: str, size: int, file_size: int) -> Header:
         raise _Irregular
     names: list[str] = []
     kinds, codes, ends = _Kinds(), array("I"), array("Q", [0])
-    before, between, after, close = first.groups()[-4:]
-    for entries in _runs(text, position + 1, end, f'{close or "},"}"'):
-        heads = [entry.partition('"') for entry in entries]
-        names += [head[0] for head in heads]
-        tails = [head[2].rpartition(":") for head in heads]
-        mine = [kinds[tail[0]] for tail in tails]
-        reached = list(accumulate(map(kinds.sizes.__getitem__, mine), initial=ends[-1]))
-        # joined by a quotation mark, which then stands between offsets and nowhere in them
-        offsets = '"'.join([tail[2] for tail in tails])
-        _require(offsets == _foretold(reached, before, between, f'{after}"'))
-        codes.extend(mine)
-        ends.extend(reached[1:])
+    close = first[8] or "},"
+    for entries in _runs(text, position + 1, end, f'{close}"'):
+        names += _take(entries, first.group(5, 6, 7), kinds, codes, ends)
     _require(ends[-1] == file_size - 8 - size)
-    faults = FaultList()
+    faults, starts = FaultList(), ends[:-1]
     _check_names(names, faults)
-    header = Header(size, metadata, names, codes, tuple(kinds.kinds), ends[:-1], ends[1:], ends[-1])
-    unaligned(header, faults, is_gapless=True)
-    return replace(header, faults=remarks + faults.listed())
+    are_multiples = all(size % ALIGNMENT == 0 for size in kinds.sizes)
+    unaligned(size, kinds.kinds, codes, None if are_multiples else starts, faults)
+    listed = remarks + faults.listed()
+    return Header(
+        size, metadata, names, codes, tuple(kinds.kinds), starts, ends[1:], ends[-1], listed
+    )
+
+
+def _take(
+    entries: list[str],
+    offsets_written: Sequence[str],
+    kinds: _Kinds,
+    codes: array[int],
+    ends: array[int],
+) -> list[str]:
+    """Add a run of entries to the columns, every letter of them accounted for; gives the names.
+
+    `offsets_written` is what stands before, between and after two offsets.
+    """
+    heads = [entry.partition('"') for entry in entries]
+    tails = [head[2].rpartition(":") for head in heads]
+    mine = [kinds[tail[0]] for tail in tails]
+    reached = list(accumulate(map(kinds.sizes.__getitem__, mine), initial=ends[-1]))
+    # joined by a quotation mark, which then stands between offsets and nowhere in them
+    offsets = '"'.join([tail[2] for tail in tails])
+    _require(offsets == _foretold(reached, *offsets_written))
+    codes.extend(mine)
+    ends.extend(reached[1:])
+    return [head[0] for head in heads]
 
 
 def _metadata(text: str) -> tuple[tuple[Mapping[str, str], tuple[Fault, ...]], int]:
@@ -146,9 +162,9 @@ def _runs(text: str, start: int, end: int, meeting: str) -> Iterator[list[str]]:
 def _foretold(reached: list[int], before: str, between: str, after: str) -> str:
     """The offsets of tensors that lie end to end, as they must be written."""
     written = list(map(str, reached))
-    pieces = ["", between, "", after + before] * (len(written) - 1)
+    pieces = ["", between, "", f'{after}"{before}'] * (len(written) - 1)
     pieces[0::4], pieces[2::4] = written[:-1], written[1:]
-    pieces[-1] = after[:-1]
+    pieces[-1] = after
     return before + "".join(pieces)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 
-from ckptscan.header.values import FaultList, Header, quoted
+from ckptscan.header.values import FaultList, Kind, quoted
 
 # data that begins here is aligned for every dtype of the format; the reference writer pads to it
 ALIGNMENT = 8
@@ -60,20 +61,25 @@ def _oddity(name: str) -> str | None:
     return None
 
 
-def unaligned(header: Header, faults: FaultList, is_gapless: bool) -> None:
+def unaligned(
+    size: int,
+    kinds: Sequence[Kind],
+    codes: array[int],
+    starts: array[int] | None,
+    faults: FaultList,
+) -> None:
     """Remark data that begins, or tensors that lie, where their dtype is not aligned.
 
-    `is_gapless` says that the tensors are proved to lie end to end from 0 on.
+    `size` is the header's, in bytes. `starts` may be None for tensors that lie end to end from 0 on
+    and are all of a multiple of 8 bytes.
     """
-    base = 8 + header.size
-    steps = [kind.dtype.alignment for kind in header.kinds]
-    if is_gapless and all(kind.nbytes % ALIGNMENT == 0 for kind in header.kinds):
-        # every tensor then begins at a multiple of 8 past the base
-        odd = [code for code, step in enumerate(steps) if base % step]
-        count = sum(map(header.codes.count, odd))
+    base = 8 + size
+    steps = [kind.dtype.alignment for kind in kinds]
+    if starts is None:
+        # every tensor begins at a multiple of 8 past the base
+        count = sum(codes.count(code) for code, step in enumerate(steps) if base % step)
     else:
-        aligned_to = map(steps.__getitem__, header.codes)
-        places = zip(header.starts, aligned_to, strict=True)
+        places = zip(starts, map(steps.__getitem__, codes), strict=True)
         count = sum((base + start) % step != 0 for start, step in places)
     tensors = f"{count:,} tensor{'s' * (count != 1)} not aligned to the dtype"
     if base % ALIGNMENT:

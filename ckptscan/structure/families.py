@@ -217,6 +217,9 @@ def _split(
         yield Family(pattern, kind, rows, axes)
         return
     instances = _instances(blocks, names)
+    if not has_repeats:
+        yield Family(pattern, kind, rows, axes, tuple(instances))
+        return
     distinct = tuple(dict.fromkeys(instances))
     copies = len(instances) // len(distinct)
     if instances != [instance for instance in distinct for _ in range(copies)]:

@@ -44,6 +44,8 @@ def describe(letters: Sequence[str]) -> tuple[Run, ...]:
     least twice and save letters against the plain runs.
     """
     plain = _runs(letters)
+    if len(plain) <= 2:
+        return plain
     best = min(_periodic(letters), key=_cost, default=plain)
     return best if _cost(best) < _cost(plain) else plain
 

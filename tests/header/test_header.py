@@ -165,3 +165,9 @@ def test_a_hostile_file_gives_a_header_whose_messages_are_printable(name: str, d
     assert all(fault.message.isprintable() for fault in header.faults)
     assert all(len(fault.message) < 400 for fault in header.faults)
     assert (name == "ok") <= header.is_valid
+
+
+def test_a_shape_of_many_dimensions_is_cut_in_a_message() -> None:
+    header = read(framed(f'{{"a":{entry(shape="[" + "2," * 99 + "2]")}}}', b"abcd"))
+
+    assert "shape [2, 2, 2, 2, 2, 2, ... 100 dimensions] overflows" in header.faults[0].message

@@ -10,7 +10,8 @@ import pytest
 from ckptscan.checkpoint import load, open_checkpoint
 from ckptscan.errors import SourceNotFound, SourceUnreadable
 from ckptscan.sources import open_source
-from ckptscan.sources.base import DANGLING
+from ckptscan.sources.base import DANGLING, Origin
+from ckptscan.sources.local import LocalSource
 from tests.conftest import file_of, index_of
 
 DATA = file_of({"a": ("F32", [4])})
@@ -178,3 +179,39 @@ def test_a_path_of_odd_bytes_is_listed(tmp_path: Path) -> None:
         pytest.skip("this file system takes no such name")
 
     assert 1 == len(open_checkpoint(str(tmp_path)).table)
+
+
+def test_a_folder_that_can_t_be_listed_is_an_error(tmp_path: Path) -> None:
+    origin = Origin("gone", "directory", "gone")
+
+    with pytest.raises(SourceUnreadable, match="gone: no such file"):
+        LocalSource(str(tmp_path / "gone"), origin).files()
+
+
+def test_a_subfolder_that_can_t_be_listed_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.json").write_bytes(b"{}")
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    assert ["a.json"] == [entry.path for entry in open_source(str(tmp_path)).files()]
+
+
+def test_a_read_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    (tmp_path / "a").write_bytes(b"0123456789")
+    source = open_source(str(tmp_path))
+    monkeypatch.setattr(os, "pread", fail)
+
+    with pytest.raises(SourceUnreadable, match="a: input/output error"):
+        source.read("a", 0, 4)

@@ -143,7 +143,8 @@ HELD = b"\x00" * 8
 FILE = {"path": "a", "size": 8, "sha256": hashlib.sha256(HELD).hexdigest()}
 BROKEN = {
     "empty": b"",
-    "no xz": b"PK\x03\x04",
+    "no xz": b"PK\x03\x04" + bytes(100),
+    "four bytes": b"PK\x03\x04",
     "xz of rubbish": lzma.compress(b"rubbish" * 100),
     "xz cut short": lzma.compress(archive((MANIFEST, manifest())))[:-20],
     "no manifest": lzma.compress(archive((FOLDER + "a", HELD))),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptscan.errors import SourceNotFound, UsageError
+from ckptscan.errors import SourceNotFound, SourceUnreadable, UsageError
 from ckptscan.sources import expand, open_source, redacted
 
 
@@ -71,3 +71,16 @@ def test_an_empty_source_is_a_usage_error() -> None:
 )
 def test_secrets_of_an_address_are_not_shown(spec: str, shown: str) -> None:
     assert shown == redacted(spec)
+
+
+def test_a_path_that_can_t_be_looked_at_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "a.safetensors").write_bytes(b"")
+    monkeypatch.setattr("os.stat", refuse)
+
+    with pytest.raises(SourceUnreadable, match="permission denied"):
+        open_source(str(tmp_path / "a.safetensors"))

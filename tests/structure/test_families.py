@@ -166,3 +166,11 @@ def test_deepseek_v3_is_43_families() -> None:
     experts = [f for f in found if f.pattern == "model.layers.*.mlp.experts.*.up_proj.weight"]
     assert ["3-61", "0-255"] == [str(axis) for axis in experts[0].axes]
     assert 15_104 == experts[0].count
+
+
+def test_parts_of_what_is_no_product_repeat_too() -> None:
+    part = dict.fromkeys(("l.0.e.0", "l.0.e.1", "l.1.e.0"), W)
+    checkpoint = checkpoint_of({f"consolidated.{n:02d}.safetensors": part for n in range(2)})
+    (family,) = find_families(checkpoint.table)
+
+    assert (6, 2, ((0, 0), (0, 1), (1, 0))) == (family.count, family.copies, family.instances)

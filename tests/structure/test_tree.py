@@ -173,3 +173,10 @@ def test_every_node_is_the_sum_of_what_it_holds(tensors: Tensors) -> None:
 
     assert len(tensors) == root.tensors
     assert sum(math.prod(shape) for _, shape in tensors.values()) == root.numel
+
+
+def test_several_numbers_in_a_segment_that_are_no_product_keep_their_count() -> None:
+    names = [f"l.{n}.x_{a}_y_{b}.w" for n in range(2) for a in range(4) for b in range(4)]
+    node = tree(dict.fromkeys(names[:-1], W))
+
+    assert 31 == node.tensors

@@ -1,0 +1,241 @@
+"""`make bench`: ckptscan beside the reference library and a peer, whole processes, in one run.
+
+Two commands are run in turn, A B A B ..., and the ratio is taken pair by pair, so that a machine
+whose speed drifts still gives a fair figure; medians are printed, with the smallest and largest
+pair as the noise. Everything is installed into `.bench-venv`, without development extras, as a
+user would have it. `--runs N` sets the pairs (5 at least), `--only WORD` picks rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / ".bench-venv"
+PEERS = ("modelinfo-cli", "msgspec", "orjson")
+COUNTS = (500, 10_000, 100_000, 1_000_000)  # tensors; the first stands for the start of a process
+LISTING = """
+import os, sys
+from safetensors import safe_open
+folder = sys.argv[1]
+for name in sorted(os.listdir(folder)):
+    if name.endswith(".safetensors"):
+        with safe_open(os.path.join(folder, name), "np") as opened:
+            for key in opened.keys():
+                tensor = opened.get_slice(key)
+                print(key, tensor.get_shape(), tensor.get_dtype())
+"""
+
+
+class Run(NamedTuple):
+    """One finished process: wall seconds and peak resident memory in MiB."""
+
+    seconds: float
+    peak: float
+
+
+class Row(NamedTuple):
+    """Two commands to compare, and the ratio that is asked for."""
+
+    name: str
+    ours: Sequence[str]
+    other: Sequence[str]
+    wanted: float
+
+
+def run(command: Sequence[str]) -> Run:
+    """Run a command with its output thrown away; exit codes 0 and 1 are taken."""
+    start = time.perf_counter()
+    with open(os.devnull, "wb") as sink:
+        child = subprocess.Popen(command, stdout=sink, stderr=sink)
+        _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - start
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode not in (0, 1):
+        raise SystemExit(f"{shlex.join(command)}: exit {child.returncode}")
+    return Run(seconds, usage.ru_maxrss / 1024)
+
+
+def pairs(row: Row, runs: int) -> list[tuple[Run, Run]]:
+    """The runs of both commands in turn, after one of each that does not count."""
+    run(row.ours), run(row.other)
+    return [(run(row.ours), run(row.other)) for _ in range(runs)]
+
+
+def install() -> Path:
+    """The folder of programs of an environment with ckptscan and its peers."""
+    programs = HOME / "bin"
+    if not programs.exists():
+        venv.create(HOME, with_pip=True)
+    pip = [str(programs / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, *PEERS], check=True)
+    subprocess.run([*pip, "--force-reinstall", "--no-deps", str(ROOT)], check=True)
+    subprocess.run([*pip, str(ROOT)], check=True)
+    return programs
+
+
+def write_synthetic(folder: Path, count: int) -> None:
+    """One file of `count` tensors in layers and experts, 80 bytes of header each."""
+    folder.mkdir()
+    entries = []
+    for number in range(count):
+        layer, rest = divmod(number, 500)
+        name = f"l.{layer}.e.{rest // 2}.{'up' if rest % 2 else 'dn'}"
+        offsets = f"[{64 * number},{64 * number + 64}]"
+        entries.append(f'"{name}":{{"dtype":"U8","shape":[64],"data_offsets":{offsets}}}')
+    text = ("{" + ",".join(entries) + "}").encode()
+    text += b" " * (-len(text) % 8)
+    with (folder / "model.safetensors").open("wb") as opened:
+        opened.write(struct.pack("<Q", len(text)) + text)
+        opened.truncate(8 + len(text) + 64 * count)
+
+
+def write_inputs(folder: Path) -> None:
+    """All files that are measured. In a process of its own: a child's peak starts at its parent's."""
+    from fixtures.make import write_sparse
+
+    packs = ROOT / "fixtures" / "packs"
+    write_sparse(str(packs / "deepseek-ai--DeepSeek-V3.ckptpack"), str(folder / "DeepSeek-V3"))
+    write_sparse(str(packs / "google-bert--bert-base-uncased.ckptpack"), str(folder / "BERT"))
+    for count in COUNTS:
+        write_synthetic(folder / f"synthetic-{count}", count)
+
+
+def rows(programs: Path, folder: Path) -> list[Row]:
+    """The comparisons that the project promises."""
+    large, small = str(folder / "DeepSeek-V3"), str(folder / "BERT" / "model.safetensors")
+    python, ours = str(programs / "python"), str(programs / "ckptscan")
+    peer, inspect = str(programs / "modelinfo"), [ours, "inspect"]
+    index = f"{large}/model.safetensors.index.json"
+    click = [python, "-c", "import click"]
+    return [
+        Row(
+            "DeepSeek-V3 : safe_open listing", [*inspect, large], [python, "-c", LISTING, large], 1
+        ),
+        Row("DeepSeek-V3 : modelinfo", [*inspect, large], [peer, index], 0.5),
+        Row("one small file : modelinfo", [*inspect, small], [peer, small], 1),
+        Row("one small file : import click", [*inspect, small], click, 2.2),
+        Row("ckptscan --help : import click", [ours, "--help"], click, 1.6),
+    ]
+
+
+def compare(row: Row, runs: int) -> None:
+    """Print one comparison."""
+    found = pairs(row, runs)
+    ratios = sorted(ours.seconds / other.seconds for ours, other in found)
+    ours, other = (
+        Run(*(statistics.median(values) for values in zip(*side, strict=True)))
+        for side in zip(*found, strict=True)
+    )
+    verdict = "met" if statistics.median(ratios) <= row.wanted else "MISSED"
+    print(
+        f"{row.name:<36} {ours.seconds:7.3f} s {ours.peak:6.1f} MiB  {other.seconds:7.3f} s "
+        f"{other.peak:7.1f} MiB  {statistics.median(ratios):5.2f} "
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f})  at most {row.wanted}: {verdict}"
+    )
+
+
+def growth(programs: Path, folder: Path, runs: int) -> None:
+    """Print the cost of a tensor in files of ten thousand to a million, run in turn."""
+    commands = {
+        count: [str(programs / "ckptscan"), "inspect", str(folder / f"synthetic-{count}")]
+        for count in COUNTS
+    }
+    taken: dict[int, list[Run]] = {count: [] for count in COUNTS}
+    for _ in range(runs):
+        for count, command in commands.items():
+            taken[count].append(run(command))
+    medians = {
+        count: statistics.median(one.seconds for one in found) for count, found in taken.items()
+    }
+    for count in COUNTS[1:]:
+        each = (medians[count] - medians[COUNTS[0]]) / count * 1e6
+        peak = max(one.peak for one in taken[count])
+        print(f"{count:>9,} tensors  {medians[count]:7.3f} s  {peak:6.1f} MiB  {each:5.2f} us each")
+
+
+PARSERS = """
+import gc, json, sys, time
+from pathlib import Path
+gc.disable()
+heads = []
+for path in sorted(Path(sys.argv[1]).glob("*.safetensors")):
+    with path.open("rb") as opened:
+        first = opened.read(8)
+        heads.append((first + opened.read(int.from_bytes(first, "little")), path.stat().st_size))
+from ckptscan.header import parse_header
+from ckptscan.header.exact import read_document
+import msgspec, orjson
+class Entry(msgspec.Struct, gc=False):
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+decode = msgspec.json.Decoder(dict[str, Entry]).decode
+def without_metadata(raw):
+    return b"{" + raw[raw.find(b'"', raw.find(b"}")):] if raw.startswith(b'{"__meta') else raw
+readers = {
+    "regular (the reader, all checks)": lambda head, size: parse_header(head, size),
+    "exact (the reader's other way, no layout checks)": lambda head, size: read_document(head[8:].decode()),
+    "json.loads, nothing checked": lambda head, size: json.loads(head[8:].decode()),
+    "orjson, nothing checked": lambda head, size: orjson.loads(head[8:]),
+    "msgspec typed, types checked": lambda head, size: decode(without_metadata(head[8:])),
+}
+for name, read in readers.items():
+    best = 9.0
+    for _ in range(5):
+        start = time.perf_counter()
+        for head, size in heads:
+            read(head, size)
+        best = min(best, time.perf_counter() - start)
+    print(f"{1000 * best:7.1f} ms  {name}")
+"""
+
+
+def parsers(programs: Path, folder: Path) -> None:
+    """Print what reading the headers of DeepSeek-V3 takes, in one process, by several readers."""
+    command = [str(programs / "python"), "-c", PARSERS, str(folder / "DeepSeek-V3")]
+    print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> int:
+    """Run what is asked for and print it."""
+    parser = argparse.ArgumentParser(description="Time ckptscan beside others.")
+    parser.add_argument("--runs", type=int, default=11, help="pairs a comparison, 5 at least")
+    parser.add_argument("--only", default="", help="rows whose name holds this word")
+    parser.add_argument("--write", metavar="FOLDER", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.write:
+        write_inputs(Path(options.write))
+        return 0
+    runs, programs = max(5, options.runs), install()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run([sys.executable, "-m", "tests.bench", "--write", name], check=True, cwd=ROOT)
+        print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {runs} pairs a row")
+        print("whole processes: ours, the other, the ratio of pairs (smallest to largest)")
+        for row in rows(programs, folder):
+            if options.only in row.name:
+                compare(row, runs)
+        if options.only in "growth":
+            print("\ngrowth")
+            growth(programs, folder, max(5, runs // 2))
+        if options.only in "parsers":
+            print("\nparsers")
+            parsers(programs, folder)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
