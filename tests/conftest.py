@@ -100,6 +100,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str], None]:
     path = HERE / "golden" / f"{module}-{name}.txt"
 
     def compare(actual: str) -> None:
+        actual = actual.replace(str(FIXTURES), "fixtures")
         if os.environ.get("GOLDEN") == "accept":
             path.parent.mkdir(exist_ok=True)
             path.write_text(actual, encoding="utf-8")

@@ -57,17 +57,19 @@ def _require(claim: bool) -> None:
 
 
 class _Kinds(dict[str, int]):
-    """The text that gives dtype and shape -> a code, given in the order of first use."""
+    """The text that gives dtype and shape -> the code of its kind, in the order of first use."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kinds: list[Kind] = []
+        self.codes: dict[Kind, int] = {}
         self.sizes: list[int] = []
 
     def __missing__(self, written: str) -> int:
-        self[written] = code = len(self)
-        self.kinds.append(_kind(written))
-        self.sizes.append(self.kinds[-1].nbytes)
+        kind = _kind(written)
+        if kind not in self.codes:
+            self.codes[kind] = len(self.codes)
+            self.sizes.append(kind.nbytes)
+        self[written] = code = self.codes[kind]
         return code
 
 
@@ -96,11 +98,10 @@ def _read(text: str, size: int, file_size: int) -> Header:
     faults, starts = FaultList(), ends[:-1]
     _check_names(names, faults)
     are_multiples = all(size % ALIGNMENT == 0 for size in kinds.sizes)
-    unaligned(size, kinds.kinds, codes, None if are_multiples else starts, faults)
+    found = tuple(kinds.codes)
+    unaligned(size, found, codes, None if are_multiples else starts, faults)
     listed = remarks + faults.listed()
-    return Header(
-        size, metadata, names, codes, tuple(kinds.kinds), starts, ends[1:], ends[-1], listed
-    )
+    return Header(size, metadata, names, codes, found, starts, ends[1:], ends[-1], listed)
 
 
 def _take(

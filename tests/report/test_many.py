@@ -27,15 +27,7 @@ def structures() -> list[Structure]:
 
 @pytest.mark.parametrize("format_name", ["text", "csv", "markdown"])
 def test_a_line_each_and_a_total(format_name: str, golden: Callable[[str], None]) -> None:
-    lines = [*report_many(structures(), format_name, Layout())]
-
-    golden(
-        "\n".join(
-            line.replace(str(pack(MODELS[0]).origin.spec.rpartition("/")[0]), "packs")
-            for line in lines
-        )
-        + "\n"
-    )
+    golden("\n".join(report_many(structures(), format_name, Layout())) + "\n")
 
 
 def test_json_holds_whole_reports_and_the_total() -> None:
