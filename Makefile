@@ -10,7 +10,7 @@ DEMO := Qwen--Qwen2-57B-A14B-Instruct
 help:
 	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
 	@echo "make test        run the test suite (makes the environment if it is missing)"
-	@echo "make test-slow   run the tests that take more than a few seconds, too"
+	@echo "make test-slow   run the tests that take more than a few seconds"
 	@echo "make lint        ruff: rules and format"
 	@echo "make types       mypy --strict"
 	@echo "make format      let ruff format the code"
@@ -48,7 +48,7 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q
 
 test-slow: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -q -m "not online and not gpu"
+	@$(BIN)/python -m pytest -q -m "slow and not online and not gpu"
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
