@@ -32,10 +32,10 @@ class Config:
 
     @property
     def architecture(self) -> str | None:
-        """The class that config.json names first in `architectures`."""
+        """The class that config.json names first in `architectures`, or that of a pipeline."""
         named = self.documents.get("config.json", {}).get("architectures")
         first = named[0] if isinstance(named, list) and named else None
-        return first if isinstance(first, str) else None
+        return first if isinstance(first, str) else self.text("_class_name", "model_index.json")
 
 
 def read_config(raw: Mapping[str, bytes | None]) -> Config:

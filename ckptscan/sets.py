@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ckptscan.index import Index
@@ -17,7 +16,7 @@ from ckptscan.names import natural_key
 from ckptscan.paths import is_inside
 
 SUFFIX = ".safetensors"
-MAX_SHARDS = 100_000  # a name that promises more is a joke
+MAX_SHARDS = 10_000  # of a numbering; a name that promises more is a joke
 
 # how files of one set are numbered: a kind, and a pattern with stem, number and rest
 _NUMBERINGS = (
@@ -65,15 +64,15 @@ class Member(NamedTuple):
     component: str = ""
 
 
-@dataclass(frozen=True)
-class FileSet:
+class FileSet(NamedTuple):
     """Weight files that make one checkpoint.
 
     `stem` is the name without folder and variant: `model`, `consolidated`. `missing` are the files
     that an index or the numbering promises and that are not there; `strays` the paths of an index
-    that lead outside its folder. `indexes` are the indexes used. `numbered` says that the files are
-    told apart by a number that no `-of-` confirms, so that only their headers can say whether they
-    belong together.
+    that lead outside its folder. `indexes` are the indexes used. `how` tells what holds the files
+    together: single, index, shard (`-of-`), part (tensor parallel), numbered (only their headers
+    can say whether they belong together), or components; `parts` then names the sets that were
+    joined, and `weightless` the components that are models and have no safetensors file.
     """
 
     name: str
@@ -84,7 +83,9 @@ class FileSet:
     folder: str = ""
     stem: str = ""
     variant: str = ""
-    numbered: bool = False
+    how: str = "single"
+    parts: tuple[str, ...] = ()
+    weightless: tuple[str, ...] = ()
 
 
 def index_paths(paths: Iterable[str]) -> list[str]:
@@ -127,6 +128,7 @@ def _indexed(path: str, index: Index, present: set[str]) -> FileSet:
         folder,
         stem,
         variant,
+        "index",
     )
 
 
@@ -186,7 +188,7 @@ def _of_group(key: tuple[str, ...], paths: Sequence[str]) -> FileSet:
         folder=folder,
         stem=stem,
         variant=variant,
-        numbered=how == "numbered" and not is_alone,
+        how="single" if is_alone else how,
     )
 
 
@@ -201,8 +203,7 @@ def _missing_numbers(paths: Sequence[str], count: int) -> list[str]:
     first = 0 if 0 in present or how == "part" else 1
     last = count if first or count in present else count - 1
     last = last if count else max(present)
-    if last > MAX_SHARDS:
-        return []
+    last = min(last, MAX_SHARDS)
     folder, slash, name = paths[0].rpartition("/")
     start, end = match.span("number")
     return [
@@ -224,7 +225,7 @@ def _with_distinct_names(sets: Sequence[FileSet]) -> list[FileSet]:
         while name in used:
             name, number = f"{base}-{number}", number + 1
         used.add(name)
-        distinct.append(replace(one, name=name))
+        distinct.append(one._replace(name=name))
     return distinct
 
 
@@ -237,58 +238,78 @@ def split_numbered(one: FileSet) -> list[FileSet]:
 
 
 def join_components(
-    name: str, parts: Mapping[str, Sequence[FileSet]], sizes: Mapping[str, int]
+    name: str,
+    held: Mapping[str, Sequence[FileSet]],
+    weightless: Sequence[str],
+    sizes: Mapping[str, int],
 ) -> FileSet:
-    """One set of the preferred set of each component; `parts` maps a component to its sets."""
-    chosen = {component: preferred(sets, sizes)[0] for component, sets in parts.items()}
-    members = tuple(
-        Member(member.path, component)
-        for component, one in chosen.items()
-        for member in one.members
-    )
+    """One set of the preferred set of each component; `held` maps a component to its sets."""
+    chosen = {component: preferred(sets, sizes)[0] for component, sets in held.items()}
     picked = list(chosen.values())
     return FileSet(
         name,
-        members,
+        tuple(
+            Member(member.path, component)
+            for component, one in chosen.items()
+            for member in one.members
+        ),
         tuple(path for one in picked for path in one.missing),
         tuple(path for one in picked for path in one.strays),
         tuple(path for one in picked for path in one.indexes),
+        how="components",
+        parts=tuple(one.name for one in picked),
+        weightless=tuple(weightless),
     )
 
 
 def preferred(sets: Sequence[FileSet], sizes: Mapping[str, int]) -> tuple[FileSet, str]:
-    """The set that a loader would take, and why; `sets` is not empty, sizes are bytes a path."""
+    """The set that a loader would take, and why; `sets` is not empty, sizes are bytes a path.
 
-    def rank(one: FileSet) -> tuple[object, ...]:
-        usual = _USUAL.index(one.stem) if one.stem in _USUAL else len(_USUAL)
-        nbytes = sum(sizes.get(member.path, 0) for member in one.members)
-        depth = one.folder.count("/") + bool(one.folder)
-        return (
-            not one.members,
-            depth,
-            usual,
-            bool(one.variant),
-            len(one.members) + len(one.missing) > 1,
-            bool(one.missing),
-            -nbytes,
-            natural_key(one.name),
-        )
-
-    best = min(sets, key=rank)
-    return best, _reason(best, sets)
+    Files before none, shallow before deep, the names that loaders look for, no variant; of these
+    one file before shards. Of others the largest, and of equals the last: checkpoint-1000.
+    """
+    ranked = sorted(sets, key=lambda one: natural_key(one.name), reverse=True)
+    best = min(ranked, key=lambda one: _rank(one, sizes))
+    return best, _reason(best, sets, sizes)
 
 
-def _reason(best: FileSet, sets: Sequence[FileSet]) -> str:
+def _rank(one: FileSet, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    is_usual = one.stem in _USUAL
+    return (
+        not one.members,
+        one.folder.count("/") + bool(one.folder),
+        _USUAL.index(one.stem) if is_usual else len(_USUAL),
+        bool(one.variant),
+        is_usual and not one.folder and len(one.members) + len(one.missing) > 1,
+        -_nbytes(one, sizes),
+    )
+
+
+def _nbytes(one: FileSet, sizes: Mapping[str, int]) -> int:
+    return sum(sizes.get(member.path, 0) for member in one.members)
+
+
+def _reason(best: FileSet, sets: Sequence[FileSet], sizes: Mapping[str, int]) -> str:
     if len(sets) == 1:
         return "the only one"
-    if not best.folder and all(one.folder for one in sets if one is not best):
+    others = [one for one in sets if one is not best]
+    if not any(one.members for one in others):
+        return "no file of the others is there"
+    if all(one.folder for one in others) and not best.folder:
         return "the others lie in folders of their own"
-    rivals = [one for one in sets if one.stem == best.stem]
-    if best.stem not in _USUAL or any(one.folder != best.folder for one in rivals):
+    beside = [one for one in others if one.folder == best.folder and one.members]
+    if best.stem in _USUAL and beside:
+        rivals = [one for one in beside if one.stem == best.stem]
+        if not rivals:
+            return f"loaders look for {best.stem}{SUFFIX} and its shards first"
+        if any(one.variant for one in rivals) and not best.variant:
+            return "loaders take no variant unless asked"
+        if best.how == "single":
+            return "loaders take one file before shards"
+    largest = max(_nbytes(one, sizes) for one in others)
+    if _nbytes(best, sizes) > largest:
         return f"the largest of {len(sets):,}"
-    if len(rivals) > 1 and not best.indexes:
-        return "loaders take one file before shards, and no variant unless asked"
-    return f"loaders look for {best.stem}{SUFFIX} and its shards first"
+    return f"the last of those of its size, of {len(sets):,}"
 
 
 def other_weights(paths: Iterable[str]) -> list[str]:

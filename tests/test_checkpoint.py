@@ -64,6 +64,7 @@ def test_an_absent_shard_makes_the_totals_incomplete() -> None:
 
     assert (TWO,) == checkpoint.missing
     assert checkpoint.incomplete
+    assert ("1 file missing",) == checkpoint.gaps
     assert not checkpoint.is_sound
     assert [("missing-file", "error")] == kinds(checkpoint)
     assert 4 == checkpoint.numel
@@ -78,7 +79,42 @@ def test_an_index_that_leads_outside_is_not_followed() -> None:
     )
 
     assert [("index-path-escapes", "error")] == kinds(checkpoint)
-    assert checkpoint.incomplete
+    assert ("an index names files outside its folder",) == checkpoint.gaps
+
+
+def test_many_absent_shards_are_told_in_few_lines() -> None:
+    checkpoint = checkpoint_of({"model-00001-of-00099.safetensors": A})
+
+    assert 98 == len(checkpoint.missing)
+    assert ("98 files missing",) == checkpoint.gaps
+    assert 11 == len(checkpoint.faults)
+    assert "88 more files up to this one" in checkpoint.faults[-1].fault.message
+
+
+def test_an_index_of_files_that_are_gone_is_stale() -> None:
+    checkpoint = checkpoint_of(
+        {"model.safetensors": A, "model.safetensors.index.json": index_of({"a": ONE, "b": TWO})}
+    )
+
+    assert ["a"] == list(checkpoint.table.names)
+    assert [("index-stale", "warning")] == kinds(checkpoint)
+    assert not checkpoint.incomplete
+
+
+def test_two_indexes_of_a_pipeline_are_compared_each_with_its_own_shards() -> None:
+    checkpoint = checkpoint_of(
+        {
+            "model_index.json": b'{"te": ["t", "T"], "tr": ["d", "D"]}',
+            f"te/{ONE}": A,
+            "te/model.safetensors.index.json": index_of({"a": ONE}),
+            f"tr/{ONE}": A | B,
+            "tr/model.safetensors.index.json": index_of({"a": ONE}),
+        }
+    )
+
+    assert [("tr/model.safetensors.index.json", "index-count")] == [
+        (file, fault.kind) for file, fault in checkpoint.faults
+    ]
 
 
 def test_an_unusable_index_is_told_and_the_files_are_read_without_it() -> None:
@@ -142,7 +178,22 @@ def test_a_pipeline_is_one_set_of_components() -> None:
     ]
     assert "pipeline" == next(one.name for one in checkpoint.sets if one.chosen)
     assert "model_index.json names its components" == checkpoint.choice
+    assert {
+        "pipeline": "",
+        "sd_xl": "",
+        "unet/diffusion_pytorch_model": "pipeline",
+        "vae/diffusion_pytorch_model": "pipeline",
+    } == {one.name: one.within for one in checkpoint.sets}
     assert [] == kinds(checkpoint)
+
+
+@pytest.mark.parametrize("weights", ["vae/config.json", "vae/diffusion_pytorch_model.bin"])
+def test_a_model_of_a_pipeline_without_weights_is_an_error(weights: str) -> None:
+    files = {path: held for path, held in PIPELINE.items() if not path.startswith("vae/")}
+    checkpoint = checkpoint_of(files | {weights: b"{}"})
+
+    assert [("component-without-weights", "error")] == kinds(checkpoint)
+    assert ("vae has no safetensors weights",) == checkpoint.gaps
 
 
 def test_all_sets_of_a_pipeline_count_nothing_twice() -> None:
@@ -156,6 +207,13 @@ def test_a_broken_pipeline_description_is_no_pipeline(raw: bytes) -> None:
     checkpoint = checkpoint_of(PIPELINE | {"model_index.json": raw})
 
     assert "pipeline" not in [one.name for one in checkpoint.sets]
+
+
+def test_a_config_that_is_no_json_is_told() -> None:
+    checkpoint = checkpoint_of({"model.safetensors": A, "config.json": b"{not json"})
+
+    assert [("config-unusable", "warning")] == kinds(checkpoint)
+    assert checkpoint.is_sound
 
 
 def test_sentence_transformers_modules_join() -> None:
@@ -183,6 +241,21 @@ def test_files_that_repeat_all_names_are_parts() -> None:
 
     assert {"": 4} == checkpoint.parts
     assert 8 == len(checkpoint.table)
+    assert [] == kinds(checkpoint)
+
+
+def test_files_named_as_parts_may_hold_experts_of_their_own() -> None:
+    checkpoint = checkpoint_of(
+        {
+            f"model{part}-mp2.safetensors": {
+                "wq.weight": ("BF16", [2, 8]),
+                f"experts.{part}.w1.weight": ("BF16", [4, 8]),
+            }
+            for part in range(2)
+        }
+    )
+
+    assert {"": 2} == checkpoint.parts
     assert [] == kinds(checkpoint)
 
 
@@ -255,8 +328,8 @@ def test_one_named_file_is_read_whatever_it_is_called() -> None:
 @pytest.mark.parametrize(
     ("files", "hint"),
     [
-        ({}, "the folder is empty"),
-        ({"readme.md": b"x"}, "1 files are there, none with weights"),
+        ({}, "nothing is there, down to three folders deep"),
+        ({"readme.md": b"x"}, "found 1 file, none with weights that ckptscan knows"),
         ({"a.bin": b"x", "b.gguf": b"x"}, "1 .bin file (PyTorch pickles), 1 .gguf file"),
     ],
 )
@@ -289,6 +362,7 @@ def test_a_source_is_opened_by_path_or_value(tmp_path: object) -> None:
     (tmp_path / "model.safetensors").write_bytes(file_of(A))  # type: ignore[operator]
 
     assert 4 == open_checkpoint(str(tmp_path)).numel
+    assert 4 == open_checkpoint(tmp_path).numel  # type: ignore[arg-type]
     assert 4 == open_checkpoint(source_of({"model.safetensors": A})).numel
 
 

@@ -87,3 +87,9 @@ def test_a_pipeline_names_its_components() -> None:
 )
 def test_sentence_transformers_modules_name_their_folders(raw: bytes, folders: list[str]) -> None:
     assert folders == module_folders(raw)
+
+
+def test_a_pipeline_has_its_class_as_architecture() -> None:
+    config = read_config({"model_index.json": b'{"_class_name":"FluxPipeline"}'})
+
+    assert "FluxPipeline" == config.architecture

@@ -6,6 +6,7 @@ import pytest
 
 from ckptscan.index import Index
 from ckptscan.sets import (
+    MAX_SHARDS,
     FileSet,
     Member,
     find_sets,
@@ -134,13 +135,18 @@ def test_a_variant_index_has_its_variant() -> None:
             ["consolidated.00.safetensors", "consolidated.02.safetensors"],
         ),
         ([f"model0-mp2{ST}"], ["model1-mp2.safetensors"]),
-        ([f"model-00001-of-99999999{ST}"], []),
     ],
 )
 def test_holes_in_the_numbering_are_missing_files(paths: list[str], missing: list[str]) -> None:
     (one,) = sets(paths).values()
 
     assert missing == list(one.missing)
+
+
+def test_an_absurd_count_promises_no_more_files_than_a_numbering_may_have() -> None:
+    (one,) = sets([f"model-00001-of-99999999{ST}"]).values()
+
+    assert MAX_SHARDS - 1 == len(one.missing)
 
 
 def test_names_of_indexes_are_known() -> None:
@@ -166,6 +172,7 @@ def test_names_of_indexes_are_known() -> None:
         ([f"model{ST}", f"original/model{ST}"], "model", "in folders of their own"),
         ([f"adapter_model{ST}", f"model{ST}"], "model", "loaders look for"),
         ([f"a/model{ST}", f"b/model{ST}"], "b/model", "the largest of 2"),
+        ([f"model{ST}", *shards("x", 2)], "model", "loaders look for"),
     ],
 )
 def test_the_default_is_what_a_loader_takes(paths: list[str], best: str, reason: str) -> None:
@@ -176,10 +183,21 @@ def test_the_default_is_what_a_loader_takes(paths: list[str], best: str, reason:
     assert reason in why
 
 
+def test_of_equal_sets_the_last_is_taken() -> None:
+    found = sets([f"checkpoint-{number}/model{ST}" for number in (200, 1000, 500)])
+    chosen, why = preferred([*found.values()], {})
+
+    assert "checkpoint-1000/model" == chosen.name
+    assert "the last of those of its size, of 3" == why
+
+
 def test_a_set_without_files_is_the_last_choice() -> None:
     found = sets([f"consolidated{ST}"], model=shards("model", 2))
 
-    assert "consolidated" == preferred([*found.values()], {})[0].name
+    assert ("consolidated", "no file of the others is there") == (
+        preferred([*found.values()], {})[0].name,
+        preferred([*found.values()], {})[1],
+    )
 
 
 def test_components_join_into_one_set() -> None:
@@ -194,12 +212,14 @@ def test_components_join_into_one_set() -> None:
         folder: [one for one in found.values() if one.folder == folder]
         for folder in ("unet", "vae")
     }
-    joined = join_components("pipeline", parts, {})
+    joined = join_components("pipeline", parts, ["text_encoder"], {})
 
     assert (
         Member(f"unet/diffusion_pytorch_model{ST}", "unet"),
         Member(f"vae/diffusion_pytorch_model.fp16{ST}", "vae"),
     ) == joined.members
+    assert ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model.fp16") == joined.parts
+    assert ("text_encoder",) == joined.weightless
 
 
 def test_weights_of_other_formats_are_counted() -> None:

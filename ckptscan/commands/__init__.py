@@ -69,11 +69,15 @@ class _Commands(click.Group):
             ctx.exit(BUG)
 
 
-def show_error(error: CkptscanError) -> None:
-    """An error on stderr, as one line and a hint; characters that a terminal obeys are escaped."""
+def show_error(error: CkptscanError, spec: str = "") -> None:
+    """An error on stderr, as one line and a hint; characters that a terminal obeys are escaped.
+
+    `spec` names the source that it is about, where the message does not.
+    """
     from ckptscan.report.words import printable
 
-    click.echo(f"error: {printable(error.message)}", err=True)
+    about = f"{spec}: " if spec and not error.message.startswith(spec) else ""
+    click.echo(f"error: {printable(about + error.message)}", err=True)
     if error.hint:
         click.echo(f"hint: {printable(error.hint)}", err=True)
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ckptscan.commands import show_error
 from ckptscan.commands.params import Match, set_options
-from ckptscan.errors import SourceError
+from ckptscan.errors import CkptscanError
 from ckptscan.report.options import FORMATS, SORTS, VIEWS, Layout
+from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
 FAULTS = 1
-UNREADABLE = 3
 _LINES_AT_ONCE = 2000
 
 
@@ -35,7 +35,12 @@ _LINES_AT_ONCE = 2000
 @click.option(
     "--sort", type=click.Choice(SORTS), default="name", show_default=True, help="Order of rows."
 )
-@click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows.")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only the first N rows; in the tree N a module.",
+)
 @click.option(
     "--format",
     "format_name",
@@ -70,37 +75,87 @@ def command(
       ckptscan inspect Llama-3.1-8B/ --match '*.self_attn.*' --depth 4
       ckptscan inspect model.safetensors --format json
     """
-    from ckptscan.report import report
     from ckptscan.sources import expand
 
     layout = Layout(view, depth, sort, top, _columns())
-    specs = [spec for source in sources for spec in expand(source)]
-    if len(specs) == 1:
-        structure = _describe(specs[0], matches, set_name, all_sets)
-        _write(report(structure, format_name, layout))
-        ctx.exit(0 if structure.checkpoint.is_sound else FAULTS)
+    ask = _Ask(matches, set_name, all_sets)
+    if len(sources) == 1:
+        specs = expand(sources[0])
+        if len(specs) == 1:
+            ctx.exit(_one(specs[0], ask, format_name, layout))
+        ctx.exit(_several(specs, [], ask, format_name, layout))
+    specs, errors = [], []
+    for source in sources:
+        try:
+            specs += expand(source)
+        except CkptscanError as error:
+            errors.append((source, error))
+    ctx.exit(_several(specs, errors, ask, format_name, layout))
+
+
+class _Ask(NamedTuple):
+    """Which tensors of which set are meant."""
+
+    matches: Callable[[str], bool] | None
+    set_name: str | None
+    all_sets: bool
+
+    def describe(self, spec: str) -> Structure:
+        """The structure of what is asked for in a source."""
+        from ckptscan.checkpoint import load
+        from ckptscan.sources import open_source
+        from ckptscan.structure import describe
+
+        return describe(load(open_source(spec), self.set_name, self.all_sets), self.matches)
+
+
+def _one(spec: str, ask: _Ask, format_name: str, layout: Layout) -> int:
+    """Report on one source; gives the exit code."""
+    from ckptscan.report import report
+    from ckptscan.report.faults import remark_lines
+
+    structure = ask.describe(spec)
+    _write(report(structure, format_name, layout))
+    if format_name == "csv" or (format_name == "text" and layout.view != "tree"):
+        _remark(remark_lines(structure.checkpoint))
+    if structure.rows == ():
+        click.echo("hint: no name matches; a glob must match the whole of it", err=True)
+    return 0 if structure.checkpoint.is_sound else FAULTS
+
+
+def _several(
+    specs: Sequence[str],
+    errors: list[tuple[str, CkptscanError]],
+    ask: _Ask,
+    format_name: str,
+    layout: Layout,
+) -> int:
+    """Report on several sources, those that can't be looked at left out; gives the exit code."""
+    from ckptscan.report.faults import remark_lines
     from ckptscan.report.many import report_many
 
-    structures, code = [], 0
+    structures = []
     for spec in specs:
         try:
-            structures.append(_describe(spec, matches, set_name, all_sets))
-        except SourceError as error:
-            show_error(error)
-            code = UNREADABLE
-    _write(report_many(structures, format_name, layout))
-    faulty = any(not structure.checkpoint.is_sound for structure in structures)
-    ctx.exit(code or (FAULTS if faulty else 0))
+            structures.append(ask.describe(spec))
+        except CkptscanError as error:
+            errors.append((spec, error))
+    _write(report_many(structures, format_name, layout, errors))
+    if format_name != "json":
+        for structure in structures:
+            origin = structure.checkpoint.origin
+            _remark(f"{origin.spec}: {line}" for line in remark_lines(structure.checkpoint))
+    for spec, failed in errors:
+        show_error(failed, spec)
+    if errors:
+        return max(failed.exit_code for _, failed in errors)
+    return 0 if all(structure.checkpoint.is_sound for structure in structures) else FAULTS
 
 
-def _describe(
-    spec: str, matches: Callable[[str], bool] | None, set_name: str | None, all_sets: bool
-) -> Structure:
-    from ckptscan.checkpoint import load
-    from ckptscan.sources import open_source
-    from ckptscan.structure import describe
-
-    return describe(load(open_source(spec), set_name, all_sets), matches)
+def _remark(lines: Iterable[str]) -> None:
+    """What has no place in the table that was asked for, on stderr."""
+    for line in lines:
+        click.echo(printable(line), err=True)
 
 
 def _columns() -> int | None:

@@ -16,9 +16,17 @@ from ckptscan.header.layout import check_end, check_layout, numel
 from ckptscan.header.magic import SNIFFED, what_is
 from ckptscan.header.regular import read_regular
 from ckptscan.header.remarks import odd_metadata, odd_names, repeated_names, unaligned
-from ckptscan.header.values import Entry, Fault, FaultList, Header, Kind, fault
+from ckptscan.header.values import (
+    Entry,
+    Fault,
+    FaultList,
+    Header,
+    Kind,
+    fault,
+    quoted,
+)
 
-__all__ = ["LENGTH", "MAX_HEADER", "Fault", "Header", "Kind", "parse_header", "wanted"]
+__all__ = ["LENGTH", "MAX_HEADER", "Fault", "Header", "Kind", "parse_header", "quoted", "wanted"]
 
 LENGTH = 8  # bytes of the little-endian length that a file begins with; tensor.rs, N_LEN
 MAX_HEADER = 100_000_000  # safetensors tensor.rs, MAX_HEADER_SIZE

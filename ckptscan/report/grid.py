@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 
 from ckptscan.names import natural_key
 from ckptscan.report.options import Layout
-from ckptscan.report.rows import family_rows, picked, tensor_rows, tree_rows
+from ckptscan.report.rows import (
+    dtype_rows,
+    family_rows,
+    file_rows,
+    layers_rows,
+    tensor_rows,
+    tree_rows,
+)
 from ckptscan.structure import End, Structure
 
 Value = str | int
@@ -40,7 +47,7 @@ def _tree(structure: Structure, layout: Layout) -> Rows:
 
 def _tensors(structure: Structure, layout: Layout) -> Rows:
     table = structure.checkpoint.table
-    for row in tensor_rows(structure, layout):
+    for row in tensor_rows(structure, layout).shown:
         tensor = table[row]
         yield (
             tensor.name,
@@ -55,7 +62,7 @@ def _tensors(structure: Structure, layout: Layout) -> Rows:
 
 
 def _families(structure: Structure, layout: Layout) -> Rows:
-    for family in family_rows(structure, layout):
+    for family in family_rows(structure, layout).shown:
         yield (
             family.component,
             family.pattern,
@@ -69,13 +76,7 @@ def _families(structure: Structure, layout: Layout) -> Rows:
 
 
 def _layers(structure: Structure, layout: Layout) -> Rows:
-    found = picked(
-        structure.layers,
-        layout,
-        lambda layers: sum(kind.node.nbytes for kind in layers.kinds),
-        lambda layers: layers.count,
-    )
-    for layers in found:
+    for layers in layers_rows(structure, layout).shown:
         for kind in layers.kinds:
             node = kind.node
             yield (
@@ -91,27 +92,18 @@ def _layers(structure: Structure, layout: Layout) -> Rows:
 
 
 def _dtypes(structure: Structure, layout: Layout) -> Rows:
-    uses = picked(structure.dtypes, layout, lambda use: use.nbytes, lambda use: use.tensors)
-    yield from uses
+    yield from dtype_rows(structure, layout).shown
 
 
 def _files(structure: Structure, layout: Layout) -> Rows:
-    shards = structure.checkpoint.table.shards
-    for shard in picked(shards, layout, lambda one: one.file_size, lambda one: len(one.rows)):
-        yield (
-            shard.path,
-            len(shard.rows),
-            shard.header_size,
-            shard.data_size,
-            shard.file_size,
-            shard.digest or "",
-        )
+    for use in file_rows(structure, layout).shown:
+        yield use.path, use.tensors, use.header_size, use.nbytes, use.size, use.digest or ""
 
 
 def _metadata(structure: Structure, layout: Layout) -> Rows:
-    for shard in structure.checkpoint.table.shards[: layout.top]:
-        for key in sorted(shard.metadata, key=natural_key):
-            yield shard.path, key, shard.metadata[key]
+    for use in file_rows(structure, layout).shown:
+        for key in sorted(use.metadata, key=natural_key):
+            yield use.path, key, use.metadata[key]
 
 
 _COLUMNS = {

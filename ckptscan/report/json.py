@@ -8,7 +8,16 @@ from typing import Any
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.report.options import Layout
-from ckptscan.report.rows import family_rows, picked, tensor_rows
+from ckptscan.report.rows import (
+    dtype_rows,
+    family_rows,
+    file_rows,
+    inner_level,
+    is_cut,
+    layers_rows,
+    shown_children,
+    tensor_rows,
+)
 from ckptscan.sources import redacted
 from ckptscan.structure import Family, Layers, Node, Structure
 
@@ -23,7 +32,7 @@ def report(structure: Structure, layout: Layout) -> Iterator[str]:
         return
     yield text.removesuffix("\n}") + ","
     pending = '  "rows": ['
-    for row in tensor_rows(structure, layout):
+    for row in tensor_rows(structure, layout).shown:
         yield pending
         pending = f"    {json.dumps(_row(structure.checkpoint, row))},"
     yield pending.removesuffix(",")
@@ -31,10 +40,20 @@ def report(structure: Structure, layout: Layout) -> Iterator[str]:
 
 
 def document(structure: Structure, layout: Layout) -> dict[str, Any]:
-    """The whole report as plain values; integers stay integers."""
+    """The whole report as plain values; integers stay so, `top` cuts the view's rows alone."""
     checkpoint = structure.checkpoint
+
+    def of(view: str) -> Layout:
+        return layout if layout.view == view else layout._replace(top=None)
+
     return {
         "schema": SCHEMA,
+        "layout": {
+            "view": layout.view,
+            "depth": layout.depth,
+            "sort": layout.sort,
+            "top": layout.top,
+        },
         "source": _source(checkpoint),
         "sets": [
             {
@@ -43,24 +62,26 @@ def document(structure: Structure, layout: Layout) -> dict[str, Any]:
                 "tensors": one.tensors,
                 "bytes": one.nbytes,
                 "chosen": one.chosen,
+                "within": one.within,
             }
             for one in checkpoint.sets
         ],
         "choice": checkpoint.choice,
         "incomplete": checkpoint.incomplete,
+        "gaps": list(checkpoint.gaps),
         "missing": list(checkpoint.missing),
         "parts": dict(checkpoint.parts),
         "files": [
             {
-                "path": shard.path,
-                "size": shard.file_size,
-                "header_bytes": shard.header_size,
-                "tensors": len(shard.rows),
-                "data_bytes": shard.data_size,
-                "digest": shard.digest,
-                **({"metadata": dict(shard.metadata)} if layout.view == "metadata" else {}),
+                "path": use.path,
+                "size": use.size,
+                "header_bytes": use.header_size,
+                "tensors": use.tensors,
+                "data_bytes": use.nbytes,
+                "digest": use.digest,
+                **({"metadata": dict(use.metadata)} if layout.view == "metadata" else {}),
             }
-            for shard in checkpoint.table.shards
+            for use in file_rows(structure, of("files")).shown
         ],
         "tensors": {
             "count": structure.tensors,
@@ -87,11 +108,11 @@ def document(structure: Structure, layout: Layout) -> dict[str, Any]:
                 "elements": use.numel,
                 "bytes": use.nbytes,
             }
-            for use in structure.dtypes
+            for use in dtype_rows(structure, of("dtypes")).shown
         ],
-        "layers": [_layers(layers) for layers in structure.layers],
-        "families": [_family(family) for family in family_rows(structure, layout)],
-        "tree": _node(structure.tree, layout, 0),
+        "layers": [_layers(layers) for layers in layers_rows(structure, of("layers")).shown],
+        "families": [_family(family) for family in family_rows(structure, of("families")).shown],
+        "tree": _node(structure.tree, of("tree"), 1),
     }
 
 
@@ -136,13 +157,9 @@ def _family(family: Family) -> dict[str, Any]:
     return facts
 
 
-def _node(node: Node, layout: Layout, depth: int) -> dict[str, Any]:
-    is_cut = layout.depth is not None and depth >= layout.depth
-    children = (
-        ()
-        if is_cut
-        else picked(node.children, layout, lambda child: child.nbytes, lambda child: child.tensors)
-    )
+def _node(node: Node, layout: Layout, level: int) -> dict[str, Any]:
+    """A node whose children are of this level, as `--depth` counts."""
+    children = () if is_cut(level, layout) else shown_children(node, layout).shown
     facts: dict[str, Any] = {
         "label": node.label,
         "path": node.path,
@@ -155,7 +172,7 @@ def _node(node: Node, layout: Layout, depth: int) -> dict[str, Any]:
         facts |= {"dtype": end.family.dtype.name, "shape": list(end.family.shape)}
         if node.children:
             facts["own"] = {"tensors": end.tensors, "elements": end.numel, "bytes": end.nbytes}
-    facts["children"] = [_node(child, layout, depth + 1) for child in children]
+    facts["children"] = [_node(child, layout, inner_level(child, level)) for child in children]
     return facts
 
 

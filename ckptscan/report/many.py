@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ckptscan.errors import CkptscanError
 from ckptscan.report import words
 from ckptscan.report.options import Layout
 from ckptscan.report.table import tabulated
@@ -20,8 +21,16 @@ _COLUMNS = (*_COUNTED, "dtypes", "source")
 _BYTES = _COUNTED.index("bytes")
 
 
-def report_many(structures: Sequence[Structure], format_name: str, layout: Layout) -> Iterator[str]:
-    """The lines of a report on several checkpoints in one of the formats."""
+def report_many(
+    structures: Sequence[Structure],
+    format_name: str,
+    layout: Layout,
+    errors: Sequence[tuple[str, CkptscanError]] = (),
+) -> Iterator[str]:
+    """The lines of a report on several checkpoints in one of the formats.
+
+    `errors` are the sources that could not be looked at, each with the reason.
+    """
     total = _total(structures)
     last: tuple[str | int, ...] = (*total.values(), "", "total")
     rows = [_values(structure) for structure in structures]
@@ -29,11 +38,16 @@ def report_many(structures: Sequence[Structure], format_name: str, layout: Layou
         from ckptscan.report.json import document
 
         sources = [document(structure, layout) for structure in structures]
-        yield json.dumps({"schema": SCHEMA, "sources": sources, "total": total}, indent=2)
+        failed = [
+            {"spec": redacted(spec), "message": error.message, "hint": error.hint}
+            for spec, error in errors
+        ]
+        whole = {"schema": SCHEMA, "sources": sources, "errors": failed, "total": total}
+        yield json.dumps(whole, indent=2)
     elif format_name == "csv":
         from ckptscan.report import csv
 
-        yield from csv.written(_COLUMNS, rows)
+        yield from csv.written(_COLUMNS, [*rows, last])
     elif format_name == "markdown":
         from ckptscan.report import markdown
 

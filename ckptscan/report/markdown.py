@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 
 from ckptscan.report import grid, words
+from ckptscan.report.faults import remark_lines
 from ckptscan.report.options import Layout
 from ckptscan.structure import Structure
 
@@ -16,7 +17,7 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|#~"})
 
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
-    """A heading with the totals, then the view as a table; names are escaped."""
+    """A heading with the totals, the view as a table, then the faults; names are escaped."""
     yield f"## {cell(structure.checkpoint.origin.title)}"
     yield ""
     yield (
@@ -29,6 +30,11 @@ def report(structure: Structure, layout: Layout) -> Iterator[str]:
     if layout.view == "tree":
         names, cells = names[1:], map(_indented, cells)
     yield from written(names, cells)
+    remarks = list(remark_lines(structure.checkpoint))
+    if remarks:
+        yield ""
+    for line in remarks:
+        yield f"- {_escaped(line)}"
 
 
 def written(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -43,7 +49,11 @@ def cell(value: grid.Value) -> str:
     """A value that is neither Markdown nor HTML, on one line."""
     if isinstance(value, int):
         return f"{value:,}"
-    return html.escape(words.label(value), quote=False).translate(_SPECIAL)
+    return _escaped(words.label(value))
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False).translate(_SPECIAL)
 
 
 def _indented(cells: list[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Aligned lines: names to the left, numbers to the right.
 
-`aligned` is for the tree, whose names are indented and may be long; `tabulated` for tables.
+`aligned` is for rows with names that may be long and indented; `tabulated` for other tables.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ class Line(NamedTuple):
     cells: tuple[str, ...]
 
 
-def aligned(
-    lines: Sequence[Line], left: frozenset[int], width: int, step: int = 2
-) -> Iterator[str]:
+def aligned(lines: Sequence[Line], left: int, width: int, step: int = 2) -> Iterator[str]:
     """The lines with their cells in columns, at most `width` wide if names allow it.
 
-    `left` are the cells that stand to the left of their column, `step` the spaces a level takes. A
-    name longer than its column has a line of its own, its cells on the next.
+    The first `left` cells stand to the left of their column, the others to the right; `step` is the
+    spaces a level takes. A name longer than its column has a line of its own, its cells on the
+    next.
     """
     count = max((len(line.cells) for line in lines), default=0)
     widths = [
@@ -55,7 +54,7 @@ def aligned(
     for line in lines:
         name = " " * (step * line.indent) + line.name
         cells = (
-            cell.ljust(wide) if place in left else cell.rjust(wide)
+            cell.ljust(wide) if place < left else cell.rjust(wide)
             for place, (cell, wide) in enumerate(zip(line.cells, widths, strict=False))
         )
         if len(name) > column and any(line.cells):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ckptscan.names import IndexSet
+
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _COUNT_UNITS = ("", "K", "M", "B", "T")
 LONGEST = 200  # characters of a name that a line shows
+_MOST_RANGES = 4  # of a set of indices
 
 
 def nbytes(size: int, digits: int = 4) -> str:
@@ -51,9 +54,36 @@ def shape(dims: Sequence[int]) -> str:
     return f"[{', '.join(map(str, dims))}]"
 
 
+def indices(found: IndexSet | str) -> str:
+    """A set of indices in few words: `0-47`, `0-2,4-6,...,44-46`."""
+    ranges = str(found).split(",")
+    if len(ranges) <= _MOST_RANGES:
+        return str(found)
+    return ",".join((*ranges[:2], "...", ranges[-1]))
+
+
+def wrapped(text: str, width: int | None, indent: int = 0, hanging: int = 2) -> list[str]:
+    """Text as lines of at most `width` characters where its words allow it; None for any width."""
+    start = " " * indent
+    if width is None or indent + len(text) <= width:
+        return [start + text]
+    import textwrap
+
+    return textwrap.wrap(
+        text,
+        max(width, 40),
+        initial_indent=start,
+        subsequent_indent=start + " " * hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def plural(count: int, noun: str) -> str:
     """`1 file`, `29 files`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    if count != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun}"
 
 
 def printable(text: str) -> str:

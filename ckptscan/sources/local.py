@@ -142,6 +142,12 @@ def open_local(spec: str) -> LocalSource:
     if os.path.basename(above) == "snapshots" and _COMMIT.fullmatch(commit):
         origin = Origin(spec, "hf-cache", _repository_name(repository), None, commit)
         return LocalSource(path, origin)
+    cached = [name for name in os.listdir(path) if name.startswith("models--")]
+    if len(cached) > 1:
+        names = ", ".join(sorted(cached)[:5])
+        raise SourceNotFound(
+            f"{spec}: a cache with {len(cached):,} models", f"name one of its folders: {names}"
+        )
     return LocalSource(path, Origin(spec, "directory", os.path.basename(path) or path))
 
 

@@ -17,7 +17,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ckptscan.errors import PackError, SourceUnreadable
+from ckptscan.errors import PackError, SourceNotFound, SourceUnreadable
 from ckptscan.paths import is_inside
 from ckptscan.sources.base import FileEntry, Origin, Source, read_head
 from ckptscan.sources.memory import MemorySource
@@ -56,10 +56,14 @@ class Packed(NamedTuple):
 def write_pack(source: Source, path: str) -> Packed:
     """Write the pack of a source; the file appears only once it is whole.
 
-    Raises SourceError where a weight file can't be read, PackError for a file name that no pack
-    can hold.
+    Raises SourceError where there is no weight file or one can't be read, PackError for a file name
+    that no pack can hold.
     """
     entries = sorted(source.files(), key=lambda entry: entry.path)
+    if not any(_is_weights(source, entry) for entry in entries):
+        raise SourceNotFound(
+            f"{source.origin.spec}: no .safetensors file", "there is nothing to pack"
+        )
     kept = dict(_beginnings(source, entries))
     manifest = json.dumps(_manifest(source.origin, entries, kept), indent=1).encode()
     packed = lzma.compress(_archive(manifest, kept), preset=_PRESET)
@@ -80,10 +84,14 @@ def write_pack(source: Source, path: str) -> Packed:
     )
 
 
+def _is_weights(source: Source, entry: FileEntry) -> bool:
+    return entry.path.endswith(".safetensors") or source.origin.is_single_file
+
+
 def _beginnings(source: Source, entries: list[FileEntry]) -> Iterator[tuple[str, bytes]]:
     """The files to keep: headers of weight files, indexes, small json files."""
     for entry in entries:
-        is_weights = entry.path.endswith(".safetensors") or source.origin.is_single_file
+        is_weights = _is_weights(source, entry)
         is_index = ".safetensors.index" in entry.path
         if not is_inside(entry.path):
             raise PackError(

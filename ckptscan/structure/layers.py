@@ -33,6 +33,11 @@ class Layers:
     layout: tuple[Run, ...]
     kinds: tuple[LayerKind, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all children, as stored."""
+        return sum(kind.node.nbytes for kind in self.kinds)
+
 
 def find_layers(root: Node) -> list[Layers]:
     """All containers of a tree, outer ones before those they hold."""

@@ -2,7 +2,8 @@
 
 A segment with letters and digits is a name (`fc1`, `layer_norm1`), as a rule. The exceptions are
 collapsed under a guard: the number stands alone after an underscore, at least four siblings exist,
-numbered without a gap, and each has the same names below it.
+numbered from 0 without a gap, and each has the same names below it. Counting from 1 (`conv_1` to
+`conv_4`) is how people name things that differ.
 """
 
 from __future__ import annotations
@@ -66,11 +67,10 @@ def collapse_numbered(patterns: Collection[str]) -> dict[str, tuple[str, Numbers
 
 
 def _is_guarded(below: dict[str, set[str]]) -> bool:
-    """Whether the siblings of a number are many, without a gap, and all alike below."""
+    """Whether the siblings are many, numbered from 0 without a gap, and all alike below."""
     if len(below) < MIN_SIBLINGS:
         return False
-    numbers = sorted(map(int, below))
-    if numbers[-1] - numbers[0] + 1 != len(numbers):
+    if sorted(map(int, below)) != list(range(len(below))):
         return False
     first, *others = below.values()
     return all(other == first for other in others)

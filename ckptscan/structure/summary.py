@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from ckptscan.checkpoint import Checkpoint, no_collection
 from ckptscan.structure.families import Family, find_families
 from ckptscan.structure.layers import Layers, find_layers
 from ckptscan.structure.tree import Node, build_tree
+from ckptscan.table import TensorTable
 
 
 class DTypeUse(NamedTuple):
@@ -21,11 +23,24 @@ class DTypeUse(NamedTuple):
     nbytes: int
 
 
+class FileUse(NamedTuple):
+    """One weight file: sizes in bytes, and how much of what was asked for lies in it."""
+
+    path: str
+    size: int
+    header_size: int
+    tensors: int
+    nbytes: int
+    digest: str | None
+    metadata: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Structure:
     """A checkpoint's families, tree and layers.
 
-    `rows` are the rows that were asked for, None for all; everything else speaks of these.
+    `rows` are the rows that were asked for, None for all; everything else speaks of these, and
+    `files` are those that hold one of them.
     """
 
     checkpoint: Checkpoint
@@ -34,6 +49,7 @@ class Structure:
     tree: Node
     layers: tuple[Layers, ...]
     dtypes: tuple[DTypeUse, ...]
+    files: tuple[FileUse, ...]
 
     @property
     def tensors(self) -> int:
@@ -61,7 +77,28 @@ def describe(checkpoint: Checkpoint, matches: Callable[[str], bool] | None = Non
         families = tuple(find_families(table, rows))
         tree = build_tree(families, checkpoint.origin.title)
         layers = tuple(find_layers(tree))
-    return Structure(checkpoint, rows, families, tree, layers, _dtypes(families))
+        files = tuple(_files(table, rows))
+    return Structure(checkpoint, rows, families, tree, layers, _dtypes(families), files)
+
+
+def _files(table: TensorTable, rows: Sequence[int] | None) -> Iterator[FileUse]:
+    """The files of a table; of some of its rows, those that hold one."""
+    for shard in table.shards:
+        tensors, nbytes = len(shard.rows), shard.data_size
+        if rows is not None:
+            first, last = (bisect_left(rows, end) for end in (shard.rows.start, shard.rows.stop))
+            tensors = last - first
+            nbytes = sum(table.kinds[table.codes[row]].nbytes for row in rows[first:last])
+        if tensors or rows is None:
+            yield FileUse(
+                shard.path,
+                shard.file_size,
+                shard.header_size,
+                tensors,
+                nbytes,
+                shard.digest,
+                shard.metadata,
+            )
 
 
 def _dtypes(families: tuple[Family, ...]) -> tuple[DTypeUse, ...]:

@@ -55,6 +55,28 @@ class Node:
     numel: int
     nbytes: int
 
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        children: Sequence[Node] = (),
+        ends: Sequence[End] = (),
+        path: str = "",
+        repeat: IndexSet | None = None,
+    ) -> Node:
+        """The node of these children and ends, with their sums."""
+        parts: tuple[Node | End, ...] = (*children, *ends)
+        return cls(
+            label,
+            path,
+            repeat,
+            tuple(children),
+            tuple(ends),
+            sum(part.tensors for part in parts),
+            sum(part.numel for part in parts),
+            sum(part.nbytes for part in parts),
+        )
+
 
 class _Part(NamedTuple):
     """What of a family lies below a node: `times` instances of what is left of it.
@@ -82,29 +104,9 @@ def build_tree(families: Iterable[Family], label: str = "") -> Node:
         components[family.component].append(part)
     children: list[Node] = []
     for component, parts in components.items():
-        inner = tuple(_children(parts, 0, f"{component}/" if component else ""))
-        children += [_node(component, component, None, inner)] if component else inner
-    return _node(label, "", None, tuple(children))
-
-
-def _node(
-    label: str,
-    path: str,
-    repeat: IndexSet | None,
-    children: tuple[Node, ...],
-    ends: tuple[End, ...] = (),
-) -> Node:
-    parts: tuple[Node | End, ...] = (*children, *ends)
-    return Node(
-        label,
-        path,
-        repeat,
-        children,
-        ends,
-        sum(part.tensors for part in parts),
-        sum(part.numel for part in parts),
-        sum(part.nbytes for part in parts),
-    )
+        inner = list(_children(parts, 0, f"{component}/" if component else ""))
+        children += [Node.of(component, inner, path=component)] if component else inner
+    return Node.of(label, children)
 
 
 def _children(parts: Iterable[_Part], depth: int, path: str) -> Iterator[Node]:
@@ -122,15 +124,15 @@ def _children(parts: Iterable[_Part], depth: int, path: str) -> Iterator[Node]:
                 for index, piece in zip(indices, pieces[1:], strict=True)
             )
             repeat = indices[0] if len(indices) == 1 else None
-            deeper, ends = [], []
+            deeper: list[_Part] = []
+            ends: list[End] = []
             for part in inner:
                 if depth + 1 < min(len(part.atoms), MAX_DEPTH):
                     deeper.append(part)
                 else:
                     ends.append(End(part.family, part.tensors))
-            yield _node(
-                label, below, repeat, tuple(_children(deeper, depth + 1, below)), tuple(ends)
-            )
+            children = list(_children(deeper, depth + 1, below))
+            yield Node.of(label, children, ends, below, repeat)
 
 
 def _runs(parts: Sequence[_Part], stars: int) -> Iterator[tuple[tuple[IndexSet, ...], list[_Part]]]:

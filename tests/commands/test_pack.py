@@ -47,3 +47,12 @@ def test_a_file_in_the_way_is_replaced_only_by_force(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_bytes() == b"precious"
     assert pack(str(PACK), "-o", str(tmp_path / "x"), "--force").exit_code == 0
     assert (tmp_path / "x").read_bytes() != b"precious"
+
+
+def test_a_folder_without_weights_is_no_pack(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    result = pack(str(tmp_path), "-o", str(tmp_path / "x.ckptpack"))
+
+    assert 3 == result.exit_code
+    assert "no .safetensors file" in result.stderr
+    assert not (tmp_path / "x.ckptpack").exists()

@@ -87,11 +87,37 @@ def test_the_view_of_metadata_adds_it_to_the_files() -> None:
     assert {"format": "pt"} == found["files"][0]["metadata"]
 
 
-def test_depth_cuts_the_tree() -> None:
-    found = document(structure_of({"a.b.c": ("U8", [1])}), depth=1)
+BRANCHES = {
+    "a.b.x.one.weight": ("U8", [1]),
+    "a.b.x.two.weight": ("U8", [1]),
+    "a.b.y.weight": ("U8", [1]),
+    "a.b.y.bias": ("U8", [1]),
+}
 
-    assert [] == found["tree"]["children"][0]["children"]
-    assert 1 == found["tree"]["children"][0]["tensors"]
+
+def labels(node: dict[str, Any]) -> dict[str, Any]:
+    return {child["label"]: labels(child) for child in node["children"]}
+
+
+def test_depth_counts_modules_that_branch() -> None:
+    y: dict[str, Any] = {"bias": {}, "weight": {}}
+    one: dict[str, Any] = {"weight": {}}
+
+    assert {"a": {"b": {}}} == labels(document(structure_of(BRANCHES), depth=1)["tree"])
+    assert {"a": {"b": {"x": {"one": one, "two": one}, "y": y}}} == labels(
+        document(structure_of(BRANCHES), depth=2)["tree"]
+    )
+    assert 4 == document(structure_of(BRANCHES), depth=1)["tree"]["children"][0]["tensors"]
+
+
+def test_top_cuts_the_rows_of_the_view_alone() -> None:
+    structure = structure_of({f"m{n}.weight": ("U8", [n + 1]) for n in range(3)})
+    tree = document(structure, top=1)
+    families = document(structure, view="families", top=1)
+
+    assert (1, 3) == (len(tree["tree"]["children"]), len(tree["families"]))
+    assert (3, 1) == (len(families["tree"]["children"]), len(families["families"]))
+    assert {"view": "tree", "depth": None, "sort": "name", "top": 1} == tree["layout"]
 
 
 def test_the_tree_sums_up() -> None:

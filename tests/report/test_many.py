@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ckptscan.checkpoint import load
+from ckptscan.errors import SourceNotFound
 from ckptscan.report import Layout
 from ckptscan.report.many import report_many
 from ckptscan.structure import Structure, describe
@@ -42,6 +43,13 @@ def test_json_holds_whole_reports_and_the_total() -> None:
         "bytes": 18_532_151_296,
         "faults": 1,
     } == found["total"]
+
+
+def test_json_names_what_could_not_be_looked_at() -> None:
+    errors = [("s3://user:secret@host/x", SourceNotFound("gone", "look elsewhere"))]
+    found = json.loads("\n".join(report_many([], "json", Layout(), errors)))
+
+    assert [{"spec": "s3://host/x", "message": "gone", "hint": "look elsewhere"}] == found["errors"]
 
 
 def test_no_checkpoint_at_all_is_an_empty_table() -> None:

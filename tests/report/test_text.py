@@ -24,7 +24,16 @@ def text(structure: Structure, **layout: object) -> str:
 def test_the_tree_at_a_width(model: str, width: int, golden: Golden) -> None:
     shown = text(describe(load(pack(model))), width=width)
 
-    assert max(map(len, shown.split("\n"))) <= width or "note:" in shown
+    assert max(map(len, shown.split("\n"))) <= width
+    golden(shown)
+
+
+@pytest.mark.parametrize("view", ["families", "layers", "files"])
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_view_fits_the_terminal(view: str, width: int, golden: Golden) -> None:
+    shown = text(describe(load(pack("Qwen--Qwen3-Next-80B-A3B-Instruct"))), width=width, view=view)
+
+    assert max(map(len, shown.split("\n"))) <= width
     golden(shown)
 
 
@@ -64,6 +73,57 @@ def test_rows_are_sorted_and_cut(sort: str, golden: Golden) -> None:
 
 def test_depth_cuts_the_tree(golden: Golden) -> None:
     golden(text(describe(load(pack("Qwen--Qwen2-VL-7B-Instruct"))), depth=2))
+
+
+BRANCHES = {
+    f"a.{n}.{name}": ("U8", [1])
+    for n in range(2)
+    for name in ("x.weight", "x.bias", "x.norm.deep.weight", "x.norm.flat.weight")
+}
+
+
+@pytest.mark.parametrize(("depth", "has_norm", "has_deep"), [(1, 0, 0), (2, 0, 0), (3, 1, 1)])
+@pytest.mark.parametrize("width", [None, 60])
+def test_depth_is_the_same_at_every_width(
+    depth: int, width: int | None, has_norm: bool, has_deep: bool
+) -> None:
+    structure = structure_of(BRANCHES | {"b" * 60 + ".weight": ("U8", [1])})
+    shown = text(structure, depth=depth, width=width)
+
+    assert (has_norm, has_deep) == ("norm" in shown, "deep" in shown)
+
+
+def test_depth_leaves_the_totals_of_what_it_cuts() -> None:
+    lines = text(structure_of(BRANCHES), depth=2).split("\n")
+
+    assert ["x", "8", "8", "8", "B", "100.0", "%"] == lines[-2].split()
+
+
+def test_what_top_cuts_from_a_module_is_one_row() -> None:
+    structure = structure_of({f"m{n}.weight": ("U8", [n + 1]) for n in range(5)})
+    last = text(structure, sort="size", top=2).split("\n")[-2]
+
+    assert ["...", "3", "more", "3", "6", "6", "B", "40.0", "%"] == last.split()
+    for view in ("tensors", "families", "dtypes", "files", "metadata"):
+        shown = text(structure, view=view, top=2).split("\n")[-2]
+        assert ("... and 3 more" in shown) == (view in ("tensors", "families"))
+
+
+def test_tensors_of_parts_tell_their_file() -> None:
+    part = {"wq": ("BF16", [2, 8]), "norm": ("BF16", [8])}
+    files = {f"consolidated.{n:02d}.safetensors": part for n in range(2)}
+    shown = text(describe(checkpoint_of(files)), view="tensors").split("\n")
+
+    assert "consolidated.01.safetensors: wq" == " ".join(shown[3].split()[:2])
+
+
+def test_a_match_lists_the_files_that_hold_it() -> None:
+    checkpoint = load(pack("Qwen--Qwen2-57B-A14B-Instruct"))
+    structure = describe(checkpoint, lambda name: name == "lm_head.weight")
+
+    assert ["model-00029-of-00029.safetensors"] == [use.path for use in structure.files]
+    assert "1 in 1 file" in text(structure)
+    assert 2 == len(text(structure, view="files").strip().split("\n"))
 
 
 def test_a_match_tells_how_much_matched(golden: Golden) -> None:

@@ -11,7 +11,7 @@ from ckptscan.checkpoint import load, open_checkpoint
 from ckptscan.errors import SourceNotFound, SourceUnreadable
 from ckptscan.sources import open_source
 from ckptscan.sources.base import DANGLING, Origin
-from ckptscan.sources.local import LocalSource
+from ckptscan.sources.local import LocalSource, open_local
 from tests.conftest import file_of, index_of
 
 DATA = file_of({"a": ("F32", [4])})
@@ -215,3 +215,12 @@ def test_a_read_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
 
     with pytest.raises(SourceUnreadable, match="a: input/output error"):
         source.read("a", 0, 4)
+
+
+def test_a_cache_of_several_models_asks_for_one(tmp_path: Path) -> None:
+    for name in ("models--a--b", "models--c--d"):
+        (tmp_path / name / "snapshots").mkdir(parents=True)
+    with pytest.raises(SourceNotFound, match="a cache with 2 models") as caught:
+        open_local(str(tmp_path))
+
+    assert "models--a--b, models--c--d" in caught.value.hint
