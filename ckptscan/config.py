@@ -42,7 +42,7 @@ def read_config(raw: Mapping[str, bytes | None]) -> Config:
     """The config in these files (None: too large to be read); never raises."""
     documents, problems = {}, {}
     for name, data in raw.items():
-        parsed = parse_object(data) if data is not None else f"larger than {MAX_CONFIG >> 20} MiB"
+        parsed = parse_object(data) if data is not None else "too large, or can't be read"
         if isinstance(parsed, str):
             problems[name] = parsed
         else:

@@ -15,6 +15,11 @@ from dataclasses import dataclass
 # longer runs of digits are names: no model has 10**18 layers, and int() refuses 4,300 digits
 MAX_INDEX_DIGITS = 18
 
+# Unicode's Default_Ignorable_Code_Point and the blank braille cell, as far as Python prints them
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
 _PATTERN_TOKEN = re.compile(r"[^*\\]+|\\.|\*", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -25,6 +30,13 @@ def natural_key(text: str) -> tuple[list[str | int], str]:
     parts: list[str | int] = list(_DIGITS.split(text))
     parts[1::2] = [int(str(digits)[-MAX_INDEX_DIGITS:]) for digits in parts[1::2]]
     return parts, text
+
+
+def is_visible(text: str) -> bool:
+    """Whether every character can be seen, and none is obeyed by a terminal."""
+    return (text.isascii() and text.isprintable()) or (
+        text.isprintable() and _INVISIBLE.search(text) is None
+    )
 
 
 def is_index(segment: str) -> bool:

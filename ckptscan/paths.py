@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ckptscan.names import is_visible
+
 # a drive or a scheme at the start of a path
 _DRIVE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 LONGEST = 1024  # characters; file systems take 255 a segment
@@ -18,7 +20,7 @@ def is_inside(path: str) -> bool:
     segments = path.split("/")
     return (
         len(path) <= LONGEST
-        and path.isprintable()
+        and is_visible(path)
         and "\\" not in path
         and not _DRIVE.match(path)
         and all(segment not in ("", ".", "..") for segment in segments)

@@ -8,7 +8,8 @@ names; what the headers say (tensor-parallel parts, shards without numbers) is j
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckptscan.index import Index
@@ -16,7 +17,7 @@ from ckptscan.names import natural_key
 from ckptscan.paths import is_inside
 
 SUFFIX = ".safetensors"
-MAX_SHARDS = 10_000  # of a numbering; a name that promises more is a joke
+MAX_SHARDS = 4096  # of a numbering; a name that promises more is a joke
 
 # how files of one set are numbered: a kind, and a pattern with stem, number and rest
 _NUMBERINGS = (
@@ -67,17 +68,19 @@ class Member(NamedTuple):
 class FileSet(NamedTuple):
     """Weight files that make one checkpoint.
 
-    `stem` is the name without folder and variant: `model`, `consolidated`. `missing` are the files
-    that an index or the numbering promises and that are not there; `strays` the paths of an index
-    that lead outside its folder. `indexes` are the indexes used. `how` tells what holds the files
-    together: single, index, shard (`-of-`), part (tensor parallel), numbered (only their headers
-    can say whether they belong together), or components; `parts` then names the sets that were
-    joined, and `weightless` the components that are models and have no safetensors file.
+    `stem` is the name without folder and variant: `model`, `consolidated`. `absent` are files that
+    an index promises and that are not there, `numbers` those that the numbering promises; `strays`
+    the paths of an index that lead outside its folder. `indexes` are the indexes used. `how` tells
+    what holds the files together: single, index, shard (`-of-`), part (tensor parallel), numbered
+    (only their headers can say whether they belong together), or components; `parts` then names
+    the sets that were joined, and `weightless` the components that are models and have no
+    safetensors file.
     """
 
     name: str
     members: tuple[Member, ...]
-    missing: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    numbers: range = range(0)
     strays: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     folder: str = ""
@@ -86,6 +89,16 @@ class FileSet(NamedTuple):
     how: str = "single"
     parts: tuple[str, ...] = ()
     weightless: tuple[str, ...] = ()
+
+    @property
+    def promised(self) -> int:
+        """How many files the set should have."""
+        return max(len(self.numbers), len(self.members) + len(self.absent))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The files that are promised and not there."""
+        return self.absent + tuple(_missing_numbers(self.members, self.numbers))
 
 
 def index_paths(paths: Iterable[str]) -> list[str]:
@@ -100,14 +113,11 @@ def weight_paths(paths: Iterable[str]) -> list[str]:
 
 def find_sets(paths: Iterable[str], indexes: Mapping[str, Index]) -> list[FileSet]:
     """All sets among these weight files, in natural order of their names; each has one."""
-    left = weight_paths(paths)
-    present, found = set(left), []
-    for path in sorted(indexes, key=natural_key):
-        indexed = _indexed(path, indexes[path], present)
-        claimed = {member.path for member in indexed.members}
-        left = [path for path in left if path not in claimed]
-        found.append(indexed)
-    found.extend(_grouped(left))
+    weights = weight_paths(paths)
+    present = set(weights)
+    found = [_indexed(path, indexes[path], present) for path in sorted(indexes, key=natural_key)]
+    claimed = {member.path for one in found for member in one.members}
+    found.extend(_grouped([path for path in weights if path not in claimed]))
     return sorted(_with_distinct_names(found), key=lambda one: natural_key(one.name))
 
 
@@ -123,12 +133,12 @@ def _indexed(path: str, index: Index, present: set[str]) -> FileSet:
         _below(folder, ".".join(filter(None, (stem, variant)))),
         tuple(Member(shard) for shard in shards if shard in present),
         tuple(shard for shard in shards if shard not in present),
-        tuple(strays),
-        (path,),
-        folder,
-        stem,
-        variant,
-        "index",
+        strays=tuple(strays),
+        indexes=(path,),
+        folder=folder,
+        stem=stem,
+        variant=variant,
+        how="index",
     )
 
 
@@ -184,7 +194,7 @@ def _of_group(key: tuple[str, ...], paths: Sequence[str]) -> FileSet:
     return FileSet(
         _below(folder, ".".join(filter(None, (stem or how, variant)))),
         tuple(map(Member, paths)),
-        tuple(_missing_numbers(paths, int(count or 0))) if how in ("shard", "part") else (),
+        numbers=_promised_numbers(paths, int(count or 0)) if how in ("shard", "part") else range(0),
         folder=folder,
         stem=stem,
         variant=variant,
@@ -192,38 +202,45 @@ def _of_group(key: tuple[str, ...], paths: Sequence[str]) -> FileSet:
     )
 
 
-def _missing_numbers(paths: Sequence[str], count: int) -> list[str]:
-    """The files that the numbering promises: 1 to n, 0 to n - 1, or 0 to n (gpt-oss).
+def _promised_numbers(paths: Sequence[str], count: int) -> range:
+    """The numbers that a numbering promises: 1 to n, 0 to n - 1, or 0 to n (gpt-oss).
 
     Without a count (0) the numbers run from 0 to the highest that is there.
     """
     found = [numbering for numbering in map(_numbering, paths) if numbering]
     present = {int(match["number"]) for _, match in found}
-    how, match = found[0]
+    how, _ = found[0]
     first = 0 if 0 in present or how == "part" else 1
     last = count if first or count in present else count - 1
     last = last if count else max(present)
-    last = min(last, MAX_SHARDS)
-    folder, slash, name = paths[0].rpartition("/")
-    start, end = match.span("number")
-    return [
-        f"{folder}{slash}{name[:start]}{number:0{end - start}d}{name[end:]}"
-        for number in range(first, last + 1)
-        if number not in present
-    ]
+    return range(first, min(last, MAX_SHARDS) + 1)
+
+
+def _missing_numbers(members: Sequence[Member], numbers: range) -> Iterator[str]:
+    """The files of these numbers that are not there, named as the first that is."""
+    found = [numbering for member in members if (numbering := _numbering(member.path))]
+    if not numbers or not found:
+        return
+    present = {int(match["number"]) for _, match in found}
+    folder, slash, name = members[0].path.rpartition("/")
+    start, end = found[0][1].span("number")
+    for number in numbers:
+        if number not in present:
+            yield f"{folder}{slash}{name[:start]}{number:0{end - start}d}{name[end:]}"
 
 
 def _with_distinct_names(sets: Sequence[FileSet]) -> list[FileSet]:
     """The same sets, told apart where two would have one name."""
-    names = [one.name for one in sets]
+    counts = Counter(one.name for one in sets)
     distinct, used = [], set()
+    turns: Counter[str] = Counter()
     for one in sets:
-        name = one.name
-        if names.count(name) > 1 and len(one.members) + len(one.missing) != 1:
-            name += "-sharded"
-        base, number = name, 2
+        base = name = one.name
+        if counts[base] > 1 and one.promised != 1:
+            base = name = f"{base}-sharded"
         while name in used:
-            name, number = f"{base}-{number}", number + 1
+            turns[base] += 1
+            name = f"{base}-{turns[base] + 1}"
         used.add(name)
         distinct.append(one._replace(name=name))
     return distinct
@@ -254,8 +271,8 @@ def join_components(
             for member in one.members
         ),
         tuple(path for one in picked for path in one.missing),
-        tuple(path for one in picked for path in one.strays),
-        tuple(path for one in picked for path in one.indexes),
+        strays=tuple(path for one in picked for path in one.strays),
+        indexes=tuple(path for one in picked for path in one.indexes),
         how="components",
         parts=tuple(one.name for one in picked),
         weightless=tuple(weightless),
@@ -280,7 +297,7 @@ def _rank(one: FileSet, sizes: Mapping[str, int]) -> tuple[int, ...]:
         one.folder.count("/") + bool(one.folder),
         _USUAL.index(one.stem) if is_usual else len(_USUAL),
         bool(one.variant),
-        is_usual and not one.folder and len(one.members) + len(one.missing) > 1,
+        is_usual and not one.folder and one.promised > 1,
         -_nbytes(one, sizes),
     )
 

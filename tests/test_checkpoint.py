@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 
 import pytest
 
@@ -80,6 +81,42 @@ def test_an_index_that_leads_outside_is_not_followed() -> None:
 
     assert [("index-path-escapes", "error")] == kinds(checkpoint)
     assert ("an index names files outside its folder",) == checkpoint.gaps
+
+
+def test_a_named_index_that_can_t_be_used_is_an_error() -> None:
+    origin = Origin("x/a.safetensors.index.json", "index", "a.safetensors.index.json")
+    held = {"a.safetensors.index.json": b"{broken", "sub/model.safetensors": file_of(A)}
+    with pytest.raises(SourceUnreadable, match="the index is not JSON"):
+        load(MemorySource(held, origin=origin))
+
+
+def test_sets_that_share_files_are_counted_once() -> None:
+    files = {
+        ONE: A,
+        TWO: B,
+        "model.safetensors.index.json": index_of({"a": ONE, "b": TWO}),
+        "model.fp16.safetensors.index.json": index_of({"a": ONE, "b": TWO}),
+    }
+
+    assert 2 == len(checkpoint_of(files, all_sets=True).table)
+
+
+def test_files_that_can_t_be_read_and_are_not_chosen_do_not_matter() -> None:
+    entries = [FileEntry(f"extra{n}.safetensors", 0, None, "is a FIFO") for n in range(2)]
+    source = MemorySource({"model.safetensors": file_of(A)}, entries)
+
+    assert ["a"] == list(load(source).table.names)
+
+
+@pytest.mark.slow
+def test_many_sets_take_linear_time() -> None:
+    def seconds(count: int) -> float:
+        files = {f"f{n}/part{n}.safetensors": A for n in range(count)}
+        start = time.process_time()
+        checkpoint_of(files, all_sets=True)
+        return time.process_time() - start
+
+    assert seconds(16_000) < 16 * seconds(2_000)
 
 
 def test_many_absent_shards_are_told_in_few_lines() -> None:

@@ -48,7 +48,9 @@ def test_a_config_that_can_t_be_used_is_a_problem(raw: bytes, problem: str) -> N
 
 
 def test_a_config_too_large_to_be_read_is_a_problem() -> None:
-    assert "larger than 64 MiB" == read_config({"config.json": None}).problems["config.json"]
+    assert (
+        "too large, or can't be read" == read_config({"config.json": None}).problems["config.json"]
+    )
 
 
 @given(st.binary(max_size=60))

@@ -70,6 +70,33 @@ def test_any_bytes_give_an_index(raw: bytes) -> None:
     assert isinstance(read_index(raw), Index)
 
 
+BASE = index_of({"aa": "xx", "bb": "xx", "cc": "yy"}, total_size=8)
+
+
+@given(
+    st.integers(0, len(BASE)),
+    st.sampled_from(list(b' \t\n\x0c\x0b",:{}[]ajn1\\\xc3\x7f')),
+    st.booleans(),
+)
+def test_a_changed_byte_is_read_as_json_reads_it(place: int, char: int, is_inserted: bool) -> None:
+    raw = BASE[:place] + bytes([char]) + BASE[place + (not is_inserted) :]
+    try:
+        weight_map = json.loads(raw).get("weight_map")
+    except ValueError:
+        assert read_index(raw).problem is not None
+        return
+    if not isinstance(weight_map, dict):
+        assert read_index(raw).problem is not None
+        return
+    assert set(weight_map.values()) == set(read_index(raw).shards)
+
+
+def test_an_escaped_key_can_t_replace_the_map_unseen() -> None:
+    raw = b'{"metadata": {"weight_map": {"a": "e", "b": "f"}}, "weight\\u005fmap": {"c": "good"}}'
+
+    assert ("good",) == read_index(raw).shards
+
+
 def test_a_nested_weight_map_is_not_the_weight_map() -> None:
     raw = b'{"metadata": {"weight_map": {"a": "evil"}}, "weight_map": {"b": "good"}}'
 

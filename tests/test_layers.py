@@ -26,7 +26,8 @@ LEVELS = [
     sources config index
     table
     header
-    names dtypes paths
+    paths
+    names dtypes
     errors version
 """.strip().split("\n")
 ]

@@ -32,6 +32,7 @@ def test_a_plain_path_is_inside(path: str) -> None:
         "a\nb",
         "a\x00b",
         "\u202egnp",
+        "a\u034f",
         "x" * 1025,
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckptscan import sets as filesets
@@ -37,7 +37,10 @@ def find_sets(reader: Reader, indexes: Mapping[str, Index]) -> list[FileSet]:
         found += [one] if is_one else filesets.split_numbered(one)
     if not found:
         raise _nothing_in(reader.source.origin, reader.entries)
-    composites = [_composite(reader, name, found) for name in COMPOSITES]
+    by_folder: dict[str, list[FileSet]] = {}
+    for one in found:
+        by_folder.setdefault(one.folder, []).append(one)
+    composites = [_composite(reader, name, by_folder) for name in COMPOSITES]
     return [*filter(None, composites), *found]
 
 
@@ -51,7 +54,9 @@ def _have_distinct_names(reader: Reader, one: FileSet) -> bool:
     return len(names) == sum(len(header.names) for header in headers) > 0
 
 
-def _composite(reader: Reader, name: str, found: Sequence[FileSet]) -> FileSet | None:
+def _composite(
+    reader: Reader, name: str, by_folder: Mapping[str, Sequence[FileSet]]
+) -> FileSet | None:
     """The set of all components that the file of that name lists, None where there is none."""
     path = COMPOSITES[name]
     raw = reader.small(path)
@@ -65,8 +70,7 @@ def _composite(reader: Reader, name: str, found: Sequence[FileSet]) -> FileSet |
         folders = pipeline_components(document)
     else:
         folders = module_folders(raw)
-    parts = {folder: [one for one in found if one.folder == folder] for folder in folders}
-    held = {folder: sets for folder, sets in parts.items() if sets}
+    held = {folder: by_folder[folder] for folder in folders if folder in by_folder}
     if not any(held):
         return None
     weightless = [
@@ -91,18 +95,26 @@ def choose(
     """The sets that are asked for, or the one that a loader would take."""
     composites = [one for one in found if one.name in COMPOSITES]
     if all_sets:
-        within = parts_of(found)
-        return Choice(tuple(one for one in found if one.name not in within), "all sets")
+        return Choice(tuple(_apart(found)), "all sets")
     if set_name is not None:
         return Choice((_named(found, set_name),), "asked for")
-    if origin.kind == "index":
-        named = [one for one in found if origin.title in one.indexes and one not in composites]
-        if named:
-            return Choice((named[0],), "its index")
+    if origin.is_index:
+        named = [one for one in found if (origin.title,) == one.indexes and not one.parts]
+        return Choice((named[0],), "its index")
     if composites:
         return Choice((composites[0],), f"{COMPOSITES[composites[0].name]} names its components")
     best, reason = filesets.preferred(found, sizes)
     return Choice((best,), reason)
+
+
+def _apart(found: Sequence[FileSet]) -> Iterator[FileSet]:
+    """All sets, each without the files that stand in one before: nothing is counted twice."""
+    taken: set[str] = set()
+    for one in found:
+        left = tuple(member for member in one.members if member.path not in taken)
+        taken.update(member.path for member in left)
+        if left or not one.members:
+            yield one._replace(members=left)
 
 
 def parts_of(found: Iterable[FileSet]) -> dict[str, str]:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from ckptscan.checkpoint.finding import choose, find_sets, parts_of
 from ckptscan.checkpoint.reading import Reader
 from ckptscan.checkpoint.values import Checkpoint, FileFault, SetSummary
-from ckptscan.errors import SourceError
+from ckptscan.errors import SourceError, SourceUnreadable
 from ckptscan.header import quoted
 from ckptscan.index import Index
 from ckptscan.sets import FileSet
 from ckptscan.sources import Source, open_source
-from ckptscan.table import TableBuilder, TensorTable
+from ckptscan.table import Shard, TableBuilder, TensorTable
 
 SHOWN_MISSING = 10  # absent files that have a fault of their own
 
@@ -49,6 +49,9 @@ def load(source: Source, set_name: str | None = None, all_sets: bool = False) ->
     with no_collection():
         reader = Reader(source)
         indexes = reader.indexes()
+        if source.origin.is_index and indexes[source.origin.title].problem:
+            problem = indexes[source.origin.title].problem
+            raise SourceUnreadable(f"{source.origin.spec}: {problem}", "inspect its folder instead")
         found = find_sets(reader, indexes)
         chosen, reason = choose(source.origin, found, reader.sizes, set_name, all_sets)
         builder = TableBuilder()
@@ -93,14 +96,15 @@ def _add(reader: Reader, one: FileSet, label: str, builder: TableBuilder) -> Ite
 def _promised(reader: Reader, one: FileSet) -> Iterator[str]:
     """Faults for what a set promises and does not hold; gives the reasons."""
     promise = f"named by {one.indexes[0]}" if one.indexes else "promised by the numbering"
-    for path in one.missing[:SHOWN_MISSING]:
+    missing = one.missing
+    for path in missing[:SHOWN_MISSING]:
         reader.fault(path, "missing-file", f"{promise}, and absent", "error")
-    more = len(one.missing) - SHOWN_MISSING
+    more = len(missing) - SHOWN_MISSING
     if more > 0:
         message = f"{more:,} more files up to this one are {promise}, and absent"
-        reader.fault(one.missing[-1], "missing-file", message, "error")
-    if one.missing:
-        yield f"{len(one.missing):,} file{'s' * (len(one.missing) != 1)} missing"
+        reader.fault(missing[-1], "missing-file", message, "error")
+    if missing:
+        yield f"{len(missing):,} file{'s' * (len(missing) != 1)} missing"
     for path in one.strays:
         message = f"names {quoted(path)}, which is outside its folder; not followed"
         reader.fault(one.indexes[0], "index-path-escapes", message, "error")
@@ -134,8 +138,9 @@ def _name_stale_indexes(
     reader: Reader, found: Sequence[FileSet], chosen: Sequence[FileSet]
 ) -> None:
     """Tell of an index none of whose files is there, beside the set that was chosen."""
+    taken = {one.name for one in chosen}
     for one in found:
-        if one not in chosen and one.indexes and not one.members and not one.parts:
+        if one.name not in taken and one.indexes and not one.members and not one.parts:
             message = f"names {len(one.missing):,} files, of which none is there"
             reader.fault(one.indexes[0], "index-stale", message, "warning")
 
@@ -147,8 +152,11 @@ def _parts(reader: Reader, table: TensorTable, chosen: Sequence[FileSet]) -> dic
     """
     named_as_parts = {member.path for one in chosen if one.how == "part" for member in one.members}
     parts = {}
-    for component in sorted(table.repeating):
-        shards = [shard for shard in table.shards if shard.component == component]
+    components: dict[str, list[Shard]] = {name: [] for name in sorted(table.repeating)}
+    for shard in table.shards:
+        if shard.component in components:
+            components[shard.component].append(shard)
+    for component, shards in components.items():
         counts: dict[str, int] = {}
         for shard in shards:
             for row in shard.rows:
@@ -179,7 +187,7 @@ def _repeats(reader: Reader, table: TensorTable, blocks: Sequence[range]) -> Non
 def _summaries(
     reader: Reader, found: Sequence[FileSet], chosen: Sequence[FileSet]
 ) -> tuple[SetSummary, ...]:
-    within = parts_of(found)
+    within, taken = parts_of(found), {one.name for one in chosen}
     summaries = []
     for one in found:
         tensors: int | None = 0
@@ -196,7 +204,7 @@ def _summaries(
                 len(one.members),
                 tensors,
                 nbytes,
-                one in chosen,
+                one.name in taken,
                 within.get(one.name, ""),
             )
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ckptscan import sets as filesets
 from ckptscan.checkpoint.values import FileFault
 from ckptscan.config import CONFIG_NAMES, MAX_CONFIG, Config, read_config
+from ckptscan.errors import SourceError
 from ckptscan.header import Fault, Header, parse_header
 from ckptscan.index import MAX_INDEX, Index, read_index
 from ckptscan.names import natural_key
@@ -40,9 +41,12 @@ class Reader:
         return found
 
     def small(self, path: str) -> bytes | None:
-        """A small file as a whole; None where it is absent or too large."""
+        """A small file as a whole; None where it is absent, too large or can't be read."""
         entry = self.entries.get(path)
-        return read_small(self.source, entry, MAX_CONFIG) if entry else None
+        try:
+            return read_small(self.source, entry, MAX_CONFIG) if entry else None
+        except SourceError:  # a pack lists large files and does not hold them
+            return None
 
     def config(self, folder: str) -> Config:
         """The config files of a folder; those that can't be used are faults."""

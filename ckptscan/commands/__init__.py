@@ -6,6 +6,7 @@ read; 4 a bug of ours; 130 interrupted; 141 the reader of the output went away.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -23,6 +24,7 @@ COMMANDS = {
 BUG = 4
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _Commands(click.Group):
@@ -54,12 +56,15 @@ class _Commands(click.Group):
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
-            # whoever read the report has closed the pipe; nothing must be flushed into it at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _silence_stdout()  # whoever read the report has closed the pipe
             ctx.exit(PIPE_CLOSED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                _silence_stdout()
+                show_error(CkptscanError(f"the report can't be written: {error.strerror}"))
+                ctx.exit(CkptscanError.exit_code)
             import traceback
 
             traceback.print_exc()
@@ -67,6 +72,11 @@ class _Commands(click.Group):
                 "\nThis is a bug of ckptscan. Please report it with the text above.", err=True
             )
             ctx.exit(BUG)
+
+
+def _silence_stdout() -> None:
+    """Let nothing be flushed at exit into what takes no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show_error(error: CkptscanError, spec: str = "") -> None:
@@ -106,6 +116,8 @@ def cli() -> None:
 def main() -> None:
     """The console script."""
     gc.disable()  # a process of a second makes no garbage worth a third of its time
+    if sys.stdout is None:  # closed by the caller: `>&-`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -161,7 +161,7 @@ def _remark(lines: Iterable[str]) -> None:
 def _columns() -> int | None:
     """The width to write for: COLUMNS, or the terminal's; None where the output is piped."""
     stated = os.environ.get("COLUMNS", "")
-    if stated.isascii() and stated.isdigit() and int(stated):
+    if stated.isascii() and stated.isdigit() and len(stated) < 5 and int(stated):
         return int(stated)
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or None

@@ -36,7 +36,9 @@ def command(source: str, output: str | None, force: bool) -> None:
 
     opened = open_source(source)
     name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
-    path = output or f"{name}{PACK_SUFFIX}"
+    path = output or f"{words.printable(name)}{PACK_SUFFIX}"
+    if os.path.isdir(path):
+        raise UsageError(f"{path}: is a directory", "name a file with -o")
     if os.path.lexists(path) and not force:
         raise UsageError(f"{path}: there is a file already", "replace it with --force")
     written = write_pack(opened, path)
@@ -45,3 +47,5 @@ def command(source: str, output: str | None, force: bool) -> None:
         f"{words.nbytes(written.source_bytes)} in {words.plural(written.listed, 'file')}",
         err=True,
     )
+    for left_out in written.left_out:
+        click.echo(f"left out: {words.label(left_out)}: no pack holds such a name", err=True)

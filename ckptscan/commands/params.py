@@ -7,7 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
+from ckptscan.report.words import printable
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_MATCHED = 4096  # characters of a name that are looked at; bounds what backtracks
 
 
 class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
@@ -28,9 +32,9 @@ class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8
         try:
             found = re.compile(value[1:-1] if is_regex else translate(value))
         except re.error as error:
-            self.fail(f"{value!r} is no regular expression: {error}", param, ctx)
+            self.fail(f"{printable(value)} is no regular expression: {error}", param, ctx)
         look = found.search if is_regex else found.match
-        return lambda name: look(name) is not None
+        return lambda name: look(name[:MAX_MATCHED]) is not None
 
 
 def set_options(command: F) -> F:

@@ -137,18 +137,24 @@ def overflows(literal: str) -> bool:
     feature float_roundtrip): the digits that fit 64 bits, then multiplications by powers of ten.
     """
     whole, fraction, exponent_text = _NUMBER.fullmatch(literal).groups()  # type: ignore[union-attr]
-    significand, exponent = 0, 0
-    for digits, is_whole in ((whole, True), (fraction or "", False)):
+    fraction = fraction or ""
+    zeros = 0 if whole.strip("0") else len(fraction) - len(fraction.lstrip("0"))
+    significand, exponent = 0, -zeros
+    for digits, is_whole in ((whole.lstrip("0"), True), (fraction[zeros:], False)):
         for position, digit in enumerate(digits):
             grown = significand * 10 + int(digit)
             if grown > MAX_INT:
                 exponent += len(digits) - position if is_whole else 0
                 break
             significand, exponent = grown, exponent - (not is_whole)
-    stated = exponent_text or "0"
-    if len(stated.lstrip("+-0")) > 9:
-        return significand != 0 and stated[0] != "-"
-    return _scaled_is_infinite(float(significand), exponent + int(stated))
+    stated = exponent_text or ""
+    power = stated.lstrip("+-").lstrip("0") or "0"
+    is_negative = stated.startswith("-")
+    if len(power) > 9:
+        return significand != 0 and not is_negative
+    return _scaled_is_infinite(
+        float(significand), exponent + (-int(power) if is_negative else int(power))
+    )
 
 
 def _scaled_is_infinite(value: float, exponent: int) -> bool:

@@ -24,6 +24,7 @@ from ckptscan.header.layout import numel
 from ckptscan.header.remarks import ALIGNMENT, are_plain, odd_metadata, odd_names, unaligned
 from ckptscan.header.values import Fault, FaultList, Header, Kind
 
+_CACHED = 1 << 12  # characters of the longest text that is remembered between headers
 CHUNK = 1 << 20  # characters cut up at once: bounds the memory that the pieces take
 
 _WS = f"[{SPACE}]*"
@@ -65,7 +66,7 @@ class _Kinds(dict[str, int]):
         self.sizes: list[int] = []
 
     def __missing__(self, written: str) -> int:
-        kind = _kind(written)
+        kind = _kind(written) if len(written) <= _CACHED else _kind.__wrapped__(written)
         if kind not in self.codes:
             self.codes[kind] = len(self.codes)
             self.sizes.append(kind.nbytes)
@@ -137,7 +138,8 @@ def _metadata(text: str) -> tuple[tuple[Mapping[str, str], tuple[Fault, ...]], i
     end = text.find("}", opening.end()) + 1
     after = _AFTER_METADATA.match(text, end)
     _require(after is not None)
-    return _parsed_metadata(text[:end]), after.end() if after else 0
+    parse = _parsed_metadata if end <= _CACHED else _parsed_metadata.__wrapped__
+    return parse(text[:end]), after.end() if after else 0
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 
 from ckptscan.header.values import FaultList, Kind, quoted
+from ckptscan.names import is_visible
 
 # data that begins here is aligned for every dtype of the format; the reference writer pads to it
 ALIGNMENT = 8
@@ -20,7 +21,7 @@ def are_plain(names: Sequence[str]) -> bool:
     """Whether no name can be odd, by one look at all of them: 3 ms where one by one takes 60."""
     joined = "".join(names)
     return (
-        (joined.isascii() or joined.isprintable())
+        is_visible(joined)
         and not any(char in joined for char in _ODD)
         and all(names)
         and max(map(len, names), default=0) <= LONG_NAME
@@ -30,8 +31,8 @@ def are_plain(names: Sequence[str]) -> bool:
 def odd_names(names: Sequence[str], faults: FaultList) -> None:
     """Remark names that are no plain printable text.
 
-    Hostile are control, bidirectional and invisible characters (`str.isprintable` is False),
-    empty and absurdly long names, names that look like paths, begin or end with a space.
+    Hostile are control, bidirectional and invisible characters, empty and absurdly long names,
+    names that look like paths, begin or end with a space.
     """
     for name in names:
         reason = _oddity(name)
@@ -42,7 +43,7 @@ def odd_names(names: Sequence[str], faults: FaultList) -> None:
 def odd_metadata(metadata: Mapping[str, str], faults: FaultList) -> None:
     """Remark metadata with characters that a terminal would obey; line breaks are ordinary."""
     for key, value in metadata.items():
-        if not key.isprintable() or not value.translate(_BREAKS).isprintable():
+        if not is_visible(key) or not value.translate(_BREAKS).isprintable():
             message = f"__metadata__ {quoted(key)} holds control or invisible characters"
             faults.add("hostile-metadata", message)
 
@@ -50,7 +51,7 @@ def odd_metadata(metadata: Mapping[str, str], faults: FaultList) -> None:
 def _oddity(name: str) -> str | None:
     if not name:
         return "is empty"
-    if not name.isprintable():
+    if not is_visible(name):
         return "holds control or invisible characters"
     if name.startswith(("/", "\\", "~")) or "../" in name or "..\\" in name:
         return "looks like a path"

@@ -35,7 +35,7 @@ def headline(structure: Structure, width: int | None) -> Iterator[str]:
     yield words.label(checkpoint.origin.title)
     for name, value in facts:
         if value:
-            first, *rest = words.wrapped(value, width, _COLUMN, 0)
+            first, *rest = words.wrapped(words.printable(value), width, _COLUMN, 0)
             yield f"  {name:<{_COLUMN - 2}}{first[_COLUMN:]}"
             yield from rest
 
@@ -78,8 +78,8 @@ def _layers_words(layers: Layers) -> str:
 
 def _parts_line(checkpoint: Checkpoint) -> str:
     return "; ".join(
-        f"{count} tensor-parallel parts{f' of {name}' if name else ''} hold the same names; "
-        "shapes are those of one part"
+        f"{count} tensor-parallel parts{f' of {words.label(name)}' * bool(name)} hold the same "
+        "names; shapes are those of one part"
         for name, count in checkpoint.parts.items()
     )
 

@@ -13,7 +13,8 @@ from ckptscan.structure import Structure
 _NUMBERS = frozenset(
     "files tensors elements bytes header_bytes data_bytes size start end faults".split()
 )
-_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|#~"})
+# what Markdown obeys, and what GitHub makes of it: mentions, mathematics
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|#~$"} | {"@": "&#64;"})
 
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
@@ -53,7 +54,7 @@ def cell(value: grid.Value) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(text, quote=False).translate(_SPECIAL)
+    return html.escape(text, quote=False).translate(_SPECIAL).replace("://", "&#58;//")
 
 
 def _indented(cells: list[str]) -> list[str]:

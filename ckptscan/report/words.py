@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ckptscan.names import IndexSet
+from ckptscan.names import IndexSet, is_visible
 
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _COUNT_UNITS = ("", "K", "M", "B", "T")
@@ -89,12 +89,12 @@ def plural(count: int, noun: str) -> str:
 def printable(text: str) -> str:
     r"""Text with each character that a terminal could obey written as an escape: `\x1b`.
 
-    Escaped are control, bidirectional, invisible and private characters and lone surrogates
-    (`str.isprintable` is False), and the backslash where something else is escaped.
+    Escaped are control, bidirectional, invisible and private characters and lone surrogates, and
+    the backslash where something else is escaped.
     """
-    if text.isprintable():
+    if is_visible(text):
         return text
-    return "".join(char if char.isprintable() and char != "\\" else _escaped(char) for char in text)
+    return "".join(char if is_visible(char) and char != "\\" else _escaped(char) for char in text)
 
 
 def _escaped(char: str) -> str:

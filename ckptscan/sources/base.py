@@ -27,6 +27,11 @@ class Origin(NamedTuple):
     packed: str | None = None
 
     @property
+    def is_index(self) -> bool:
+        """Whether an index was named, and the set that it describes is meant."""
+        return "index" in (self.kind, self.packed)
+
+    @property
     def is_single_file(self) -> bool:
         """Whether one file was named, whatever it is called."""
         return "file" in (self.kind, self.packed)

@@ -42,23 +42,25 @@ class LocalSource:
     def files(self) -> Sequence[FileEntry]:
         """The files below the root, three folders deep; hidden folders are left out.
 
-        At most 100,000: whoever names `/` gets an answer, too.
+        Raises SourceUnreadable for more than 100,000, as whoever names `/` has.
         """
         if self._only is not None:
             paths = [path for path in self._only if os.path.lexists(self._at(path))]
             return [self._entry(path, self._at(path)) for path in paths]
-        return list(islice(self._walk("", 0), MAX_FILES))
+        found = list(islice(self._walk("", 0), MAX_FILES + 1))
+        if len(found) > MAX_FILES:
+            raise SourceUnreadable(
+                f"{self._origin.spec}: more than {MAX_FILES:,} files", "name the model's folder"
+            )
+        return found
 
     def read(self, path: str, start: int, length: int) -> bytes:
         """Bytes of a file; fewer where it ends."""
         try:
-            handle = os.open(self._at(path), _OPEN_FLAGS)
+            handle = _open_regular(self._at(path))
         except OSError as error:
             raise _unreadable(path, error) from error
         try:
-            mode = os.fstat(handle).st_mode
-            if not stat.S_ISREG(mode):
-                raise SourceUnreadable(f"{path}: {_strangeness(mode)}", "only files are read")
             return _read_range(handle, start, length)
         except OSError as error:
             raise _unreadable(path, error) from error
@@ -74,7 +76,7 @@ class LocalSource:
             with os.scandir(self._at(folder) if folder else self._root) as found:
                 for item in found:
                     path = f"{folder}/{item.name}" if folder else item.name
-                    if not item.is_dir():
+                    if not _is_folder(item):
                         yield self._entry(path, item.path)
                     elif not item.name.startswith(".") and not item.is_symlink():
                         folders.append(path)
@@ -95,6 +97,24 @@ class LocalSource:
         if not stat.S_ISREG(found.st_mode):
             return FileEntry(path, 0, None, _strangeness(found.st_mode))
         return FileEntry(path, found.st_size, _blob_digest(full))
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _open_regular(path: str) -> int:
+    """A descriptor of a regular file; raises OSError or SourceUnreadable, and never waits."""
+    handle = os.open(path, _OPEN_FLAGS)
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        name = os.path.basename(path)
+        raise SourceUnreadable(f"{name}: {_strangeness(mode)}", "only files are read")
+    return handle
 
 
 def _read_range(handle: int, start: int, length: int) -> bytes:
@@ -167,10 +187,12 @@ def _open_cached(spec: str, path: str, snapshots: str) -> LocalSource:
     commits = sorted(os.listdir(snapshots))
     revision: str | None = "main"
     try:
-        with open(os.path.join(path, "refs", "main"), encoding="ascii", errors="replace") as ref:
-            commit = ref.read(64).strip()
-    except OSError:
+        handle = _open_regular(os.path.join(path, "refs", "main"))
+    except (OSError, SourceUnreadable):
         commit, revision = commits[0] if len(commits) == 1 else "", None
+    else:
+        with os.fdopen(handle, "rb") as ref:
+            commit = ref.read(64).decode("ascii", "replace").strip()
     if commit not in commits:
         raise SourceNotFound(
             f"{spec}: the cache holds {len(commits)} snapshots and none is main",

@@ -26,6 +26,8 @@ SCHEMA = "ckptscan.pack/1"
 MANIFEST = "ckptpack.json"
 FOLDER = "files/"
 SMALL = 1 << 20  # bytes; larger json files, tokenizers mostly, are listed and not kept
+# what tarfile raises over archives that are none
+_DAMAGE = (tarfile.TarError, ValueError, OverflowError, EOFError, OSError, RecursionError)
 _MEMORY = 1 << 28  # bytes that decoding may take; a preset 9 pack wants 65 MiB
 _PRESET = 1  # DeepSeek-V3: 0.2 s and 425 KB; preset 6 takes 6 s for 273 KB
 
@@ -38,40 +40,58 @@ class Bounds(NamedTuple):
     """
 
     packed: int = 1 << 29
-    unpacked: int = 1 << 33
+    unpacked: int = 1 << 30
     always: int = 1 << 28
     ratio: int = 400
 
+    def limit(self, packed: int) -> int:
+        """How many bytes so many packed ones may become."""
+        return min(self.unpacked, max(self.always, self.ratio * packed))
+
 
 class Packed(NamedTuple):
-    """What was written: files listed, of which kept, bytes kept of how many in the source."""
+    """What was written: files listed, of which kept, bytes kept of how many in the source.
+
+    `left_out` are files whose names no pack can hold; weights are never among them.
+    """
 
     listed: int
     kept: int
     kept_bytes: int
     source_bytes: int
     pack_bytes: int
+    left_out: tuple[str, ...] = ()
 
 
 def write_pack(source: Source, path: str) -> Packed:
     """Write the pack of a source; the file appears only once it is whole.
 
-    Raises SourceError where there is no weight file or one can't be read, PackError for a file name
-    that no pack can hold.
+    Raises SourceError where there is no weight file or one can't be read, PackError for a weight
+    file whose name no pack can hold, and for headers that are more than a pack may hold.
     """
     entries = sorted(source.files(), key=lambda entry: entry.path)
+    unfit = [entry for entry in entries if not is_inside(entry.path)]
+    for entry in unfit:
+        if _is_weights(source, entry):
+            raise PackError(
+                f"{entry.path!r}: no pack can hold a file of this name", "rename the file"
+            )
+    entries = [entry for entry in entries if entry not in unfit]
     if not any(_is_weights(source, entry) for entry in entries):
         raise SourceNotFound(
             f"{source.origin.spec}: no .safetensors file", "there is nothing to pack"
         )
     kept = dict(_beginnings(source, entries))
     manifest = json.dumps(_manifest(source.origin, entries, kept), indent=1).encode()
-    packed = lzma.compress(_archive(manifest, kept), preset=_PRESET)
-    temporary = f"{path}.part"
+    archive = _archive(manifest, kept)
+    packed = lzma.compress(archive, preset=_PRESET)
+    if len(archive) > Bounds().limit(len(packed)):
+        raise PackError(
+            f"{source.origin.spec}: no pack holds headers of {len(archive):,} bytes",
+            "look at it with ckptscan inspect",
+        )
     try:
-        with open(temporary, "wb") as opened:
-            opened.write(packed)
-        os.replace(temporary, path)
+        _write(path, packed)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise SourceUnreadable(f"{path}: {reason}", "choose another place with -o") from error
@@ -81,7 +101,21 @@ def write_pack(source: Source, path: str) -> Packed:
         sum(map(len, kept.values())),
         sum(entry.size for entry in entries),
         len(packed),
+        tuple(entry.path for entry in unfit),
     )
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a file that appears only once it is whole, through no link and over no other file."""
+    temporary = f"{path}.{os.getpid()}.part"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
 
 
 def _is_weights(source: Source, entry: FileEntry) -> bool:
@@ -93,10 +127,6 @@ def _beginnings(source: Source, entries: list[FileEntry]) -> Iterator[tuple[str,
     for entry in entries:
         is_weights = _is_weights(source, entry)
         is_index = ".safetensors.index" in entry.path
-        if not is_inside(entry.path):
-            raise PackError(
-                f"{entry.path!r}: no pack can hold a file of this name", "rename the file"
-            )
         if entry.problem:
             continue
         if is_weights:
@@ -172,7 +202,7 @@ def open_pack(spec: str, bounds: Bounds | None = None) -> MemorySource:
 
 def _unpacked(spec: str, packed: bytes, bounds: Bounds) -> bytes:
     """The tar archive, within the bounds of size, ratio and memory."""
-    limit = min(bounds.unpacked, max(bounds.always, bounds.ratio * len(packed)))
+    limit = bounds.limit(len(packed))
     try:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
         data = decoder.decompress(packed, limit + 1)
@@ -191,11 +221,12 @@ def _members(spec: str, archive: bytes) -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as opened:
             for member in opened:
-                if not member.isreg() or not is_inside(member.name) or member.name in members:
+                is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.sparse
+                if not is_plain or not is_inside(member.name) or member.name in members:
                     raise _broken(spec, f"it holds {member.name[:80]!r}, which no pack does")
                 held = opened.extractfile(member)
                 members[member.name] = held.read() if held else b""
-    except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError) as error:
+    except _DAMAGE as error:
         raise _broken(spec, f"the archive in it is damaged: {error}") from error
     return members
 
@@ -216,6 +247,8 @@ def _parsed(spec: str, data: bytes) -> dict[str, Any]:
         and isinstance(source.get("kind"), str)
         and all(isinstance(source.get(key), str | None) for key in ("revision", "commit"))
         and all(map(_is_file, files))
+        and (source["kind"] != "file" or len(files) == 1)
+        and (source["kind"] != "index" or source["title"] in {one["path"] for one in files})
     )
     if not is_sound:
         raise _broken(spec, f"its list of files is none of {SCHEMA}")

@@ -5,33 +5,49 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ckptscan.errors import SourceNotFound, SourceUnreadable, UsageError
 from ckptscan.sources.base import Source
 from ckptscan.sources.local import open_local
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PACK_SUFFIX = ".ckptpack"
 
 _XZ = b"\xfd7zXZ\x00"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-# user:password@ and ?query of an address, which may hold secrets
-_SECRETS = re.compile(r"(?<=://)[^/@]*@|\?.*$", re.DOTALL)
+# user:password@ and the ?query or #fragment of an address, which may hold secrets
+_SECRETS = re.compile(r"^(\s*[A-Za-z][A-Za-z0-9+.-]*:/+)[^/?#]*@|[?#].*$", re.DOTALL)
+_ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:/")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 _WILD = re.compile(r"[*?[]")
 
 
 def expand(spec: str) -> list[str]:
     """The sources that a spec names: itself, or what a glob that names no file matches."""
-    if not _WILD.search(spec) or os.path.lexists(spec) or _SCHEME.match(spec):
+    wild = _WILD.search(spec)
+    if not wild or os.path.lexists(spec) or _SCHEME.match(spec):
         return [spec]
-    import glob
+    from pathlib import Path  # its ** follows no links, and so ends
 
     from ckptscan.names import natural_key
 
-    found = sorted(glob.glob(spec, recursive=True), key=natural_key)
+    fixed = Path(spec[: wild.start()] + "_").parent
+    pattern = spec[len(spec[: wild.start()].rpartition("/")[0]) :].lstrip("/")
+    try:
+        matches = [path for path in fixed.glob(pattern) if not _is_hidden(path, fixed)]
+        found = sorted(map(str, matches), key=natural_key)
+    except (OSError, ValueError, IndexError) as error:
+        raise UsageError(f"{spec}: no glob: {error}", "** stands alone between slashes") from error
     if not found:
         raise SourceNotFound(f"{spec}: nothing matches", "quote globs only where they are meant")
     return found
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def open_source(spec: str) -> Source:
@@ -53,7 +69,7 @@ def open_source(spec: str) -> Source:
 
 def redacted(spec: str) -> str:
     """A spec as it may be shown: an address without user information and query."""
-    return _SECRETS.sub("", spec) if _SCHEME.match(spec) else spec
+    return _SECRETS.sub(r"\1", spec) if _ADDRESS.match(spec) else spec
 
 
 def _is_pack(spec: str) -> bool:

@@ -21,7 +21,7 @@ from ckptscan.names import IndexSet, escape, is_index, natural_key, split_stars
 from ckptscan.structure.numbered import collapse_numbered
 from ckptscan.table import TensorTable
 
-MAX_INDICES = 32  # of one name; further ones are part of it. Real names have up to 4
+MAX_INDICES = 8  # of one name; further ones are part of it. Real names have up to 4
 
 _TO_ZERO = str.maketrans("123456789", "000000000")
 

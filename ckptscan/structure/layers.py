@@ -62,8 +62,8 @@ def _containers(node: Node, within: str) -> Iterator[Layers]:
             LayerKind(letter(number), child.repeat or IndexSet(()), child)
             for number, child in enumerate(children)
         )
-        named = {index: kind.name for kind in kinds for index in kind.indices}
-        layout = describe([named[index] for index in sorted(named)])
+        placed = sorted((index, kind.name) for kind in kinds for index in kind.indices)
+        layout = describe([name for _, name in placed])
         is_plain = path[-2:-1] in ("", ".", "/")  # `layers.*`, not `expert_*`
         container = path[:-1].removesuffix(".") if is_plain else path
-        yield Layers(container, within, len(named), layout, kinds)
+        yield Layers(container, within, len(placed), layout, kinds)

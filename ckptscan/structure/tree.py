@@ -16,7 +16,7 @@ from ckptscan.names import IndexSet, natural_key, split_stars, unescape
 from ckptscan.structure.families import Family
 
 # names nested deeper are shown with their remaining segments as one label
-MAX_DEPTH = 64
+MAX_DEPTH = 32
 
 
 class End(NamedTuple):
@@ -151,24 +151,33 @@ def _runs(parts: Sequence[_Part], stars: int) -> Iterator[tuple[tuple[IndexSet, 
 
 
 def _alike(parts: Sequence[_Part]) -> Iterator[tuple[IndexSet, list[_Part]]]:
-    """Indices of the next axis grouped by what lies below them; in the order of the first."""
-    below: dict[int, list[tuple[int, object]]] = defaultdict(list)
+    """Indices of the next axis grouped by what lies below them; in the order of the first.
+
+    `00` and `0` are not the same index.
+    """
+    below: dict[tuple[int, int], list[tuple[int, object]]] = defaultdict(list)
     for number, part in enumerate(parts):
+        width = part.axes[0].width
         if part.tails is None:
             for index in part.axes[0]:
-                below[index].append((number, None))
+                below[index, _padding(index, width)].append((number, None))
         else:
             for index, tails in _by_first(part.tails).items():
-                below[index].append((number, tails))
+                below[index, _padding(index, width)].append((number, tails))
     groups: dict[tuple[tuple[int, object], ...], list[int]] = defaultdict(list)
-    for index in sorted(below):
-        groups[tuple(below[index])].append(index)
+    for index, padding in sorted(below):
+        groups[tuple(below[index, padding])].append(index)
     for signature, members in groups.items():
         width = parts[signature[0][0]].axes[0].width
         yield (
             IndexSet.of(members, width),
             [_walk(parts[number], len(members), tails) for number, tails in signature],
         )
+
+
+def _padding(index: int, width: int) -> int:
+    """The zeros before an index that is written in this width."""
+    return max(0, width - len(str(index))) if width else 0
 
 
 def _by_first(

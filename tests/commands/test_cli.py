@@ -192,6 +192,23 @@ def test_an_ascii_terminal_gets_escapes_not_a_traceback(tmp_path: Path) -> None:
     assert b"gr\\xf6\\xdfe" in done.stdout
 
 
+def test_a_closed_or_full_output_is_no_bug(tmp_path: Path) -> None:
+    path = folder(tmp_path, {"model.safetensors": GOOD})
+    command = f"{sys.executable} -m ckptscan inspect {path}"
+    closed = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, check=False)
+    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, check=False)
+
+    assert (0, b"") == (closed.returncode, closed.stderr)
+    assert (3, b"error: the report can't be written: No space left on device\n") == (
+        full.returncode,
+        full.stderr,
+    )
+
+
+def test_an_odd_expression_is_shown_without_its_escapes() -> None:
+    assert "\x1b" not in run("inspect", "x", "--match", "/\x1b[31m(/").stderr
+
+
 def test_several_globs_give_a_line_each(tmp_path: Path) -> None:
     for name in ("b", "a"):
         folder(tmp_path / name, {"model.safetensors": GOOD})
@@ -203,7 +220,7 @@ def test_several_globs_give_a_line_each(tmp_path: Path) -> None:
 def test_the_width_follows_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     narrow = run("inspect", str(PACKS / "Qwen--Qwen2-57B-A14B-Instruct.ckptpack")).stdout
-    monkeypatch.setenv("COLUMNS", "nonsense")
+    monkeypatch.setenv("COLUMNS", "9" * 5000)
     piped = run("inspect", str(PACKS / "Qwen--Qwen2-57B-A14B-Instruct.ckptpack")).stdout
 
     assert max(map(len, narrow.split("\n"))) <= 80

@@ -49,6 +49,14 @@ def test_a_file_in_the_way_is_replaced_only_by_force(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_bytes() != b"precious"
 
 
+def test_a_folder_in_the_way_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(file_of({"a": ("U8", [1])}))
+    result = pack(str(tmp_path), "-o", str(tmp_path), "--force")
+
+    assert 2 == result.exit_code
+    assert "is a directory" in result.stderr
+
+
 def test_a_folder_without_weights_is_no_pack(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     result = pack(str(tmp_path), "-o", str(tmp_path / "x.ckptpack"))

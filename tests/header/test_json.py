@@ -27,6 +27,11 @@ from ckptscan.header.json import BrokenJson, Scanner, depth, overflows, strings
         ("184467440737095516159.5", False),
         ("-1e999", True),
         ("0." + "0" * 400 + "1e800", True),
+        ("1e" + "0" * 5000, False),
+        ("1e-" + "0" * 5000 + "1", False),
+        ("1e+" + "0" * 5000 + "309", True),
+        ("0e" + "9" * 5000, False),
+        ("0." + "0" * 1_000_000 + "1", False),
     ],
 )
 def test_numbers_overflow_where_serde_json_says_so(literal: str, expected: bool) -> None:

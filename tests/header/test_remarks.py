@@ -20,6 +20,7 @@ def padded(text: str) -> str:
 
 
 CASES = {
+    "invisible": (padded(f'{{"w\ufe00":{GOOD}}}'), ["hostile-name"]),
     "quiet": (padded(f'{{"a":{GOOD}}}'), []),
     "duplicate name": (padded(f'{{"a":{GOOD},"a":{GOOD}}}'), ["duplicate-name"]),
     "same name escaped": (padded(f'{{"a":{GOOD},"\\u0061":{GOOD}}}'), ["duplicate-name"]),

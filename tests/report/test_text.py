@@ -8,9 +8,11 @@ import pytest
 
 from ckptscan.checkpoint import load
 from ckptscan.report import FORMATS, SORTS, VIEWS, Layout, report
+from ckptscan.sources import Origin
+from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import Structure, describe
 from fixtures.make import attacks
-from tests.conftest import checkpoint_of, index_of, pack, source_of, structure_of
+from tests.conftest import checkpoint_of, file_of, index_of, pack, source_of, structure_of
 
 Golden = Callable[[str], None]
 
@@ -191,6 +193,16 @@ def test_no_view_lets_a_control_character_through(format_name: str, view: str) -
     ]
 
     assert all(line.isprintable() for line in lines)
+
+
+def test_nothing_that_a_source_says_of_itself_is_obeyed() -> None:
+    part = file_of({"wq": ("U8", [1]), "norm": ("U8", [1])})
+    origin = Origin("\x1bs", "pack", "\x1bt", "\x1br", "\x1bc\x07", "directory")
+    held = {f"\x1b[31mevil{n}-mp2.safetensors": part for n in range(2)} | {"b.safetensors": part}
+    structure = describe(load(MemorySource(held, origin=origin), all_sets=True))
+
+    assert structure.checkpoint.parts
+    assert all(line.isprintable() for line in report(structure, "text", Layout()))
 
 
 def test_an_empty_checkpoint_has_every_view() -> None:

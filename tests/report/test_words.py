@@ -75,6 +75,8 @@ def test_shapes_look_like_torch_s() -> None:
         ("\x9b31m", "\\x9b31m"),
         ("\udc80", "\\udc80"),
         ("\U000e0001", "\\U000e0001"),
+        ("w\ufe00", "w\\ufe00"),
+        ("\u3164", "\\u3164"),
     ],
 )
 def test_what_a_terminal_would_obey_is_escaped(text: str, shown: str) -> None:

@@ -217,6 +217,37 @@ def test_a_read_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
         source.read("a", 0, 4)
 
 
+def test_a_link_to_itself_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for folder in (tmp_path, tmp_path / "sub"):
+        (folder / "loop").symlink_to("loop")
+        (folder / "model.safetensors").write_bytes(DATA)
+
+    assert {"loop", "model.safetensors", "sub/loop", "sub/model.safetensors"} == {
+        entry.path for entry in open_local(str(tmp_path)).files()
+    }
+
+
+def test_more_files_than_a_model_has_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckptscan.sources.local.MAX_FILES", 2)
+    for number in range(3):
+        (tmp_path / f"{number}.safetensors").write_bytes(DATA)
+    with pytest.raises(SourceUnreadable, match="more than 2 files"):
+        open_local(str(tmp_path)).files()
+
+
+def test_a_fifo_as_reference_is_not_waited_for(tmp_path: Path) -> None:
+    root = tmp_path / "models--a--b"
+    (root / "snapshots" / COMMIT).mkdir(parents=True)
+    (root / "refs").mkdir()
+    os.mkfifo(root / "refs" / "main")
+    (root / "snapshots" / COMMIT / "model.safetensors").write_bytes(DATA)
+
+    assert COMMIT == open_local(str(root)).origin.commit
+
+
 def test_a_cache_of_several_models_asks_for_one(tmp_path: Path) -> None:
     for name in ("models--a--b", "models--c--d"):
         (tmp_path / name / "snapshots").mkdir(parents=True)

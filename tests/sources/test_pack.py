@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from ckptscan.checkpoint import load
 from ckptscan.errors import CkptscanError, PackError, SourceUnreadable
 from ckptscan.sources import open_source
-from ckptscan.sources.base import FileEntry
+from ckptscan.sources.base import FileEntry, Origin
 from ckptscan.sources.memory import MemorySource
 from ckptscan.sources.pack import FOLDER, MANIFEST, SCHEMA, Bounds, open_pack, write_pack
 from ckptscan.structure import describe
@@ -119,6 +120,63 @@ def test_a_name_that_no_pack_can_hold_is_refused(tmp_path: Path) -> None:
         write_pack(source_of({"a\nb.safetensors": {"a": ("U8", [1])}}), str(tmp_path / "x"))
 
 
+def test_other_files_of_such_names_are_left_out(tmp_path: Path) -> None:
+    files = {"a.safetensors": {"a": ("U8", [1])}, "odd\n.md": b"x"}
+    written = write_pack(source_of(files), str(tmp_path / "x"))
+
+    assert ("odd\n.md",) == written.left_out
+    assert ["a.safetensors"] == [entry.path for entry in open_pack(str(tmp_path / "x")).files()]
+
+
+def test_a_config_too_large_to_be_kept_is_told(tmp_path: Path) -> None:
+    files = {"a.safetensors": {"a": ("U8", [1])}, "config.json": b" " * (2 << 20)}
+    write_pack(source_of(files), str(tmp_path / "x"))
+    checkpoint = load(open_pack(str(tmp_path / "x")))
+
+    assert ["config-unusable"] == [fault.kind for _, fault in checkpoint.faults]
+
+
+def test_a_pack_of_an_index_shows_the_set_of_that_index(tmp_path: Path) -> None:
+    files = {
+        "a.safetensors": {"a": ("U8", [9])},
+        "a.safetensors.index.json": index_of({"a": "a.safetensors"}),
+        "model.safetensors": {"b": ("U8", [1])},
+        "model.safetensors.index.json": index_of({"b": "model.safetensors"}),
+    }
+    origin = Origin("x", "index", "a.safetensors.index.json")
+    source = MemorySource(
+        {path: held if isinstance(held, bytes) else file_of(held) for path, held in files.items()},
+        origin=origin,
+    )
+    write_pack(source, str(tmp_path / "x"))
+
+    assert ["a"] == list(load(source).table.names)
+    assert ["a"] == list(load(open_pack(str(tmp_path / "x"))).table.names)
+
+
+def test_nothing_is_written_through_a_link_or_left_behind(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / "x.ckptpack.part").symlink_to(victim)
+    (tmp_path / f"x.ckptpack.{os.getpid()}.part").symlink_to(victim)
+    with pytest.raises(SourceUnreadable, match="file exists"):
+        write_pack(source_of(FILES), str(tmp_path / "x.ckptpack"))
+    (tmp_path / "folder" / "y").mkdir(parents=True)
+    with pytest.raises(SourceUnreadable, match="directory"):
+        write_pack(source_of(FILES), str(tmp_path / "folder"))
+
+    assert b"precious" == victim.read_bytes()
+    assert ["folder"] == [path.name for path in tmp_path.iterdir() if "folder" in path.name]
+
+
+def test_headers_that_no_pack_could_hold_are_refused_when_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bounds, "limit", lambda self, packed: 1000)
+    with pytest.raises(PackError, match="no pack holds headers of"):
+        write_pack(source_of(FILES), str(tmp_path / "x"))
+
+
 def test_a_pack_that_can_t_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreadable, match="no such file"):
         write_pack(source_of(FILES), str(tmp_path / "absent" / "x.ckptpack"))
@@ -139,6 +197,17 @@ def archive(*members: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes
     return held.getvalue()
 
 
+def sparse(size: int) -> bytes:
+    """An archive with one old GNU sparse member that claims `size` bytes and has none."""
+    member = tarfile.TarInfo(MANIFEST)
+    raw = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    raw[156:157] = b"S"
+    raw[483:495] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)  # type: ignore[attr-defined]
+    raw[148:156] = b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    return bytes(raw) + bytes(1024)
+
+
 HELD = b"\x00" * 8
 FILE = {"path": "a", "size": 8, "sha256": hashlib.sha256(HELD).hexdigest()}
 BROKEN = {
@@ -147,6 +216,14 @@ BROKEN = {
     "four bytes": b"PK\x03\x04",
     "xz of rubbish": lzma.compress(b"rubbish" * 100),
     "xz cut short": lzma.compress(archive((MANIFEST, manifest())))[:-20],
+    "a file that is none": lzma.compress(
+        archive((MANIFEST, manifest(source={"title": "t", "kind": "file"})))
+    ),
+    "an index that is none": lzma.compress(
+        archive((MANIFEST, manifest(source={"title": "t", "kind": "index"})))
+    ),
+    "sparse": lzma.compress(sparse(1 << 40)),
+    "chained names": lzma.compress(archive((MANIFEST, manifest()), kind=b"L")),
     "no manifest": lzma.compress(archive((FOLDER + "a", HELD))),
     "manifest is no json": lzma.compress(archive((MANIFEST, b"{"))),
     "manifest is deep": lzma.compress(archive((MANIFEST, b"[" * 100_000))),

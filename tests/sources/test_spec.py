@@ -17,6 +17,25 @@ def test_a_glob_names_what_it_matches_in_natural_order(tmp_path: Path) -> None:
     assert [str(tmp_path / f"m{number}") for number in (1, 9, 10)] == expand(str(tmp_path / "m*"))
 
 
+def test_a_glob_follows_no_link_and_finds_nothing_hidden(tmp_path: Path) -> None:
+    (tmp_path / "a" / ".cache").mkdir(parents=True)
+    for place in ("a/x.safetensors", "a/.cache/y.safetensors"):
+        (tmp_path / place).write_bytes(b"")
+    (tmp_path / "again").symlink_to(tmp_path)
+
+    assert [str(tmp_path / "a" / "x.safetensors")] == expand(f"{tmp_path}/**/*.safetensors")
+
+
+def test_what_is_no_glob_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+
+    assert ["model.safetensors"] == expand("*.safetensors")
+    assert ["model.safetensors"] == expand("./*.safetensors")
+    with pytest.raises(SourceNotFound):
+        expand("**/zzz[")
+
+
 def test_a_glob_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound, match="nothing matches"):
         expand(str(tmp_path / "*.nothing"))
@@ -67,6 +86,9 @@ def test_an_empty_source_is_a_usage_error() -> None:
         ("s3://bucket/key", "s3://bucket/key"),
         ("./a?b", "./a?b"),
         ("https://host/a@b", "https://host/a@b"),
+        ("https://user:p@ss@host/a", "https://host/a"),
+        (" https:/user:secret@host/#token=1", " https:/host/"),
+        ("org/name@main", "org/name@main"),
     ],
 )
 def test_secrets_of_an_address_are_not_shown(spec: str, shown: str) -> None:

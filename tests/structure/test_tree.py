@@ -180,3 +180,13 @@ def test_several_numbers_in_a_segment_that_are_no_product_keep_their_count() -> 
     node = tree(dict.fromkeys(names[:-1], W))
 
     assert 31 == node.tensors
+
+
+def test_padded_indices_are_other_indices() -> None:
+    structure = structure_of({f"l.{name}": ("U8", [1]) for name in ("00.a", "01.a", "0.b", "1.b")})
+    (folded,) = structure.tree.children
+
+    assert [("(0-1)", 2), ("(00-01)", 2)] == [
+        (child.label, child.tensors) for child in folded.children
+    ]
+    assert [4] == [layers.count for layers in structure.layers]
