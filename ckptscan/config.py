@@ -9,10 +9,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import cast
 
 MAX_CONFIG = 64 << 20  # bytes; real ones have a few thousand, the odd tokenizer config a few MB
 # read beside the weights, in the folder of the chosen set
-CONFIG_NAMES = ("config.json", "params.json", "adapter_config.json", "model_index.json")
+CONFIG_NAMES = (
+    "config.json",
+    "params.json",
+    "adapter_config.json",
+    "model_index.json",
+    "hf_quant_config.json",
+    "quantize_config.json",
+)
+# where multimodal configs keep what they say of the language model, and families nest the rest
+_TEXT = (
+    "text_config",
+    "llm_config",
+    "language_config",
+    "language_model",
+    "thinker_config",
+    "decoder",
+    "ffn_config",
+    "attn_config",
+    "moe",
+)
+# the numbers in a config that no real model reaches are not used
+_LARGEST = 1 << 48
 
 
 @dataclass(frozen=True)
@@ -29,6 +52,104 @@ class Config:
         """A value that is a string, else None."""
         value = self.documents.get(name, {}).get(key)
         return value if isinstance(value, str) else None
+
+    def said(self, *keys: str) -> object:
+        """What config.json, or params.json, says first under one of these keys; else None.
+
+        The language model's own section goes before the top level, as its loaders read it; a null
+        says nothing.
+        """
+        for document in self._sections:
+            for key in keys:
+                if document.get(key) is not None:
+                    return document[key]
+        return None
+
+    def number(self, *keys: str) -> int | None:
+        """A value that is a positive integer, as its loaders want it; else None."""
+        value = self.said(*keys)
+        return value if type(value) is int and 0 < value < _LARGEST else None
+
+    def numbers(self, *keys: str) -> tuple[int, ...]:
+        """A value that is a list of integers, one for each layer; else empty."""
+        value = self.said(*keys)
+        if not isinstance(value, list) or not value:
+            return ()
+        are_numbers = all(type(one) is int and 0 <= one < _LARGEST for one in value)
+        return tuple(value) if are_numbers else ()
+
+    def words(self, *keys: str) -> tuple[str, ...]:
+        """A value that is a list of strings; else empty."""
+        value = self.said(*keys)
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            return ()
+        return tuple(value)
+
+    def flag(self, *keys: str) -> bool | None:
+        """A value that is true or false; else None."""
+        value = self.said(*keys)
+        return value if isinstance(value, bool) else None
+
+    @cached_property
+    def _sections(self) -> tuple[Mapping[str, object], ...]:
+        """The objects that speak of the language model, innermost first."""
+        found: list[Mapping[str, object]] = []
+        for name in ("config.json", "params.json"):
+            waiting = [self.documents.get(name, {})]
+            for document in waiting:  # grows while it is walked, by at most the keys of _TEXT
+                if len(waiting) > len(_TEXT):
+                    break
+                inner = [document[key] for key in _TEXT if isinstance(document.get(key), dict)]
+                waiting += cast("list[Mapping[str, object]]", inner)
+            found += reversed(waiting)
+        return tuple(found)
+
+    def tower(self, name: str) -> Config:
+        """What config.json says of one tower: `vision`, `audio`; `text` is this config itself.
+
+        Without a section of its own a tower has no config, unless the model is nothing else.
+        """
+        if name == "text":
+            return self
+        sections = [
+            value
+            for key, value in self.documents.get("config.json", {}).items()
+            if name in key and key.endswith(("config", "cfg", "_tower")) and isinstance(value, dict)
+        ]
+        if sections:
+            return Config({"config.json": sections[0]})
+        has_towers = any(
+            isinstance(self.documents.get("config.json", {}).get(key), dict) for key in _TEXT
+        )
+        return Config() if has_towers else self
+
+    @property
+    def model_type(self) -> str | None:
+        """What config.json calls the kind of model: `qwen2_moe`."""
+        return self.text("model_type")
+
+    @cached_property
+    def quantization(self) -> Mapping[str, object]:
+        """What the config files say of quantization, wherever they say it; empty for nothing.
+
+        config.json's `quantization_config` (or `quantization`, MLX's) goes before
+        hf_quant_config.json (ModelOpt), quantize_config.json (AutoGPTQ) and params.json (Mistral).
+        """
+        places = (
+            ("config.json", "quantization_config"),
+            ("config.json", "compression_config"),
+            ("config.json", "quantization"),
+            ("hf_quant_config.json", "quantization"),
+            ("quantize_config.json", None),
+            ("params.json", "quantization"),
+        )
+        for name, key in places:
+            document = self.documents.get(name, {})
+            section = document if key is None else document.get(key)
+            if isinstance(section, dict) and section:
+                return section
+        nested = self.said("quantization_config")
+        return nested if isinstance(nested, dict) else {}
 
     @property
     def architecture(self) -> str | None:

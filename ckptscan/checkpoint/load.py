@@ -63,6 +63,12 @@ def load(source: Source, set_name: str | None = None, all_sets: bool = False) ->
         table = builder.table()
         parts = _parts(reader, table, chosen)
         config = reader.config(chosen[0].folder)
+        folders = {
+            shard.component: shard.path.rpartition("/")[0]
+            for shard in table.shards
+            if shard.component
+        }
+        configs = {name: reader.config(folder) for name, folder in folders.items()}
     used = [indexes[path] for one in chosen for path in one.indexes]
     return Checkpoint(
         source.origin,
@@ -76,6 +82,7 @@ def load(source: Source, set_name: str | None = None, all_sets: bool = False) ->
         used[0] if len(used) == 1 else None,
         config,
         parts,
+        configs,
     )
 
 

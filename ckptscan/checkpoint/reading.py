@@ -24,6 +24,7 @@ class Reader:
         self.sizes = {entry.path: entry.size for entry in listed}
         self.faults: list[FileFault] = []
         self._headers: dict[str, Header] = {}
+        self._configs: dict[str, Config] = {}
 
     def header(self, path: str) -> Header:
         """The header of a weight file; raises SourceError."""
@@ -49,7 +50,12 @@ class Reader:
             return None
 
     def config(self, folder: str) -> Config:
-        """The config files of a folder; those that can't be used are faults."""
+        """The config files of a folder, read once; those that can't be used are faults."""
+        if folder not in self._configs:
+            self._configs[folder] = self._read_config(folder)
+        return self._configs[folder]
+
+    def _read_config(self, folder: str) -> Config:
         paths = {name: f"{folder}/{name}" if folder else name for name in CONFIG_NAMES}
         present: Mapping[str, str] = {
             name: path for name, path in paths.items() if path in self.entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ckptscan.config import Config
@@ -42,7 +42,8 @@ class Checkpoint:
     `files` lists everything found, `faults` what is wrong or odd, in the order of the files.
     `missing` are promised files that are not there; `gaps` say in words why tensors may be absent
     from the table, if they may. `parts` tells, for a component whose files repeat the same names
-    with cut shapes (tensor parallel), how many files they are.
+    with cut shapes (tensor parallel), how many files they are. `configs` are those of the
+    components of a pipeline.
     """
 
     origin: Origin
@@ -56,6 +57,11 @@ class Checkpoint:
     index: Index | None
     config: Config
     parts: Mapping[str, int]
+    configs: Mapping[str, Config] = field(default_factory=dict)
+
+    def config_of(self, component: str) -> Config:
+        """The config of a component of a pipeline, or that of the whole."""
+        return self.configs.get(component, self.config)
 
     @property
     def incomplete(self) -> bool:

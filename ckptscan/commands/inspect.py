@@ -41,6 +41,8 @@ _LINES_AT_ONCE = 2000
     metavar="N",
     help="Only the first N rows; in the tree N a module.",
 )
+@click.option("--expand", "expanded", is_flag=True, help="Every layer, in the view flow.")
+@click.option("--peek", is_flag=True, help="Read the few bytes that tell a packed shape.")
 @click.option(
     "--format",
     "format_name",
@@ -59,6 +61,8 @@ def command(
     depth: int | None,
     sort: str,
     top: int | None,
+    expanded: bool,
+    peek: bool,
     format_name: str,
     set_name: str | None,
     all_sets: bool,
@@ -77,8 +81,10 @@ def command(
     """
     from ckptscan.sources import expand
 
-    layout = Layout(view, depth, sort, top, _columns())
-    ask = _Ask(matches, set_name, all_sets)
+    if format_name == "latex" and (view != "formula" or len(sources) > 1):
+        raise click.UsageError("latex is a format of one source's --view formula")
+    layout = Layout(view, depth, sort, top, _columns(), expanded)
+    ask = _Ask(matches, set_name, all_sets, peek)
     if len(sources) == 1:
         specs = expand(sources[0])
         if len(specs) == 1:
@@ -99,14 +105,17 @@ class _Ask(NamedTuple):
     matches: Callable[[str], bool] | None
     set_name: str | None
     all_sets: bool
+    peek: bool
 
     def describe(self, spec: str) -> Structure:
         """The structure of what is asked for in a source."""
-        from ckptscan.checkpoint import load
+        from ckptscan.checkpoint import load, peek
         from ckptscan.sources import open_source
         from ckptscan.structure import describe
 
-        return describe(load(open_source(spec), self.set_name, self.all_sets), self.matches)
+        source = open_source(spec)
+        checkpoint = load(source, self.set_name, self.all_sets)
+        return describe(checkpoint, self.matches, peek(source, checkpoint) if self.peek else None)
 
 
 def _one(spec: str, ask: _Ask, format_name: str, layout: Layout) -> int:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ckptscan.names import natural_key
+from ckptscan.report.flow import flow_rows
+from ckptscan.report.formulas import formula_rows
+from ckptscan.report.modules import module_rows
 from ckptscan.report.options import Layout
 from ckptscan.report.rows import (
     dtype_rows,
@@ -14,6 +17,7 @@ from ckptscan.report.rows import (
     tensor_rows,
     tree_rows,
 )
+from ckptscan.report.sums import figures
 from ckptscan.structure import End, Structure
 
 Value = str | int
@@ -45,6 +49,35 @@ def _tree(structure: Structure, layout: Layout) -> Rows:
         )
 
 
+def _modules(structure: Structure, layout: Layout) -> Rows:
+    for row in module_rows(structure, layout):
+        yield row.depth, row.name, row.kind, row.arguments, row.label, row.times, row.parameters
+
+
+def _flow(structure: Structure, layout: Layout) -> Rows:
+    for row in flow_rows(structure, layout):
+        within = " x ".join(map(str, row.within))
+        yield row.name, str(list(row.shape)), row.dtype, row.role, row.times, within
+
+
+def _parameters(structure: Structure, layout: Layout) -> Rows:
+    for figure in figures(structure):
+        value = "unknown" if figure.value is None else figure.value
+        yield figure.name, value, figure.label, figure.how
+
+
+def _formula(structure: Structure, layout: Layout) -> Rows:
+    for row in formula_rows(structure, layout):
+        yield row.depth, row.part, row.term, row.value, row.label
+
+
+def _attention(structure: Structure, layout: Layout) -> Rows:
+    for one in structure.attention:
+        sizes = (one.heads, one.kv_heads, one.head_dim, one.v_head_dim)
+        shown = ("" if size is None else size for size in sizes)
+        yield one.container, str(one.layers), one.kind, *shown, one.label, one.how
+
+
 def _tensors(structure: Structure, layout: Layout) -> Rows:
     table = structure.checkpoint.table
     for row in tensor_rows(structure, layout).shown:
@@ -69,6 +102,7 @@ def _families(structure: Structure, layout: Layout) -> Rows:
             " x ".join(map(str, family.axes)),
             str(list(family.shape)),
             family.dtype.name,
+            structure.role(family),
             family.count,
             family.numel,
             family.nbytes,
@@ -108,6 +142,21 @@ def _metadata(structure: Structure, layout: Layout) -> Rows:
 
 _COLUMNS = {
     "tree": ("depth", "label", "path", "shape", "dtype", "tensors", "elements", "bytes"),
+    "modules": ("depth", "name", "class", "arguments", "label", "modules", "parameters"),
+    "flow": ("name", "shape", "dtype", "role", "tensors", "within"),
+    "parameters": ("figure", "value", "label", "formula"),
+    "formula": ("depth", "part", "term", "value", "counts"),
+    "attention": (
+        "container",
+        "layers",
+        "kind",
+        "heads",
+        "kv_heads",
+        "head_dim",
+        "v_head_dim",
+        "label",
+        "formula",
+    ),
     "tensors": ("name", "shape", "dtype", "elements", "bytes", "file", "start", "end"),
     "families": (
         "component",
@@ -115,6 +164,7 @@ _COLUMNS = {
         "indices",
         "shape",
         "dtype",
+        "role",
         "tensors",
         "elements",
         "bytes",
@@ -135,6 +185,11 @@ _COLUMNS = {
 }
 _ROWS: dict[str, Callable[[Structure, Layout], Rows]] = {
     "tree": _tree,
+    "modules": _modules,
+    "flow": _flow,
+    "parameters": _parameters,
+    "formula": _formula,
+    "attention": _attention,
     "tensors": _tensors,
     "families": _families,
     "layers": _layers,

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.report import words
 from ckptscan.report.faults import PACK_NOTE, gaps_line
+from ckptscan.report.sums import EXACT, attention_words, feed_forward_words, scheme_words
 from ckptscan.structure import Layers, Structure
 
 _SHOWN_SETS = 6
 _SHOWN_CONTAINERS = 4
-_COLUMN = 11  # where values begin
+_SHOWN_SCHEMES = 3
+_SHOWN_TARGETS = 8
+_SHOWN_PROBLEMS = 3
+_COLUMN = 13  # where values begin
 
 
 def headline(structure: Structure, width: int | None) -> Iterator[str]:
@@ -20,17 +24,26 @@ def headline(structure: Structure, width: int | None) -> Iterator[str]:
     files = words.plural(len(structure.files), "file")
     facts = [
         ("class", words.label(checkpoint.config.architecture or "")),
-        ("elements", _with_short(structure.numel)),
+        ("parameters", _parameters_line(structure)),
+        ("active", _active_line(structure)),
+        ("stored", _stored_line(structure)),
+        ("quantized", _quantized_line(structure)),
+        ("attention", _attention_line(structure)),
+        ("ffn", _feed_forward_line(structure)),
+        ("adapter", _adapter_line(structure)),
+        ("geometry", words.printable(structure.fingerprint.nearest)),
         ("tensors", f"{structure.tensors:,} in {files}"),
         ("size", _with_unit(structure.nbytes)),
         ("dtypes", _dtype_shares(structure)),
         ("layers", _layers_line(structure)),
         ("parts", _parts_line(checkpoint)),
+        ("wrapped", _wrapped_line(structure)),
         ("sets", _sets_line(checkpoint)),
         ("commit", checkpoint.origin.commit or ""),
         ("pack", PACK_NOTE if checkpoint.origin.packed else ""),
         ("matched", _matched_line(structure)),
         ("warning", gaps_line(checkpoint)),
+        ("odd", "; ".join(structure.problems[:_SHOWN_PROBLEMS])),
     ]
     yield words.label(checkpoint.origin.title)
     for name, value in facts:
@@ -38,6 +51,114 @@ def headline(structure: Structure, width: int | None) -> Iterator[str]:
             first, *rest = words.wrapped(words.printable(value), width, _COLUMN, 0)
             yield f"  {name:<{_COLUMN - 2}}{first[_COLUMN:]}"
             yield from rest
+
+
+def _parameters_line(structure: Structure) -> str:
+    """The logical count, and what of it is embedding, head and MTP."""
+    one = structure.parameters
+    if one.logical is None:
+        known = f"at least {structure.tree.parameters:,}"
+        return f"{known}; {words.plural(one.unknown, 'tensor')} packed, logical shape unknown"
+    label = one.labels.get("logical", EXACT)
+    parts = [_with_short(one.logical) + (f" [{label}]" if label != EXACT else "")]
+    if one.embedding and one.non_embedding is not None:
+        parts.append(f"{one.non_embedding:,} non-embedding")
+    if one.tied:
+        how = "head stored twice" if one.tied == "stored-twice" else "head shares the embedding"
+        parts.append(f"{how} [{one.labels.get('tied', '')}]")
+    if one.mtp:
+        parts.append(f"of which MTP {one.mtp:,}")
+    return "; ".join(parts)
+
+
+def _active_line(structure: Structure) -> str:
+    one = structure.parameters
+    if one.experts is None:
+        return ""
+    taken = one.experts.per_token
+    if one.active is None:
+        return (
+            f"unknown: config does not tell how many of {one.experts.routed} experts a token takes"
+        )
+    of = f"{taken} of {one.experts.routed} experts" if taken else f"of {one.experts.routed} experts"
+    shared = f" and {one.experts.shared} shared" if one.experts.shared else ""
+    return (
+        f"{_with_short(one.active.all)} a token, {of}{shared} [{one.active.label}]; "
+        f"{one.active.without_input_embedding:,} without input embedding, "
+        f"{one.active.without_embeddings:,} without embeddings"
+    )
+
+
+def _stored_line(structure: Structure) -> str:
+    """The stored elements, where they are not the parameters."""
+    one = structure.parameters
+    if one.logical == one.stored_elements:
+        return ""
+    apart = [("buffers", one.buffers), ("quantization", one.quantization)]
+    shown = ", ".join(f"{name} {count:,}" for name, count in apart if count)
+    return f"{one.stored_elements:,} elements" + (f"; {shown}" if shown else "")
+
+
+def _quantized_line(structure: Structure) -> str:
+    found = structure.quantization
+    if found is None:
+        return ""
+    shown = [
+        scheme_words(scheme) + (f" [{scheme.label}]" if scheme.label != EXACT else "")
+        for scheme in found.schemes[:_SHOWN_SCHEMES]
+    ]
+    more = len(found.schemes) - len(shown)
+    return "; ".join(shown) + (f"; {more} more" if more else "")
+
+
+def _attention_line(structure: Structure) -> str:
+    """The attention of each run of layers; the container where there are several."""
+    found = [one for one in structure.attention if not one.is_mtp and one.kind != "none"]
+    containers = {one.container for one in found}
+    shown = []
+    for one in found[:_SHOWN_CONTAINERS]:
+        where = [words.label(one.container)] if len(containers) > 1 else []
+        alone = sum(other.container == one.container for other in structure.attention) == 1
+        where += [] if alone else [words.indices(one.layers)]
+        label = f" [{one.label}]" if one.label != EXACT else ""
+        shown.append(f"{' '.join(where)}{': ' if where else ''}{attention_words(one)}{label}")
+    more = f"; {len(found) - len(shown)} more" if len(found) > len(shown) else ""
+    return "; ".join(shown) + more
+
+
+def _feed_forward_line(structure: Structure) -> str:
+    found = structure.feed_forward
+    containers = {one.container for one in found}
+    shown = []
+    for one in found[:_SHOWN_CONTAINERS]:
+        where = [words.label(one.container)] if len(containers) > 1 else []
+        alone = sum(other.container == one.container for other in found) == 1
+        where += [] if alone else [words.indices(one.layers)]
+        shown.append(f"{' '.join(where)}{': ' if where else ''}{feed_forward_words(one)}")
+    more = f"; {len(found) - len(shown)} more" if len(found) > len(shown) else ""
+    return "; ".join(shown) + more
+
+
+def _adapter_line(structure: Structure) -> str:
+    """`LoRA, rank 16, alpha 32, 224 modules: q_proj, k_proj; base meta-llama/Llama-3.1-8B`."""
+    one = structure.adapter
+    if one is None:
+        return ""
+    names = list(dict.fromkeys(target.path.rpartition(".")[2] for target in one.targets))
+    shown = ", ".join(map(words.label, names[:_SHOWN_TARGETS]))
+    more = f" and {len(names) - _SHOWN_TARGETS} more" if len(names) > _SHOWN_TARGETS else ""
+    parts = [f"{one.kind}, rank {', '.join(map(str, one.ranks))}"]
+    parts += [f"alpha {one.alpha} [config]"] if one.alpha is not None else []
+    parts += [f"{words.plural(one.modules, 'module')}: {shown}{more}"]
+    parts += [f"base {words.label(one.base)} [config]"] if one.base else []
+    return ", ".join(parts)
+
+
+def _wrapped_line(structure: Structure) -> str:
+    return "; ".join(
+        f"{words.label(one.prefix)} left out of {words.plural(one.tensors, 'name')}"
+        for one in structure.wrappers
+    )
 
 
 def _with_short(count: int) -> str:

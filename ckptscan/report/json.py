@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ckptscan.checkpoint import Checkpoint
+from ckptscan.report.flow import flow_rows
+from ckptscan.report.meaning import meaning
 from ckptscan.report.options import Layout
 from ckptscan.report.rows import (
     dtype_rows,
@@ -25,18 +27,28 @@ SCHEMA = "ckptscan.inspect/1"
 
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
-    """The document in lines; with the view `tensors` the rows follow one a line."""
+    """The document in lines; with the views `tensors` and `flow` the rows follow one a line."""
     text = json.dumps(document(structure, layout), indent=2)
-    if layout.view != "tensors":
+    if layout.view not in ("tensors", "flow"):
         yield text
         return
     yield text.removesuffix("\n}") + ","
     pending = '  "rows": ['
-    for row in tensor_rows(structure, layout).shown:
+    for row in _rows(structure, layout):
         yield pending
-        pending = f"    {json.dumps(_row(structure.checkpoint, row))},"
+        pending = f"    {json.dumps(row)},"
     yield pending.removesuffix(",")
     yield "  ]\n}"
+
+
+def _rows(structure: Structure, layout: Layout) -> Iterator[dict[str, Any]]:
+    if layout.view == "tensors":
+        for row in tensor_rows(structure, layout).shown:
+            yield _row(structure.checkpoint, row)
+        return
+    for step in flow_rows(structure, layout):
+        within = [str(axis) for axis in step.within]
+        yield step._asdict() | {"shape": list(step.shape), "within": within}
 
 
 def document(structure: Structure, layout: Layout) -> dict[str, Any]:
@@ -110,8 +122,11 @@ def document(structure: Structure, layout: Layout) -> dict[str, Any]:
             }
             for use in dtype_rows(structure, of("dtypes")).shown
         ],
+        **meaning(structure, layout),
         "layers": [_layers(layers) for layers in layers_rows(structure, of("layers")).shown],
-        "families": [_family(family) for family in family_rows(structure, of("families")).shown],
+        "families": [
+            _family(family, structure) for family in family_rows(structure, of("families")).shown
+        ],
         "tree": _node(structure.tree, of("tree"), 1),
     }
 
@@ -138,16 +153,23 @@ def _layers(layers: Layers) -> dict[str, Any]:
     }
 
 
-def _family(family: Family) -> dict[str, Any]:
+def _family(family: Family, structure: Structure) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "pattern": family.pattern,
         "axes": [str(axis) for axis in family.axes],
         "dtype": family.dtype.name,
         "shape": list(family.shape),
+        "logical_shape": None,
+        "role": "other",
         "count": family.count,
         "elements": family.numel,
         "bytes": family.nbytes,
     }
+    meaning_of = structure.meaning(family)
+    if meaning_of is not None:
+        shape = meaning_of.shape
+        facts["logical_shape"] = None if shape is None else list(shape)
+        facts |= {"role": meaning_of.role.name, "evidence": meaning_of.role.evidence}
     if family.component:
         facts["component"] = family.component
     if family.copies > 1:
@@ -164,8 +186,12 @@ def _node(node: Node, layout: Layout, level: int) -> dict[str, Any]:
         "label": node.label,
         "path": node.path,
         "repeat": None if node.repeat is None else str(node.repeat),
+        "class": node.kind.name if node.kind else None,
+        "arguments": node.kind.arguments if node.kind else None,
+        "label_source": node.kind.label if node.kind else None,
         "tensors": node.tensors,
         "elements": node.numel,
+        "parameters": node.parameters,
         "bytes": node.nbytes,
     }
     for end in node.ends[:1]:

@@ -11,7 +11,8 @@ from ckptscan.report.options import Layout
 from ckptscan.structure import Structure
 
 _NUMBERS = frozenset(
-    "files tensors elements bytes header_bytes data_bytes size start end faults".split()
+    "files tensors elements bytes header_bytes data_bytes size start end faults "
+    "parameters modules value heads kv_heads head_dim v_head_dim".split()
 )
 # what Markdown obeys, and what GitHub makes of it: mentions, mathematics
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|#~$"} | {"@": "&#64;"})
@@ -19,6 +20,11 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|#~$"} | {"@": "
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
     """A heading with the totals, the view as a table, then the faults; names are escaped."""
+    if layout.view == "formula":
+        from ckptscan.report import formulas
+
+        yield from formulas.markdown(structure, layout)
+        return
     yield f"## {cell(structure.checkpoint.origin.title)}"
     yield ""
     yield (
@@ -28,7 +34,7 @@ def report(structure: Structure, layout: Layout) -> Iterator[str]:
     yield ""
     names, rows = grid.columns(layout.view), grid.rows(structure, layout)
     cells: Iterable[list[str]] = (list(map(cell, row)) for row in rows)
-    if layout.view == "tree":
+    if layout.view in ("tree", "modules"):
         names, cells = names[1:], map(_indented, cells)
     yield from written(names, cells)
     remarks = list(remark_lines(structure.checkpoint))

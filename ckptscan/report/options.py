@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-VIEWS = ("tree", "tensors", "families", "layers", "dtypes", "files", "metadata")
-FORMATS = ("text", "json", "csv", "markdown")
+VIEWS = (
+    "tree",
+    "modules",
+    "flow",
+    "parameters",
+    "formula",
+    "attention",
+    "tensors",
+    "families",
+    "layers",
+    "dtypes",
+    "files",
+    "metadata",
+)
+FORMATS = ("text", "json", "csv", "markdown", "latex")
 SORTS = ("name", "size", "count")
 
 
@@ -13,6 +26,7 @@ class Layout(NamedTuple):
     """What to show: `view`, `depth` levels of the tree, `top` rows, `sort` by name, size or count.
 
     `depth` and `top` are None for all; `width` is the columns of the terminal, None for any.
+    `expand` shows every layer where layers are folded.
     """
 
     view: str = "tree"
@@ -20,3 +34,4 @@ class Layout(NamedTuple):
     sort: str = "name"
     top: int | None = None
     width: int | None = None
+    expand: bool = False

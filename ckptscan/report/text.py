@@ -22,6 +22,7 @@ from ckptscan.report.rows import (
     tensor_rows,
     tree_rows,
 )
+from ckptscan.report.sums import attention_lines, figures
 from ckptscan.report.table import Line, aligned, fits, tabulated
 from ckptscan.structure import Node, Structure
 
@@ -165,11 +166,13 @@ def _families(structure: Structure, layout: Layout) -> Iterator[str]:
     rows = family_rows(structure, layout)
 
     def lines(form: _Form) -> list[Line]:
-        found = [Line(0, "pattern", ("indices", "shape", "dtype", *_COUNTS))]
+        role = ("role",) if form.is_exact else ()  # the first to go where room is short
+        found = [Line(0, "pattern", (*role, "indices", "shape", "dtype", *_COUNTS))]
         for family in rows.shown:
             prefix = f"{family.component}/" if family.component else ""
             indices = " x ".join(map(words.indices, family.axes))
             cells = (
+                *((structure.role(family),) if form.is_exact else ()),
                 indices + " (in part)" * (family.instances is not None),
                 form.shape(family.shape),
                 words.label(family.dtype.name),
@@ -178,7 +181,7 @@ def _families(structure: Structure, layout: Layout) -> Iterator[str]:
             found.append(Line(0, words.label(prefix + family.pattern), cells))
         return found
 
-    yield from _fitted(lines, 3, layout)
+    yield from _fitted(lines, 4, layout)
     yield from _cut(rows, "family")
 
 
@@ -251,8 +254,46 @@ def _metadata(structure: Structure, layout: Layout) -> Iterator[str]:
     yield from _cut(files, "file")
 
 
+def _modules(structure: Structure, layout: Layout) -> Iterator[str]:
+    from ckptscan.report import modules
+
+    return modules.report(structure, layout)
+
+
+def _flow(structure: Structure, layout: Layout) -> Iterator[str]:
+    from ckptscan.report import flow
+
+    return flow.report(structure, layout)
+
+
+def _formula(structure: Structure, layout: Layout) -> Iterator[str]:
+    from ckptscan.report import formulas
+
+    return formulas.text(structure, layout)
+
+
+def _parameters(structure: Structure, layout: Layout) -> Iterator[str]:
+    """All counts side by side; what is no part of a model is left out."""
+    shown = [one for one in figures(structure) if one.value != 0 or one.name == "lm_head"]
+    values = ["unknown" if one.value is None else f"{one.value:,}" for one in shown]
+    wide = max(map(len, values))
+    names = max(len(one.name) for one in shown)
+    for one, value in zip(shown, values, strict=True):
+        line = f"{words.label(one.name):<{names}} {value:>{wide}}  {one.label:<8}  {one.how}"
+        yield from words.wrapped(line.rstrip(), layout.width, 0, names + wide + 13)
+
+
+def _attention(structure: Structure, layout: Layout) -> Iterator[str]:
+    return attention_lines(structure, layout.width)
+
+
 VIEWS: dict[str, Callable[[Structure, Layout], Iterator[str]]] = {
     "tree": _tree,
+    "modules": _modules,
+    "flow": _flow,
+    "parameters": _parameters,
+    "formula": _formula,
+    "attention": _attention,
     "tensors": _tensors,
     "families": _families,
     "layers": _layers,

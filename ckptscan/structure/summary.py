@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint, no_collection
+from ckptscan.config import Config
+from ckptscan.header import Kind
+from ckptscan.structure.added_bias import mark_added_biases
+from ckptscan.structure.attention import Attention, find_attention
+from ckptscan.structure.classes import ModuleClass
+from ckptscan.structure.counting import Parameters, count, ends
 from ckptscan.structure.families import Family, find_families
+from ckptscan.structure.feed_forward import FeedForward, find_feed_forward
 from ckptscan.structure.layers import Layers, find_layers
-from ckptscan.structure.tree import Node, build_tree
+from ckptscan.structure.modules import Annotator, Packed
+from ckptscan.structure.mtp import move_mtp
+from ckptscan.structure.naming import name_classes
+from ckptscan.structure.quantization import Quantization, least_sure, summarize
+from ckptscan.structure.scene import Scene, quantization_of
+from ckptscan.structure.tree import End, Node, build_tree
+from ckptscan.structure.wrappers import Wrapper, unwrap
 from ckptscan.table import TensorTable
+
+if TYPE_CHECKING:
+    from ckptscan.structure.adapters import Adapter
+    from ckptscan.structure.declared import Declared
+    from ckptscan.structure.fingerprint import Fingerprint
 
 
 class DTypeUse(NamedTuple):
@@ -37,10 +56,11 @@ class FileUse(NamedTuple):
 
 @dataclass(frozen=True)
 class Structure:
-    """A checkpoint's families, tree and layers.
+    """A checkpoint's families, tree and layers, and what they mean.
 
     `rows` are the rows that were asked for, None for all; everything else speaks of these, and
-    `files` are those that hold one of them.
+    `files` are those that hold one of them. `mtp` is the part of the tree that drafts tokens.
+    `meanings` tells role and logical shape of each family.
     """
 
     checkpoint: Checkpoint
@@ -50,6 +70,14 @@ class Structure:
     layers: tuple[Layers, ...]
     dtypes: tuple[DTypeUse, ...]
     files: tuple[FileUse, ...]
+    mtp: Node | None
+    wrappers: tuple[Wrapper, ...]
+    meanings: Mapping[FamilyKey, End]
+    parameters: Parameters
+    quantization: Quantization | None
+    attention: tuple[Attention, ...]
+    feed_forward: tuple[FeedForward, ...]
+    problems: tuple[str, ...]
 
     @property
     def tensors(self) -> int:
@@ -66,19 +94,190 @@ class Structure:
         """Bytes of all tensors, as stored."""
         return self.tree.nbytes
 
+    @cached_property
+    def main(self) -> Node:
+        """The tree without what drafts tokens."""
+        return _main(self.tree, self.mtp)
 
-def describe(checkpoint: Checkpoint, matches: Callable[[str], bool] | None = None) -> Structure:
-    """The structure of a checkpoint, or of the tensors whose names match."""
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """The model's geometry, and the known model nearest to it."""
+        from ckptscan.structure.fingerprint import fingerprint
+
+        return fingerprint(self.main, self.layers, self.attention, self.feed_forward)
+
+    @cached_property
+    def declared(self) -> tuple[Declared, ...]:
+        """Counts that the files declare, and which of ours equals each."""
+        from ckptscan.structure.declared import find_declared
+
+        return find_declared(self.checkpoint, self.parameters)
+
+    @cached_property
+    def adapter(self) -> Adapter | None:
+        """The adapter that the tensors make, None where they make none."""
+        if not any("lora" in family.pattern.lower() for family in self.families):
+            return None
+        from ckptscan.structure.adapters import find_adapter
+
+        return find_adapter(self.families, self.checkpoint.config)
+
+    def role(self, family: Family) -> str:
+        """What the tensors of the family are for, `other` where it is not known."""
+        meaning = self.meaning(family)
+        return meaning.role.name if meaning else "other"
+
+    def meaning(self, family: Family) -> End | None:
+        """A tensor of the family as it stands in the tree: its role and logical shape."""
+        return self.meanings.get(_key(family))
+
+
+def describe(
+    checkpoint: Checkpoint,
+    matches: Callable[[str], bool] | None = None,
+    peeked: Mapping[str, Mapping[str, object]] | None = None,
+) -> Structure:
+    """The structure of a checkpoint, or of the tensors whose names match.
+
+    What tensors mean is told from all of them also where few match. `peeked` are values read from
+    tensors, by component and name (see `checkpoint.peek`).
+    """
     with no_collection():
         table = checkpoint.table
+        families = tuple(find_families(table))
+        shown, wrappers = unwrap(families)
+        tree = build_tree(families, checkpoint.origin.title, shown)
+        whole = _annotated(checkpoint, tree, _unwrapped(peeked or {}, wrappers))
         rows = None
         if matches is not None:
             rows = tuple(row for row, name in enumerate(table.names) if matches(name))
-        families = tuple(find_families(table, rows))
-        tree = build_tree(families, checkpoint.origin.title)
-        layers = tuple(find_layers(tree))
+            families = tuple(find_families(table, rows))
+            tree = build_tree(families, checkpoint.origin.title, shown)
+            whole = whole.narrowed(tree)
         files = tuple(_files(table, rows))
-    return Structure(checkpoint, rows, families, tree, layers, _dtypes(families), files)
+    layers = tuple(find_layers(whole.main))
+    drafting = tuple(find_layers(Node.of("", [whole.mtp]))) if whole.mtp else ()
+
+    def config_of(path: str) -> Config:
+        return checkpoint.config_of(path.partition("/")[0])
+
+    attention, against = find_attention(layers, config_of)
+    of_mtp = [replace(one, is_mtp=True) for one in find_attention(drafting, config_of)[0]]
+    config = checkpoint.config
+    label = least_sure(one.packing.numel_label for one in whole.packed)
+    parameters = count(whole.tree, whole.mtp, config, label)
+    method = quantization_of(config, "").get("quant_method")
+    declared = method if isinstance(method, str) else None
+    return Structure(
+        checkpoint,
+        rows,
+        families,
+        whole.tree,
+        (*layers, *drafting),
+        _dtypes(families),
+        files,
+        whole.mtp,
+        wrappers,
+        whole.meanings,
+        parameters,
+        summarize(whole.packed, declared, whole.problems),
+        (*attention, *of_mtp),
+        find_feed_forward(layers, config_of),
+        (*whole.problems, *against, *parameters.problems),
+    )
+
+
+FamilyKey = tuple[str, str, Kind]
+
+
+def _main(tree: Node, mtp: Node | None) -> Node:
+    return tree.holding([child for child in tree.children if child is not mtp])
+
+
+def _key(family: Family) -> FamilyKey:
+    return family.component, family.pattern, family.kind
+
+
+@dataclass(frozen=True)
+class _Annotated:
+    """An annotated tree and what was found on the way."""
+
+    tree: Node
+    mtp: Node | None
+    packed: Sequence[Packed]
+    problems: Sequence[str]
+    meanings: Mapping[FamilyKey, End]
+
+    @property
+    def main(self) -> Node:
+        """The tree without what drafts tokens."""
+        return _main(self.tree, self.mtp)
+
+    def narrowed(self, tree: Node) -> _Annotated:
+        """What was found, for a tree of some of the families."""
+        kinds: dict[str, ModuleClass | None] = {}
+        waiting = [self.tree]
+        while waiting:
+            node = waiting.pop()
+            kinds[node.path] = node.kind if kinds.get(node.path, node.kind) == node.kind else None
+            waiting += node.children
+        paths = {path for path, kind in kinds.items() if kind is not None}
+        tree = _reapplied(tree, self.meanings, {path: kinds[path] for path in paths})
+        shown = {end.family.pattern for end in ends(tree)}
+        packed = [one for one in self.packed if any(name.startswith(one.path) for name in shown)]
+        tree, mtp = move_mtp(tree)
+        return _Annotated(tree, mtp, packed, self.problems, self.meanings)
+
+
+def _reapplied(
+    node: Node, meanings: Mapping[FamilyKey, End], kinds: Mapping[str, ModuleClass | None]
+) -> Node:
+    """A tree with what is known of its families and paths from a larger one."""
+    children = [_reapplied(child, meanings, kinds) for child in node.children]
+    own = []
+    for end in node.ends:
+        known = meanings.get(_key(end.family), end)
+        own.append(end._replace(role=known.role, shape=known.shape, each=known.each))
+    kind = kinds.get(node.path) if node.path else None
+    return Node.of(node.label, children, own, node.path, node.repeat, kind)
+
+
+_Peeked = Mapping[str, Mapping[str, object]]
+
+
+def _unwrapped(peeked: _Peeked, wrappers: Sequence[Wrapper]) -> _Peeked:
+    """Values by the names under which tensors stand in the tree."""
+
+    def shown(name: str) -> str:
+        for wrapper in wrappers:
+            name = name.replace(wrapper.prefix, "", 1)
+        return name
+
+    return {
+        component: {shown(name): value for name, value in values.items()}
+        for component, values in peeked.items()
+    }
+
+
+def _annotated(checkpoint: Checkpoint, tree: Node, peeked: _Peeked) -> _Annotated:
+    """The tree with classes, roles and counts; each component of a pipeline by its own config."""
+    annotator = Annotator()
+    if checkpoint.configs:
+        children = []
+        for child in tree.children:
+            config = checkpoint.config_of(child.path)
+            annotator.peeked = peeked.get(child.path, {})
+            annotated = annotator.annotate(child, Scene(config))
+            children.append(name_classes(mark_added_biases(annotated, config), config))
+        tree = tree.holding(children)
+    else:
+        config = checkpoint.config
+        annotator.peeked = peeked.get("", {})
+        tree = annotator.annotate(tree, Scene(config))
+        tree = name_classes(mark_added_biases(tree, config), config)
+    tree, mtp = move_mtp(tree)
+    meanings = {_key(end.family): end for end in ends(tree)}
+    return _Annotated(tree, mtp, annotator.packed, annotator.problems, meanings)
 
 
 def _files(table: TensorTable, rows: Sequence[int] | None) -> Iterator[FileUse]:

@@ -7,23 +7,49 @@ and dtypes, are one node with a set of indices: `(0-27): 28 x`. Works on familie
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
 from ckptscan.names import IndexSet, natural_key, split_stars, unescape
+from ckptscan.structure.classes import ModuleClass
 from ckptscan.structure.families import Family
+from ckptscan.structure.roles import UNKNOWN, Role
 
+MTP = "MTP"  # the label and path of the subtree that holds multi-token prediction
 # names nested deeper are shown with their remaining segments as one label
 MAX_DEPTH = 32
 
 
 class End(NamedTuple):
-    """Tensors of a family that end at one node of the tree: which, and how many."""
+    """Tensors of a family that end at one node of the tree: which, how many, what they mean.
+
+    `shape` is the logical shape of each, unpacked and joined from its parts, None where headers do
+    not tell it. `each` is the parameters that each stands for: 0 for buffers and the book-keeping
+    of quantization, None where headers do not tell it.
+    """
 
     family: Family
     tensors: int
+    role: Role = UNKNOWN
+    shape: tuple[int, ...] | None = None
+    each: int | None = 0
+
+    @property
+    def instances(self) -> int:
+        """How many tensors there are once their parts are joined."""
+        return self.tensors // self.family.copies
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of all of them, as far as known."""
+        return self.instances * (self.each or 0)
+
+    @property
+    def unknown(self) -> int:
+        """How many tensors hold a number of parameters that headers do not tell."""
+        return self.instances if self.each is None else 0
 
     @property
     def numel(self) -> int:
@@ -42,8 +68,9 @@ class Node:
 
     `label` is the segment, for a run with its indices: `(0-27)`. `path` is the pattern from the
     root, after `component/` in a pipeline. `repeat` is the set of indices of a run, else None.
-    `ends` are the tensors that end here, as a rule of one family, if any. `tensors`, `numel` and
-    `nbytes` count these and all below, repeats included.
+    `ends` are the tensors that end here, as a rule of one family, if any. `kind` is the class of
+    module, where one can be told. `tensors`, `numel`, `nbytes`, `parameters` and `unknown` (see
+    End) count these and all below, repeats included.
     """
 
     label: str
@@ -54,6 +81,9 @@ class Node:
     tensors: int
     numel: int
     nbytes: int
+    parameters: int = 0
+    unknown: int = 0
+    kind: ModuleClass | None = None
 
     @classmethod
     def of(
@@ -63,6 +93,7 @@ class Node:
         ends: Sequence[End] = (),
         path: str = "",
         repeat: IndexSet | None = None,
+        kind: ModuleClass | None = None,
     ) -> Node:
         """The node of these children and ends, with their sums."""
         parts: tuple[Node | End, ...] = (*children, *ends)
@@ -75,7 +106,15 @@ class Node:
             sum(part.tensors for part in parts),
             sum(part.numel for part in parts),
             sum(part.nbytes for part in parts),
+            sum(part.parameters for part in parts),
+            sum(part.unknown for part in parts),
+            kind,
         )
+
+    def holding(self, children: Sequence[Node], ends: Sequence[End] | None = None) -> Node:
+        """The same node with other children, and other ends if given."""
+        kept = self.ends if ends is None else ends
+        return Node.of(self.label, children, kept, self.path, self.repeat, self.kind)
 
 
 class _Part(NamedTuple):
@@ -96,11 +135,18 @@ class _Part(NamedTuple):
         return self.times * left * self.family.copies
 
 
-def build_tree(families: Iterable[Family], label: str = "") -> Node:
-    """The tree of these families; components of a pipeline are the root's children."""
+def build_tree(
+    families: Iterable[Family], label: str = "", shown: Mapping[str, Sequence[str]] | None = None
+) -> Node:
+    """The tree of these families; components of a pipeline are the root's children.
+
+    `shown` gives the segments under which a pattern stands, where they are not those of its name.
+    """
     components: dict[str, list[_Part]] = defaultdict(list)
+    shown = shown or {}
     for family in families:
-        part = _Part(family, family.pattern.split("."), 1, family.axes, family.instances)
+        segments = shown.get(family.pattern) or family.pattern.split(".")
+        part = _Part(family, segments, 1, family.axes, family.instances)
         components[family.component].append(part)
     children: list[Node] = []
     for component, parts in components.items():

@@ -45,7 +45,7 @@ def test_indices_at_the_root_and_in_segments_have_containers() -> None:
     ("model", "expected"),
     [
         ("Qwen--Qwen2-57B-A14B-Instruct", ("model.layers", "", 28, "A x 28")),
-        ("deepseek-ai--DeepSeek-V3", ("model.layers", "", 62, "A x 3, B x 58, C")),
+        ("deepseek-ai--DeepSeek-V3", ("model.layers", "", 61, "A x 3, B x 58")),
         ("Qwen--Qwen3-Next-80B-A3B-Instruct", ("model.layers", "", 48, "(A A A B) x 12")),
         ("google-t5--t5-base", ("decoder.block", "", 12, "A, B x 11")),
         ("deepseek-ai--DeepSeek-V2-Lite", ("model.layers", "", 27, "A, B x 26")),

@@ -1,0 +1,60 @@
+"""Peeking: the few bytes of a tensor that tell the shape of a packed weight, only when asked.
+
+compressed-tensors keeps the shape of a packed weight as a tensor of two integers, bitsandbytes as
+JSON in one of bytes; no header tells what they say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from ckptscan.checkpoint.values import Checkpoint
+from ckptscan.header import LENGTH
+from ckptscan.sources import Source
+from ckptscan.table import Tensor
+
+# weight_shape; weight.quant_state.bitsandbytes__nf4
+_TELLS = re.compile(r"(?:^|[._])(?:weight_shape|quant_state\.bitsandbytes__\w+)$")
+MAX_BYTES = 4096  # of one tensor; real ones have 8, 16 or about 200
+MAX_READS = 200_000
+_WIDTHS = {"I32": 4, "I64": 8, "U32": 4, "U64": 8}
+
+
+def peek(source: Source, checkpoint: Checkpoint) -> dict[str, dict[str, object]]:
+    """The values of the tensors that tell a packed shape, by component and name.
+
+    Reads at most MAX_BYTES of each and nothing of any other. What can't be understood is left out.
+    Raises SourceError.
+    """
+    found: dict[str, dict[str, object]] = {}
+    table, reads = checkpoint.table, 0
+    for shard in table.shards:
+        data = LENGTH + shard.header_size
+        for row in shard.rows:
+            if not _TELLS.search(table.names[row]):
+                continue
+            tensor = table[row]
+            if not 0 < tensor.nbytes <= MAX_BYTES or reads == MAX_READS:
+                continue
+            reads += 1
+            raw = source.read(shard.path, data + tensor.start, tensor.nbytes)
+            value = _value(tensor, raw)
+            if value is not None:
+                found.setdefault(shard.component, {})[tensor.name] = value
+    return found
+
+
+def _value(tensor: Tensor, raw: bytes) -> Mapping[str, object] | Sequence[int] | None:
+    if len(raw) != tensor.nbytes:
+        return None
+    width = _WIDTHS.get(tensor.dtype.name)
+    if width is not None:
+        steps = range(0, len(raw), width)
+        return tuple(int.from_bytes(raw[at : at + width], "little", signed=True) for at in steps)
+    try:
+        document = json.loads(raw.decode("utf-8"))
+    except (RecursionError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None

@@ -1,0 +1,106 @@
+"""Adapters: low-rank updates of a base model: rank, alpha, targets, which modules they touch.
+
+LoRA (arXiv 2106.09685): W + (alpha / r) B A, with A [r, in] and B [out, r]. PEFT names them
+`lora_A`, `lora_B`, kohya `lora_down`, `lora_up`; ranks are counted from the shapes of A.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ckptscan.config import Config
+from ckptscan.names import IndexSet
+from ckptscan.structure.families import Family
+
+# base_model.model.model.layers.*.self_attn.q_proj.lora_A.default.weight -> path, lora_A
+_DOWN = re.compile(
+    r"^(?:base_model\.model\.)?(?P<path>.+?)\.(?:lora_A|lora_down|lora_embedding_A|lora\.down)"
+    r"(?:\.[^.]+)?(?:\.weight)?$"
+)
+_UP = re.compile(
+    r"^(?:base_model\.model\.)?(?P<path>.+?)\.(?:lora_B|lora_up|lora_embedding_B|lora\.up)"
+    r"(?:\.[^.]+)?(?:\.weight)?$"
+)
+_SAVED = re.compile(r"^(?:base_model\.model\.)?(?P<path>.+)\.modules_to_save\.")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Modules of the base model that share a pattern and that an adapter changes.
+
+    `out` and `inner` are the features of the module, as the shapes of B and A give them.
+    """
+
+    path: str
+    axes: tuple[IndexSet, ...]
+    modules: int
+    rank: int
+    inner: int
+    out: int | None
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What an adapter is: its kind, ranks by shape, alpha by config, the modules it touches.
+
+    `problems` name what config.json declares otherwise.
+    """
+
+    kind: str
+    ranks: tuple[int, ...]
+    alpha: int | float | None
+    base: str | None
+    targets: tuple[Target, ...]
+    saved: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def modules(self) -> int:
+        """How many modules of the base model it changes."""
+        return sum(target.modules for target in self.targets)
+
+
+def find_adapter(families: Iterable[Family], config: Config) -> Adapter | None:
+    """The adapter that these tensors make, None where none of them is part of one."""
+    families = list(families)
+    ups = {
+        match["path"]: family.shape[0]
+        for family in families
+        if (match := _UP.match(family.pattern)) and len(family.shape) >= 2
+    }
+    targets = []
+    for family in families:
+        match = _DOWN.match(family.pattern)
+        if match and len(family.shape) >= 2:
+            rank, inner = family.shape[0], family.shape[1]
+            path = match["path"]
+            targets.append(Target(path, family.axes, family.count, rank, inner, ups.get(path)))
+    if not targets:
+        return None
+    saved = dict.fromkeys(
+        match["path"] for family in families if (match := _SAVED.match(family.pattern))
+    )
+    ranks = tuple(sorted({target.rank for target in targets}))
+    document = config.documents.get("adapter_config.json", {})
+    alpha = document.get("lora_alpha")
+    kind = "DoRA" if document.get("use_dora") is True else "LoRA"
+    return Adapter(
+        kind,
+        ranks,
+        alpha if type(alpha) in (int, float) else None,  # type: ignore[arg-type]
+        config.text("base_model_name_or_path", "adapter_config.json"),
+        tuple(targets),
+        tuple(saved),
+        _problems(document.get("r"), document.get("rank_pattern"), ranks),
+    )
+
+
+def _problems(declared: object, pattern: object, ranks: tuple[int, ...]) -> tuple[str, ...]:
+    """Ranks that config does not tell of."""
+    if type(declared) is not int:
+        return ()
+    named = set(pattern.values()) if isinstance(pattern, dict) else set()
+    others = [rank for rank in ranks if rank != declared and rank not in named]
+    return tuple(f"adapter_config.json says r = {declared}, shapes have {rank}" for rank in others)

@@ -1,0 +1,159 @@
+"""What a module can know of the model around it: widths, counts, what config.json declares."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ckptscan.config import Config
+from ckptscan.structure.tree import End, Node
+
+if TYPE_CHECKING:
+    from ckptscan.structure.packing import Hints
+
+# input_layernorm, ln_1, norm, ffn_norm, final_layer_norm; not q_norm, k_layernorm, kv_a_layernorm
+_NORM = re.compile(r"(?i)norm|^ln_?|_ln$")
+_INNER_NORM = re.compile(
+    r"(?i)^(q|k|v|qk|query|key|value|q_a|kv_a|kv|norm_[qk]|norm_added_[qk])_?"
+    r"(a_)?(layer_?)?(norm|ln)"
+    r"|norm_(added_)?[qkv]$"
+)
+# modules whose output, or input, is as wide as the residual stream
+_TO_HIDDEN = re.compile(
+    r"^(o|wo|o_proj|out_proj|down_proj|down|w2|fc2|fc_out|c_proj|out_lin|lin2|dense_4h_to_h"
+    r"|linear_proj|linear_fc2|to_out)$"
+)
+_FROM_HIDDEN = re.compile(
+    r"^(q|k|v|q_proj|k_proj|v_proj|qkv|qkv_proj|query|key|value|wq|wk|wv|wqkv|Wqkv|W_pack"
+    r"|query_key_value|c_attn|gate_proj|up_proj|gate_up_proj|gate|up|w1|w3|fc1|fc_in|c_fc"
+    r"|dense_h_to_4h|lm_head|embed_tokens|tok_embeddings|wte|output|q_a_proj|kv_a_proj_with_mqa"
+    r"|linear_qkv|linear_fc1|in_proj\w*)$"
+)
+_VISION = re.compile(r"(?i)vision|visual|image|\bvit\b|video")
+_AUDIO = re.compile(r"(?i)audio|speech")
+_EXPERTS = re.compile(r"(?i)experts?(_|$)")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known at one place of the tree; None or empty for what is not."""
+
+    config: Config
+    hidden: int | None = None
+    vocabulary: int | None = None
+    experts: frozenset[int] = frozenset()
+
+    def within(self, node: Node) -> Scene:
+        """The scene inside a node: its own width and experts, where its norms and names tell."""
+        hidden = hidden_size(node) or self.hidden
+        return replace(self, hidden=hidden, experts=expert_counts(node) or self.experts)
+
+    @property
+    def norm(self) -> str | None:
+        """The class of the norms that hold a weight alone, if config.json names its constant."""
+        said = (self.config.said("rms_norm_eps", "norm_rms_eps", "rms_norm_epsilon"),)
+        return "RMSNorm" if any(isinstance(value, float | int) for value in said) else None
+
+    def hints(self, name: str, segment: str) -> Hints:
+        """What helps to unpack the module of this name, whose last segment is given."""
+        said = quantization_of(self.config, name)
+        faces = True if _TO_HIDDEN.match(segment) else None
+        if faces is None and _FROM_HIDDEN.match(segment):
+            faces = False
+        from ckptscan.structure.packing import Hints
+
+        return Hints(
+            method=_word(said, "quant_method", "quant_algo", "format", "quant_type"),
+            bits=_count(said, "bits", "w_bit", "num_bits", "weight_bits", "nbits"),
+            group=_count(said, "group_size", "q_group_size", "weight_block_size"),
+            hidden=self.hidden,
+            faces_out=faces,
+        )
+
+
+def tower_of(path: str) -> str:
+    """The tower that a path lies in, as configs name it: `vision`, `audio`, else `text`."""
+    if _VISION.search(path):
+        return "vision"
+    return "audio" if _AUDIO.search(path) else "text"
+
+
+def quantization_of(config: Config, name: str) -> Mapping[str, object]:
+    """What config says of the quantization of one module: its own entry, or the general one."""
+    said = config.quantization
+    own = said.get(name)
+    if isinstance(own, dict):  # MLX: "model.embed_tokens": {"bits": 8, "group_size": 64}
+        return {**said, **own}
+    groups = said.get("config_groups")
+    weights = list(_group_weights(groups)) if isinstance(groups, dict) else []
+    if len(weights) == 1:
+        return {**said, **weights[0]}
+    return said
+
+
+def _group_weights(groups: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    """compressed-tensors: what each group of modules says of its weights."""
+    for group in groups.values():
+        weights = group.get("weights") if isinstance(group, dict) else None
+        if isinstance(weights, dict):
+            yield weights
+
+
+def _word(said: Mapping[str, object], *keys: str) -> str | None:
+    for key in keys:
+        value = said.get(key)
+        if isinstance(value, str):
+            return value.lower()
+    if isinstance(said.get("bits"), int) and isinstance(said.get("group_size"), int):
+        return "mlx" if "quant_method" not in said else None
+    return None
+
+
+def _count(said: Mapping[str, object], *keys: str) -> int | None:
+    for key in keys:
+        value = said.get(key)
+        if type(value) is int and 0 < value < 1 << 31:
+            return value
+    return None
+
+
+def hidden_size(node: Node) -> int | None:
+    """The commonest width of the norms below a node that stand in the residual stream."""
+    widths: Counter[int] = Counter()
+    for segment, end in _ends(node):
+        shape = end.family.shape
+        if len(shape) == 1 and _NORM.search(segment) and not _INNER_NORM.search(segment):
+            widths[shape[0]] += end.tensors
+    best = max(widths.values(), default=0)
+    return max((width for width, count in widths.items() if count == best), default=None)
+
+
+def expert_counts(node: Node) -> frozenset[int]:
+    """How many experts the containers below a node hold; a stack's first dimension counts too."""
+    found: set[int] = set()
+    waiting = [(node, "")]
+    while waiting:
+        above, inherited = waiting.pop()
+        segment = above.label if above.repeat is None else inherited
+        counted = sum(len(child.repeat) for child in above.children if child.repeat is not None)
+        if counted and _EXPERTS.search(segment):
+            found.add(counted)
+        for end in above.ends:
+            if len(end.family.shape) == 3 and _EXPERTS.search(inherited):
+                found.add(end.family.shape[0])
+        waiting += [(child, segment) for child in above.children]
+    return frozenset(found)
+
+
+def _ends(node: Node) -> Iterator[tuple[str, End]]:
+    """All tensors below a node with the segment of the module that they belong to."""
+    waiting = [(node, "")]
+    while waiting:
+        above, module = waiting.pop()
+        for child in above.children:
+            for end in child.ends:
+                yield above.label if above.repeat is None else module, end
+            waiting.append((child, above.label if above.repeat is None else module))
