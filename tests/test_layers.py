@@ -28,7 +28,7 @@ LEVELS = [
     header
     paths
     names dtypes
-    errors version
+    errors version late
 """.strip().split("\n")
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}

@@ -126,7 +126,7 @@ def _towers(structure: Structure) -> list[dict[str, Any]]:
 def _fingerprint(structure: Structure) -> dict[str, Any]:
     found = structure.fingerprint
     return {
-        "geometry_hash": found.geometry_hash,
+        "geometry_hash": structure.geometry_hash,
         "geometry": found.geometry._asdict() if found.geometry else None,
         "nearest": found.nearest,
         "source": found.source,

@@ -7,11 +7,11 @@ DeepSeekMoE, arXiv 2401.06066). E is counted from the tensors of each layer; onl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ckptscan.config import Config
+from ckptscan.late import Late
 from ckptscan.structure.tree import End, Node
 
 # the keys under which the configs of transformers 5.23, Mistral and DBRX tell top-k
@@ -32,7 +32,7 @@ _SHARED_KEYS = (
     "moe_num_shared_experts",
     "num_shared_expert",
 )
-_EXPERTS = re.compile(r"(?i)experts?(_|$)")
+_EXPERTS = Late(r"(?i)experts?(_|$)")
 
 
 class Experts(NamedTuple):

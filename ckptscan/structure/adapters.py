@@ -6,28 +6,27 @@ LoRA (arXiv 2106.09685): W + (alpha / r) B A, with A [r, in] and B [out, r]. PEF
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ckptscan.config import Config
+from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure.families import Family
 
 # base_model.model.model.layers.*.self_attn.q_proj.lora_A.default.weight -> path, lora_A
-_DOWN = re.compile(
+_DOWN = Late(
     r"^(?:base_model\.model\.)?(?P<path>.+?)\.(?:lora_A|lora_down|lora_embedding_A|lora\.down)"
     r"(?:\.[^.]+)?(?:\.weight)?$"
 )
-_UP = re.compile(
+_UP = Late(
     r"^(?:base_model\.model\.)?(?P<path>.+?)\.(?:lora_B|lora_up|lora_embedding_B|lora\.up)"
     r"(?:\.[^.]+)?(?:\.weight)?$"
 )
-_SAVED = re.compile(r"^(?:base_model\.model\.)?(?P<path>.+)\.modules_to_save\.")
+_SAVED = Late(r"^(?:base_model\.model\.)?(?P<path>.+)\.modules_to_save\.")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Modules of the base model that share a pattern and that an adapter changes.
 
     `out` and `inner` are the features of the module, as the shapes of B and A give them.
@@ -41,8 +40,7 @@ class Target:
     out: int | None
 
 
-@dataclass(frozen=True)
-class Adapter:
+class Adapter(NamedTuple):
     """What an adapter is: its kind, ranks by shape, alpha by config, the modules it touches.
 
     `problems` name what config.json declares otherwise.

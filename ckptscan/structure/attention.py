@@ -7,12 +7,11 @@ out (Qwen3-Next's is doubled for a gate). Sizes of heads come from shapes where 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ckptscan.config import Config
+from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure.layers import Layers
 from ckptscan.structure.scene import tower_of
@@ -21,7 +20,7 @@ from ckptscan.structure.tree import Node
 Shape = tuple[int, ...]
 
 # attention to what another module gives: not the layer's own
-_CROSS = re.compile(r"(?i)cross|enc_?dec|encoder_attn|EncDecAttention|attn2|multihead_attn$")
+_CROSS = Late(r"(?i)cross|enc_?dec|encoder_attn|EncDecAttention|attn2|multihead_attn$")
 _HEADS_KEYS = ("num_attention_heads", "n_heads", "n_head", "num_heads", "attention_heads")
 _ENCODER_KEYS = ("encoder_attention_heads", "encoder_num_attention_heads")
 _DECODER_KEYS = ("decoder_attention_heads", "decoder_num_attention_heads")
@@ -46,8 +45,7 @@ class Latent(NamedTuple):
     v: int
 
 
-@dataclass(frozen=True)
-class Attention:
+class Attention(NamedTuple):
     """The attention of some layers of a container; what headers and config leave open is None.
 
     `kind` is MHA, GQA, MQA, MLA, linear, ssm or none. `ratio` is query heads for each KV head.
@@ -120,7 +118,7 @@ def find_attention(
         facts = _Facts(config_of(one.container), one.container)
         for indices, group in kinds:
             attends = _attention(group, facts, problems) if group else _NONE
-            found.append(replace(attends, container=one.container, layers=indices))
+            found.append(attends._replace(container=one.container, layers=indices))
     return tuple(_merged(found)), tuple(problems)
 
 
@@ -128,10 +126,10 @@ def _merged(found: Iterable[Attention]) -> Iterator[Attention]:
     """Layers of one container that attend alike, as one."""
     alike: dict[object, list[Attention]] = {}
     for one in found:
-        alike.setdefault(replace(one, layers=IndexSet(())), []).append(one)
+        alike.setdefault(one._replace(layers=IndexSet(())), []).append(one)
     for same in alike.values():
         indices = (index for one in same for index in one.layers)
-        yield replace(same[0], layers=IndexSet.of(indices, same[0].layers.width))
+        yield same[0]._replace(layers=IndexSet.of(indices, same[0].layers.width))
 
 
 class _Group(NamedTuple):
@@ -234,11 +232,11 @@ def _attention(group: _Group, facts: _Facts, problems: dict[str, None]) -> Atten
     if not group.weights:
         return Attention("", empty, group.states[0], beside=group.states[1:])
     if "kv_b" in group.weights and "kv_a" in group.weights:
-        return replace(_latent(group.weights), beside=group.states)
+        return _latent(group.weights)._replace(beside=group.states)
     widths = _widths(group.weights)
     if widths is None:
         return Attention("", empty, group.states[0] if group.states else "none", label="inferred")
-    return replace(_heads(widths, group, facts, problems), beside=group.states)
+    return _heads(widths, group, facts, problems)._replace(beside=group.states)
 
 
 def _widths(weights: Mapping[str, Shape]) -> _Widths | None:

@@ -7,9 +7,9 @@ experts live beside.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from ckptscan.late import Late
 from ckptscan.structure.convolutions import classify_convolution
 from ckptscan.structure.matrices import classify_matrix
 from ckptscan.structure.module_class import Around, Leaves, ModuleClass, Name, Shape, weight_of
@@ -18,7 +18,7 @@ from ckptscan.structure.stacks import classify_stack
 
 __all__ = ["Around", "ModuleClass", "Shape", "classify"]
 
-LAYER = re.compile(r"weight_ih_l\d+$")  # weight_ih_l1, not weight_ih_l1_reverse
+LAYER = Late(r"weight_ih_l\d+$")  # weight_ih_l1, not weight_ih_l1_reverse
 GATES = {4: "LSTM", 3: "GRU", 1: "RNN"}
 
 

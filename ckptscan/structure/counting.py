@@ -7,7 +7,7 @@ header holds: how many experts a token takes, and whether the head shares the em
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ckptscan.config import Config
 from ckptscan.structure.active import Active, Experts, count_active
@@ -19,8 +19,7 @@ STORED_TWICE = "stored-twice"
 _HAS_HEAD = ("LMHeadModel", "ForCausalLM", "ForConditionalGeneration", "ForMaskedLM")
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(NamedTuple):
     """The counts of a model, all in elements.
 
     `logical` counts each parameter of the model once, packed weights unpacked; it is None where
@@ -44,17 +43,25 @@ class Parameters:
     experts: Experts | None
     active: Active | None
     unknown: int = 0
-    labels: Mapping[str, Label] = field(default_factory=dict)
+    labels: Mapping[str, Label] = {}
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Tie:
-    """Whether the head shares the embedding's storage; `again` are elements stored twice."""
+class _Tie(NamedTuple):
+    """Whether the head shares the embedding's storage.
+
+    `heads` are elements of heads that stand in the embedding too, `copies` those of input tables.
+    """
 
     tied: bool | str | None
     label: Label
-    again: int = 0
+    heads: int = 0
+    copies: int = 0
+
+    @property
+    def again(self) -> int:
+        """Elements that are stored twice."""
+        return self.heads + self.copies
 
 
 def count(root: Node, mtp: Node | None, config: Config, label: Label) -> Parameters:
@@ -67,8 +74,8 @@ def count(root: Node, mtp: Node | None, config: Config, label: Label) -> Paramet
     tables = [end for end in main if end.role.name == "embedding"]
     heads = [end for end in main if end.role.name == "lm_head"]
     tie = _tie(tables, heads, config)
-    embedding = _sum(tables) - (0 if heads else tie.again)
-    lm_head = 0 if tie.tied == STORED_TWICE and heads else _sum(heads)
+    embedding = _sum(tables) - tie.copies
+    lm_head = _sum(heads) - tie.heads
     own_two = sum(end.parameters for end in drafting if end.role.name in ("embedding", "lm_head"))
     logical = root.parameters - tie.again
     experts, active, problems = count_active(root, mtp, config)
@@ -122,13 +129,19 @@ def _tie(tables: list[End], heads: list[End], config: Config) -> _Tie:
     """Whether the head is the embedding's table: stored twice, left out, or of its own."""
     declared = config.flag("tie_word_embeddings", "tie_embeddings")
     alike = [end for end in heads if any(end.shape == table.shape for table in tables)]
-    if heads:
-        if declared and alike:
-            return _Tie(STORED_TWICE, "config", _sum(alike))
-        return _Tie(tied=False, label="exact" if declared is False else "inferred")
     copies = _copies(tables)
+    if heads:
+        biases = _repeated_biases(heads)
+        if declared and alike:
+            return _Tie(STORED_TWICE, "config", _sum(alike) + biases, copies)
+        return _Tie(
+            tied=False,
+            label="exact" if declared is False else "inferred",
+            heads=biases,
+            copies=copies,
+        )
     if copies:
-        return _Tie(STORED_TWICE, "inferred", copies)
+        return _Tie(STORED_TWICE, "inferred", copies=copies)
     if not tables:
         return _Tie(tied=False, label="exact")
     if declared is not None:
@@ -147,6 +160,15 @@ def _copies(tables: list[End]) -> int:
     shared = [end for end in tables if _module(end) == "shared"]
     shapes = {end.shape for end in shared}
     return _sum(end for end in tables if _module(end) != "shared" and end.shape in shapes)
+
+
+def _repeated_biases(heads: list[End]) -> int:
+    """Elements of the biases that stand in a head and in its decoder, which are one in BERT's kin."""
+    paths = {end.family.pattern: end for end in heads if len(end.shape or ()) == 1}
+    twins = [
+        path.replace(".decoder.bias", ".bias") for path in paths if path.endswith(".decoder.bias")
+    ]
+    return _sum(paths[path] for path in twins if path in paths)
 
 
 def _module(end: End) -> str:

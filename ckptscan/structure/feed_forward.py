@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ckptscan.config import Config
@@ -17,8 +16,7 @@ Shape = tuple[int, ...]
 _KNOWN_RULES = ((256, None), (1024, 1.3), (4096, 1.3), (4096, 1.2), (256, 1.5), (256, 1.4))
 
 
-@dataclass(frozen=True)
-class FeedForward:
+class FeedForward(NamedTuple):
     """The feed-forward of some layers of a container: `hidden` -> `width` -> `hidden`.
 
     `experts` is the number of routed experts of that width, 0 for a dense one; `shared` the width

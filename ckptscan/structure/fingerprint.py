@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ckptscan.structure.attention import Attention
@@ -84,15 +83,13 @@ Kimi-K2          7168 61 64 64 192 18432 384 2048 163840  arXiv 2507.20534, tabl
 """
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """The hash of a model's geometry, its sizes, and the known model nearest to it.
+class Fingerprint(NamedTuple):
+    """The sizes of a model, and the known model nearest to it.
 
     `nearest` is its name and what differs: "Qwen2-7B, vocabulary + 64 rows"; "" where none is
     near. `source` tells where its sizes are published.
     """
 
-    geometry_hash: str
     geometry: Geometry | None
     nearest: str = ""
     source: str = ""
@@ -107,7 +104,7 @@ def fingerprint(
     """The fingerprint of a model, without what drafts tokens."""
     found = _geometry(main, layers, list(attention), list(feed_forward))
     name, source = _nearest(found) if found else ("", "")
-    return Fingerprint(geometry_hash(main), found, name, source)
+    return Fingerprint(found, name, source)
 
 
 def geometry_hash(main: Node) -> str:

@@ -6,10 +6,10 @@ they are: their roles, and the words by which people name what comes before and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ckptscan.late import Late
 from ckptscan.names import IndexSet, natural_key
 from ckptscan.structure.tree import MTP, End, Node
 
@@ -42,12 +42,12 @@ _FIRST = frozenset("embedding position token token_type patch time rope conv".sp
 _ATTENTION = frozenset("q k v qkv o ssm".split())
 _TENSORS = {"weight": 0, "bias": 1}
 PROJECTOR = 7
-_TOWER = re.compile(r"(?i)(^|_)(visual|vision|image|audio|speech)")
+_TOWER = Late(r"(?i)(^|_)(visual|vision|image|audio|speech)")
 _RANKS = {role: rank for rank, role in enumerate(_ROLES.split())}
 
 # ordered: the first that matches a module's name tells when it comes, among its siblings
 _PHASES = tuple(
-    (phase, re.compile(f"(?i){pattern}"))
+    (phase, Late(f"(?i){pattern}"))
     for phase, pattern in (
         (95, r"^(mtp|nextn)"),
         (90, r"^(lm_head|head|score|classifier|output|embed_out|cls|qa_outputs|output_layer)$"),

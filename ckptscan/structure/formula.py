@@ -7,15 +7,14 @@ shape, or how often something stands; the value of each sum is computed from the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from ckptscan.structure.flow import in_order
 from ckptscan.structure.tree import MTP, Node
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(NamedTuple):
     """One term: `times` x the factors x the sum of the inner terms.
 
     A factor is a pair of sizes to be added, (3584, 1) for a weight's width and its bias. `label`

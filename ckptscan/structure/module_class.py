@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -43,15 +42,14 @@ class ModuleClass(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True)
-class Around:
+class Around(NamedTuple):
     """What a module can know of its surroundings.
 
     `siblings` are the modules in the same parent, by name; one without tensors of its own, such
     as `experts`, has an empty mapping. `norm` is the class of the model's norms without bias.
     """
 
-    siblings: Mapping[str, Leaves] = field(default_factory=dict)
+    siblings: Mapping[str, Leaves] = {}
     norm: str | None = None
 
     def beside(self) -> Iterator[tuple[str, Leaves]]:

@@ -7,7 +7,6 @@ they are repeated over and in whichever files they lie.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,8 +70,7 @@ class _Others(Mapping[str, Mapping[str, Shape]]):
         return len(self._everyone) - (self._own in self._everyone)
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     """Where a node stands: its segments, with `*` for indices, and the indices of its runs."""
 
     scene: Scene
@@ -95,8 +93,7 @@ class _Place:
         return map(".".join, product(*choices))
 
 
-@dataclass(frozen=True)
-class _Module:
+class _Module(NamedTuple):
     """The tensors of one module by their names within it, and its weights unpacked."""
 
     tensors: Mapping[str, Node]
@@ -118,16 +115,16 @@ class _Beside(NamedTuple):
     owner: Mapping[str, Shape] = {}
 
 
-@dataclass
 class Annotator:
-    """Walks a tree once; `packed` and `problems` are what it finds on the way.
+    """Walks trees; `packed` and `problems` are what it finds on the way.
 
     `peeked` are values read from tensors, by name.
     """
 
-    peeked: Mapping[str, object] = field(default_factory=dict)
-    packed: list[Packed] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.peeked: Mapping[str, object] = {}
+        self.packed: list[Packed] = []
+        self.problems: list[str] = []
 
     def annotate(self, root: Node, scene: Scene) -> Node:
         """The tree with classes, roles and counts."""
@@ -158,7 +155,7 @@ class Annotator:
             else _with_ends(child, ends)
             for child in node.children
         ]
-        return replace(node.holding(children), kind=kind)
+        return node.holding(children, kind=kind)
 
     def _module(self, node: Node, place: _Place) -> _Module:
         """The tensors that belong to a node itself, and what its weights are unpacked."""
@@ -187,7 +184,7 @@ class Annotator:
         kinds = {name: tensor.ends[0].family.kind for name, tensor in tensors.items()}
         segment = next((part for part in reversed(place.path) if part != "*"), "")
         hints = place.scene.hints(next(place.names()), segment)
-        return unpack(kinds, replace(hints, peeked=self._peeked(place, tensors)))
+        return unpack(kinds, hints._replace(peeked=self._peeked(place, tensors)))
 
     def _peeked(self, place: _Place, tensors: Mapping[str, Node]) -> dict[str, object]:
         """What was read of a module's tensors, where all its instances say the same."""

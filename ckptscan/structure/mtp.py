@@ -7,13 +7,13 @@ and an embedding joined together (DeepSeek-V3, arXiv 2412.19437, section 2.2), a
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
+from ckptscan.late import Late
 from ckptscan.structure.tree import MTP, Node
 
 # mtp, mtp_layers, mtp_block, nextn_predict_layers
-_NAMED = re.compile(r"(?i)^(mtp|nextn)(_|$)")
+_NAMED = Late(r"(?i)^(mtp|nextn)(_|$)")
 _TELLTALE = frozenset({"eh_proj", "enorm", "hnorm", "shared_head"})
 _MIN_TELLTALES = 2
 _MAX_DEPTH = 6

@@ -6,20 +6,19 @@ Qwen2MoeDecoderLayer with Qwen2MoeAttention. The stem is config's; what follows 
 
 from __future__ import annotations
 
-import re
-
 from ckptscan.config import Config
+from ckptscan.late import Late
 from ckptscan.structure.classes import ModuleClass
 from ckptscan.structure.tree import Node
 
 # Qwen2MoeForCausalLM, GPT2LMHeadModel, BertModel, T5EncoderModel
-_STEM = re.compile(
+_STEM = Late(
     r"^(?P<stem>[A-Z]\w*?)(For[A-Z]\w+|LMHead\w*Model|(Encoder|Decoder|Text|PreTrained)?Model)$"
 )
 _BLOCKS = frozenset({"h", "block", "blocks"})
-_ATTENTION = re.compile(r"^(self_attn|attn|attention|self_attention)$")
-_MLP = re.compile(r"^(mlp|feed_forward|ffn)$")
-_TEXT_TOWER = re.compile(r"(?i)^(model|transformer|language_model|decoder|backbone|gpt_neox)$")
+_ATTENTION = Late(r"^(self_attn|attn|attention|self_attention)$")
+_MLP = Late(r"^(mlp|feed_forward|ffn)$")
+_TEXT_TOWER = Late(r"(?i)^(model|transformer|language_model|decoder|backbone|gpt_neox)$")
 
 
 def name_classes(root: Node, config: Config) -> Node:

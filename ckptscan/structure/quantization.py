@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ckptscan.structure.modules import Packed
 
@@ -13,8 +13,7 @@ Shape = tuple[int, ...]
 LABELS = ("exact", "peeked", "config", "inferred", "assumed", "unknown")
 
 
-@dataclass(frozen=True)
-class Scheme:
+class Scheme(NamedTuple):
     """Packed weights of one scheme, bits and group: how many, their logical elements, their bytes.
 
     `numel` is None where headers do not tell it. `nbytes` holds the book-keeping too. `group` is
@@ -32,8 +31,7 @@ class Scheme:
     formula: str
 
 
-@dataclass(frozen=True)
-class Quantization:
+class Quantization(NamedTuple):
     """The scheme that most packed weights have, first in `schemes`; `problems` contradict it."""
 
     schemes: tuple[Scheme, ...]

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.config import Config
+from ckptscan.late import Late
 from ckptscan.structure.tree import End, Node
 
 if TYPE_CHECKING:
     from ckptscan.structure.packing import Hints
 
 # input_layernorm, ln_1, norm, ffn_norm, final_layer_norm; not q_norm, k_layernorm, kv_a_layernorm
-_NORM = re.compile(r"(?i)norm|^ln_?|_ln$")
-_INNER_NORM = re.compile(
+_NORM = Late(r"(?i)norm|^ln_?|_ln$")
+_INNER_NORM = Late(
     r"(?i)^(q|k|v|qk|query|key|value|q_a|kv_a|kv|norm_[qk]|norm_added_[qk])_?"
     r"(a_)?(layer_?)?(norm|ln)"
     r"|norm_(added_)?[qkv]$"
 )
 # modules whose output, or input, is as wide as the residual stream
-_TO_HIDDEN = re.compile(
+_TO_HIDDEN = Late(
     r"^(o|wo|o_proj|out_proj|down_proj|down|w2|fc2|fc_out|c_proj|out_lin|lin2|dense_4h_to_h"
     r"|linear_proj|linear_fc2|to_out)$"
 )
-_FROM_HIDDEN = re.compile(
+_FROM_HIDDEN = Late(
     r"^(q|k|v|q_proj|k_proj|v_proj|qkv|qkv_proj|query|key|value|wq|wk|wv|wqkv|Wqkv|W_pack"
     r"|query_key_value|c_attn|gate_proj|up_proj|gate_up_proj|gate|up|w1|w3|fc1|fc_in|c_fc"
     r"|dense_h_to_4h|lm_head|embed_tokens|tok_embeddings|wte|output|q_a_proj|kv_a_proj_with_mqa"
     r"|linear_qkv|linear_fc1|in_proj\w*)$"
 )
-_VISION = re.compile(r"(?i)vision|visual|image|\bvit\b|video")
-_AUDIO = re.compile(r"(?i)audio|speech")
-_EXPERTS = re.compile(r"(?i)experts?(_|$)")
+_VISION = Late(r"(?i)vision|visual|image|\bvit\b|video")
+_AUDIO = Late(r"(?i)audio|speech")
+_EXPERTS = Late(r"(?i)experts?(_|$)")
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """What is known at one place of the tree; None or empty for what is not."""
 
     config: Config
@@ -49,7 +47,7 @@ class Scene:
     def within(self, node: Node) -> Scene:
         """The scene inside a node: its own width and experts, where its norms and names tell."""
         hidden = hidden_size(node) or self.hidden
-        return replace(self, hidden=hidden, experts=expert_counts(node) or self.experts)
+        return self._replace(hidden=hidden, experts=expert_counts(node) or self.experts)
 
     @property
     def norm(self) -> str | None:

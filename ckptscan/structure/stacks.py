@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
+from ckptscan.late import Late
 from ckptscan.structure.module_class import Around, Leaves, ModuleClass, Name, Shape, words
 
 # gate_proj, up_proj, w1, w3, wi_0, fc1
-UP = re.compile(r"up|gate|input|(?:^|[._])(?:w1|w3|wi|w13|fc1)(?:[._]|$)")
+UP = Late(r"up|gate|input|(?:^|[._])(?:w1|w3|wi|w13|fc1)(?:[._]|$)")
 # down_proj, w2, wo, fc2, output_linear
-DOWN = re.compile(r"down|output|(?:^|[._])(?:w2|wo|fc2)(?:[._]|$)")
+DOWN = Late(r"down|output|(?:^|[._])(?:w2|wo|fc2)(?:[._]|$)")
 # gate_up_proj, w13_weight: two matrices in one
-FUSED = re.compile(r"gate_up|up_gate|w13")
+FUSED = Late(r"gate_up|up_gate|w13")
 # input_linear, fc1: one matrix or two
-MAYBE_FUSED = re.compile(r"input|(?:wi|fc1)$")
+MAYBE_FUSED = Late(r"input|(?:wi|fc1)$")
 ROUTERS = (("gate",), ("router",))
 # a 3-D weight whose last dimension is shorter is a kernel
 SHORTEST_ROW = 64

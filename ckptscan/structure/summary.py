@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,6 +107,13 @@ class Structure:
         return fingerprint(self.main, self.layers, self.attention, self.feed_forward)
 
     @cached_property
+    def geometry_hash(self) -> str:
+        """16 hex digits that names, files, dtypes and packing do not change."""
+        from ckptscan.structure.fingerprint import geometry_hash
+
+        return geometry_hash(self.main)
+
+    @cached_property
     def declared(self) -> tuple[Declared, ...]:
         """Counts that the files declare, and which of ours equals each."""
         from ckptscan.structure.declared import find_declared
@@ -162,7 +169,7 @@ def describe(
         return checkpoint.config_of(path.partition("/")[0])
 
     attention, against = find_attention(layers, config_of)
-    of_mtp = [replace(one, is_mtp=True) for one in find_attention(drafting, config_of)[0]]
+    of_mtp = [one._replace(is_mtp=True) for one in find_attention(drafting, config_of)[0]]
     config = checkpoint.config
     label = least_sure(one.packing.numel_label for one in whole.packed)
     parameters = count(whole.tree, whole.mtp, config, label)
@@ -198,8 +205,7 @@ def _key(family: Family) -> FamilyKey:
     return family.component, family.pattern, family.kind
 
 
-@dataclass(frozen=True)
-class _Annotated:
+class _Annotated(NamedTuple):
     """An annotated tree and what was found on the way."""
 
     tree: Node

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from ckptscan.late import Late
 from ckptscan.structure.flow import in_order
 from ckptscan.structure.tree import Node
 
 # children that make their parent a mere bracket: model.visual beside model.language_model
-_TOWER = re.compile(
+_TOWER = Late(
     r"(?i)(visual|vision|audio|speech|image|video|language_model|text_model|llm|^encoder$|^decoder$)"
 )
 _MAX_DEPTH = 4

@@ -111,10 +111,15 @@ class Node:
             kind,
         )
 
-    def holding(self, children: Sequence[Node], ends: Sequence[End] | None = None) -> Node:
-        """The same node with other children, and other ends if given."""
+    def holding(
+        self,
+        children: Sequence[Node],
+        ends: Sequence[End] | None = None,
+        kind: ModuleClass | None = None,
+    ) -> Node:
+        """The same node with other children, and another class or other ends if given."""
         kept = self.ends if ends is None else ends
-        return Node.of(self.label, children, kept, self.path, self.repeat, self.kind)
+        return Node.of(self.label, children, kept, self.path, self.repeat, kind or self.kind)
 
 
 class _Part(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ckptscan.header import Kind
@@ -26,8 +25,7 @@ COMMON = CACHE_SCALES | frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Hints:
+class Hints(NamedTuple):
     """Witnesses from outside the module; each may be unknown.
 
     `method`, `bits` and `group` are what the config declares, the method in lower case. `hidden` is
@@ -42,7 +40,7 @@ class Hints:
     group: int | None = None
     hidden: int | None = None
     faces_out: bool | None = None
-    peeked: Mapping[str, object] = field(default_factory=dict)
+    peeked: Mapping[str, object] = {}
 
 
 class Packing(NamedTuple):
@@ -76,8 +74,7 @@ class Matrix(NamedTuple):
     cols: int
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """The tensors of one weight, each under the name that it has beside a tensor `weight`.
 
     `own` gives back their real names: `gate_up_proj_scales` of a stack is `scales` here.

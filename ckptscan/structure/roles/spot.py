@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain, islice
 
+from ckptscan.late import Late
 from ckptscan.structure.roles.tables import NORM
 from ckptscan.structure.roles.values import Shape, Surroundings
 
@@ -27,46 +28,44 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[a-z]{2})(?=[A-Z])")
 # experts.gate_up_proj_bias, in_proj_weight, mlp.gate.weight_1, experts.w13_weight
 _KIND = re.compile(r"_(?:weights?|bias(?:es)?|blocks|qdata|packed|qweight)$")
 # the leaves that speak for their module: conv.weight_g, parametrizations.weight.original0
-_PLAIN = re.compile(
+_PLAIN = Late(
     r"(?:.*\.)?(?:q?weights?(?:_[gv0-9]|_orig|_u|_packed)?|bias|original[01]|\*|\d+|\([^()]*\))"
 )
 # the leaves that do so in norms: LayerNorm.gamma, query_norm.scale
-_PLAIN_IN_NORM = re.compile(r"gamma|beta|scale|offset|gain|g|b")
+_PLAIN_IN_NORM = Late(r"gamma|beta|scale|offset|gain|g|b")
 # segments that say nothing: q_proj.linear, lora's base_layer, modules_to_save.default
-_WRAPPER = re.compile(
-    r"linear|lin|base_layer|original_module|modules_to_save|default|inner|weights"
-)
+_WRAPPER = Late(r"linear|lin|base_layer|original_module|modules_to_save|default|inner|weights")
 
 # self_attn, crossattention, longformer_self_attn, rel_attn, attn1, SelfAttention, mixer_attn
-_ATTENTION = re.compile(r"(?:^|_)(?:\w+attention|(?:attn|attentions?|att|mha|msa)\d*)(?:_|$)")
+_ATTENTION = Late(r"(?:^|_)(?:\w+attention|(?:attn|attentions?|att|mha|msa)\d*)(?:_|$)")
 _AREAS = (
     # linear_attn, gated_delta_net, mlstm_layer
     (
         "linear_attention",
-        re.compile(r"linear_att|delta_?net|gated_delta|lightning|^kda$|^mlstm|^gla$|retention"),
+        Late(r"linear_att|delta_?net|gated_delta|lightning|^kda$|^mlstm|^gla$|retention"),
     ),
     # mamba, mamba_mixer, ssm
-    ("ssm", re.compile(r"(?:^|_)(?:mamba\d?|ssm|s6|s4d?)(?:_(?:mixer|block|layer))?$")),
+    ("ssm", Late(r"(?:^|_)(?:mamba\d?|ssm|s6|s4d?)(?:_(?:mixer|block|layer))?$")),
     # temporal_block.rg_lru, lstm, gru
-    ("rnn", re.compile(r"^(?:bi)?(?:lstm|gru|rnn)s?\d?$|^rg_lru$|_(?:lstm|gru)$")),
+    ("rnn", Late(r"^(?:bi)?(?:lstm|gru|rnn)s?\d?$|^rg_lru$|_(?:lstm|gru)$")),
     # rotary_emb, rope, rope_embedder
-    ("rope", re.compile(r"^rope(?:_|$)|^rotary|_rope$|_rotary_emb(?:edding)?$")),
+    ("rope", Late(r"^rope(?:_|$)|^rotary|_rope$|_rotary_emb(?:edding)?$")),
     # conv, conv_module, lconv1d, short_conv: convolution blocks between attentions
     (
         "conv",
-        re.compile(
+        Late(
             r"^l?conv(?:1d)?$|conv_module$|short_?conv|^convolution$|"
             r"conv_proj|convolution_proj|subsampling$"
         ),
     ),
     # pos_embed, continuous_position_bias_mlp, rel_bias_module
-    ("position", re.compile(r"(?:^|_)(?:pos|position|positional|rpb|rel_bias)(?:_|$)")),
+    ("position", Late(r"(?:^|_)(?:pos|position|positional|rpb|rel_bias)(?:_|$)")),
     # adaLN_modulation, img_mod, norm1.linear
-    ("modulation", re.compile(r"ada_?ln|(?:^|_)(?:modulation|mod|film|ada)(?:_|$)")),
+    ("modulation", Late(r"ada_?ln|(?:^|_)(?:modulation|mod|film|ada)(?:_|$)")),
     # time_text_embed, timestep_embedder, guidance_in, vector_in, label_emb
     (
         "time",
-        re.compile(
+        Late(
             r"(?:^|_)(?:time(?:step)?s?|guidance|noise)_(?:\w+_)?"
             r"(?:in|emb|embed|embedder|embedding|mlp|proj|linear)s?(?:_|$)|"
             r"^(?:vector|time|guidance)_in$|^[ty]_embedder$|^label_emb$|^add_embedding$"
@@ -75,14 +74,12 @@ _AREAS = (
     # patch_embed, patch_embeddings, patch_merging, x_embedder
     (
         "patch",
-        re.compile(
-            r"(?:^|_)patch(?:ify|ifier|es)?(?:_|$)(?!merger)|^x_embedder$|^img_in$|^reduction$"
-        ),
+        Late(r"(?:^|_)patch(?:ify|ifier|es)?(?:_|$)(?!merger)|^x_embedder$|^img_in$|^reduction$"),
     ),
     # multi_modal_projector, merger, connector, aligner, mm_projector, embed_vision
     (
         "projector",
-        re.compile(
+        Late(
             r"projectors?(?:_|$)|"
             r"(?:^|_)(?:mergers?|connector|aligner|resampler\w*|abstractor|bridge|"
             r"adapter|adapters|projections?)(?:_list)?$|^mlp1$|^mm_proj|modality_projection|"
@@ -93,7 +90,7 @@ _AREAS = (
     # lm_head, classifier, cls.predictions, bbox_embed, output_hypernetworks_mlps
     (
         "head",
-        re.compile(
+        Late(
             r"(?<!multi)(?<!multi_)(?:^|_)heads?\d*(?:_|$)|classifier|^cls$|^pool(?:er|ing)|"
             r"_pooler$|^scores?(?:_|$)|predictions?(?:_|$)|predictor$|hypernetworks|"
             r"(?:bbox|class|box)_embed$|"
@@ -102,16 +99,16 @@ _AREAS = (
     ),
 )
 # mlp, ffn, feed_forward1, DenseReluDense, block_sparse_moe, residual_mlp, ffw_layer_start
-_MLP = re.compile(
+_MLP = Late(
     r"(?:^|_)(?:mlps?|ffns?|ff|ffw|feed_?forward|moe|dense_relu_dense|swiglu|glu_mlp)\d*(?:_|$)"
 )
 # experts, local_experts, expert_7, expert_*, switch_mlp
-_EXPERT = re.compile(
+_EXPERT = Late(
     r"(?:(?:local|routed|moe|chunk|sparse|text|vision|language|mlp)_)?experts"
     r"|expert_?(?:\d+|\*|\([^()]*\))|switch_mlp"
 )
 # shared_expert, shared_experts, share_expert, shared_mlp
-_SHARED = re.compile(r"shared?_(?:experts?|mlp)(?:_\w+)?|sharedexperts?")
+_SHARED = Late(r"shared?_(?:experts?|mlp)(?:_\w+)?|sharedexperts?")
 _CLAIMS = frozenset({"projector", "head", "time", "patch", "position", "modulation"})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 Shape = tuple[int, ...]
@@ -33,8 +32,7 @@ class Role(NamedTuple):
 UNKNOWN = Role("other", "unknown")
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What is known around a module; each may be unknown.
 
     `hidden` is the width of this tower, as its norms have it. `experts` are the numbers of
@@ -44,7 +42,7 @@ class Surroundings:
 
     hidden: int | None = None
     experts: frozenset[int] = frozenset()
-    siblings: Mapping[str, Mapping[str, Shape]] = field(default_factory=dict)
+    siblings: Mapping[str, Mapping[str, Shape]] = {}
     vocabulary: int | None = None
     model_type: str | None = None
-    owner: Mapping[str, Shape] = field(default_factory=dict)
+    owner: Mapping[str, Shape] = {}
