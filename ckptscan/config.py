@@ -123,6 +123,11 @@ class Config:
         )
         return Config() if has_towers else self
 
+    def section(self, key: str) -> Config | None:
+        """An object in config.json as a config of its own, None where there is none."""
+        value = self.documents.get("config.json", {}).get(key)
+        return Config({"config.json": value}) if isinstance(value, dict) else None
+
     @property
     def model_type(self) -> str | None:
         """What config.json calls the kind of model: `qwen2_moe`."""

@@ -14,7 +14,7 @@ import pytest
 from ckptscan.checkpoint import Checkpoint, load
 from ckptscan.dtypes import DTYPES
 from ckptscan.sources import Source, open_source
-from ckptscan.sources.base import Origin
+from ckptscan.sources.base import FileEntry, Origin
 from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import Structure, describe
 
@@ -76,6 +76,19 @@ def checkpoint_of(files: Mapping[str, bytes | Tensors], **options: object) -> Ch
 def structure_of(tensors: Tensors) -> Structure:
     """The structure of one file with these tensors."""
     return describe(checkpoint_of({"model.safetensors": tensors}))
+
+
+def unheld(tensors: Tensors, **files: object) -> Structure:
+    """The structure of a file of any size, of which only the header is held.
+
+    `files` are json files beside it: `config={...}` is config.json.
+    """
+    head = framed(header_text(tensors))
+    ends = json.loads(head[8:])
+    size = len(head) + max((entry["data_offsets"][1] for entry in ends.values()), default=0)
+    held = {f"{name}.json": json.dumps(text).encode() for name, text in files.items()}
+    entry = FileEntry("model.safetensors", size)
+    return describe(load(MemorySource({"model.safetensors": head, **held}, [entry])))
 
 
 def pack(model: str) -> Source:

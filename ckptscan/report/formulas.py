@@ -153,8 +153,8 @@ def latex(structure: Structure, layout: Layout) -> Iterator[str]:
     for part in parts(structure):
         for term in part.terms:
             body = written(term, r" \cdot ")
-            label = (term.label if len(term.label) < 60 else part.name).translate(_LATEX)
-            yield f"{start}{body} && \\text{{{words.printable(label)}}} \\\\"
+            label = words.label(term.label if len(term.label) < 60 else part.name)
+            yield f"{start}{body} && \\text{{{label.translate(_LATEX)}}} \\\\"
             start = "&+ "
     again = structure.tree.parameters - value
     if again:

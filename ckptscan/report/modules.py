@@ -45,7 +45,7 @@ def module_rows(structure: Structure, layout: Layout) -> Iterator[Row]:
     """The modules in the order of the data; `depth` of the layout cuts those further in."""
     root = structure.tree
     kind = root.kind
-    title = kind.name if kind else words.label(root.label) or _UNKNOWN
+    title = words.label(kind.name if kind else root.label) or _UNKNOWN
     yield Row(0, "", title, "", kind.label if kind else "", 1, root.parameters, is_open=True)
     yield from _below(structure, root, 1, 1, layout)
 

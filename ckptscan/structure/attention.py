@@ -8,6 +8,7 @@ out (Qwen3-Next's is doubled for a gate). Sizes of heads come from shapes where 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from ckptscan.config import Config
@@ -153,7 +154,7 @@ def _group(layer: Node) -> _Group | None:
         node, path, transposed = waiting.pop()
         for end in node.ends:
             role, shape = end.role.name, end.shape or ()
-            is_weight = not node.label.endswith("bias")
+            is_weight = not node.label.endswith("bias") and not node.label.startswith("bias")
             if role in _STATE:
                 states[_STATE[role]] = None
             elif role == "qk_norm" and len(shape) == 1 and is_weight:
@@ -162,7 +163,9 @@ def _group(layer: Node) -> _Group | None:
                 small[role] = shape
             elif role in _PROJECTIONS and len(shape) == 2 and is_weight and not _CROSS.search(path):
                 out_in = (shape[1], shape[0]) if transposed else (shape[0], shape[1])
-                groups.setdefault(path.rpartition(".")[0], {}).setdefault(role, out_in)
+                weights = groups.setdefault(path.rpartition(".")[0], {})
+                # beside another of its role in one module it is the wider that reads the text
+                weights[role] = max(weights.get(role, (0, 0)), out_in)
         for child in node.children:
             if child.repeat is None or len(child.repeat) == 1:
                 is_conv1d = child.kind is not None and child.kind.name == "Conv1D"
@@ -190,30 +193,45 @@ def _below(path: str, child: Node) -> str:
 
 def _one_group(groups: Mapping[str, Mapping[str, Shape]]) -> dict[str, Shape] | None:
     """The projections of one module; those of BERT lie in two (`self`, `output`)."""
+    reading = {path: weights for path, weights in groups.items() if weights.keys() & _READS}
     merged: dict[str, Shape] = {}
-    for weights in groups.values():
+    for weights in reading.values():
         if merged.keys() & weights.keys() & _READS:
             return None  # two attentions in one layer, of which none is marked as cross
-        merged = {**weights, **merged}
-    return merged if merged.keys() & _READS else None
+        merged |= weights
+    if not merged or "o" in merged:
+        return merged or None
+    # the output projection nearest to what it reads, in the order of the tree
+    base = next(iter(reading)).split(".")
+    outputs = [path for path, weights in groups.items() if "o" in weights]
+    nearest = max(outputs, key=lambda path: _shared(path.split("."), base), default=None)
+    return merged if nearest is None else {**merged, "o": groups[nearest]["o"]}
+
+
+def _shared(path: Sequence[str], base: Sequence[str]) -> int:
+    """How many first segments two paths have in common."""
+    same = (one == other for one, other in zip(path, base, strict=False))
+    return len(list(takewhile(bool, same)))
 
 
 class _Facts:
     """What config says of the heads of one container's tower."""
 
     def __init__(self, config: Config, container: str) -> None:
-        self.config = config.tower(tower_of(container))
+        tower = config.tower(tower_of(container))
+        segments = container.replace("/", ".").split(".")
+        self.side = next((side for side in ("decoder", "encoder") if side in segments), "")
+        self.config = tower.section(f"{self.side}_config") or tower
         self.container = container
 
     @property
     def heads(self) -> int | None:
         """Query heads."""
-        keys: tuple[str, ...] = _HEADS_KEYS
-        if "decoder" in self.container:
-            keys = (*_DECODER_KEYS, *keys)
-        elif "encoder" in self.container:
-            keys = (*_ENCODER_KEYS, *keys)
-        return self.config.number(*keys)
+        sides = (_ENCODER_KEYS, _DECODER_KEYS)
+        if self.side == "decoder":
+            sides = (_DECODER_KEYS, _ENCODER_KEYS)
+        first = sides[0] if self.side else ()
+        return self.config.number(*first, *_HEADS_KEYS, *sides[0], *sides[1])
 
     @property
     def kv_heads(self) -> int | None:
@@ -233,10 +251,19 @@ def _attention(group: _Group, facts: _Facts, problems: dict[str, None]) -> Atten
         return Attention("", empty, group.states[0], beside=group.states[1:])
     if "kv_b" in group.weights and "kv_a" in group.weights:
         return _latent(group.weights)._replace(beside=group.states)
-    widths = _widths(group.weights)
+    widths = _shared_heads(group) or _widths(group.weights)
     if widths is None:
         return Attention("", empty, group.states[0] if group.states else "none", label="inferred")
     return _heads(widths, group, facts, problems)._replace(beside=group.states)
+
+
+def _shared_heads(group: _Group) -> _Widths | None:
+    """The widths where one head is key and value of all queries, as many as there are sinks."""
+    q = group.weights.get("q_b") or group.weights.get("q")
+    kv, sinks = group.weights.get("kv"), group.sinks
+    if q is None or kv is None or not sinks or q[0] != sinks * kv[0]:
+        return None
+    return _Widths(kv[1], q[0], kv[0], kv[0], q[0])
 
 
 def _widths(weights: Mapping[str, Shape]) -> _Widths | None:

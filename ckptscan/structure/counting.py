@@ -163,7 +163,7 @@ def _copies(tables: list[End]) -> int:
 
 
 def _repeated_biases(heads: list[End]) -> int:
-    """Elements of the biases that stand in a head and in its decoder, which are one in BERT's kin."""
+    """Elements of biases that stand both in a head and in its decoder, as in BERT."""
     paths = {end.family.pattern: end for end in heads if len(end.shape or ()) == 1}
     twins = [
         path.replace(".decoder.bias", ".bias") for path in paths if path.endswith(".decoder.bias")

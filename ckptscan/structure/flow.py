@@ -6,11 +6,14 @@ they are: their roles, and the words by which people name what comes before and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby, product
 from typing import NamedTuple
 
 from ckptscan.late import Late
-from ckptscan.names import IndexSet, natural_key
+from ckptscan.names import IndexSet, fill, natural_key, split_stars
+from ckptscan.structure.families import Family
 from ckptscan.structure.tree import MTP, End, Node
 
 # the roles in the order in which data meets them
@@ -76,19 +79,44 @@ _PHASES = tuple(
 
 
 class Step(NamedTuple):
-    """Tensors at one place of the way: the name of the first, its shape, how often it stands.
+    """Tensors at one place of the way: the name of the first, what it is, how often it stands.
 
-    `axes` are the indices of the runs that it stands in, outermost first.
+    `name` is as stored, after `component/` in a pipeline. `axes` are the indices of the runs that
+    it stands in, outermost first, and `run` is the path of the outermost. `stars` are the indices
+    that the path leaves to each star of the family's pattern, None for any.
     """
 
     name: str
     end: End
     axes: tuple[IndexSet, ...]
+    run: str
+    stars: tuple[IndexSet | None, ...]
+
+    def names(self) -> Iterator[str]:
+        """The names of all tensors of the step, in order."""
+        return _names(self.end.family, self.stars)
+
+    def names_at(self, index: int) -> Iterator[str]:
+        """The names of those in one layer of the outermost run."""
+        outer = next(place for place, star in enumerate(self.stars) if star is not None)
+        only = IndexSet.of([index])
+        return _names(self.end.family, (*self.stars[:outer], only, *self.stars[outer + 1 :]))
 
 
 def flow(root: Node) -> Iterator[Step]:
     """The tensors of a tree in the order in which data meets them, each run of layers once."""
-    yield from _steps(root, "", ())
+    yield from _steps(root, "", (), ())
+
+
+def expanded(root: Node) -> Iterator[tuple[str, Step]]:
+    """The names of all tensors in that order, one layer after the other; each with its step."""
+    for (_, runs), group in groupby(flow(root), key=lambda step: (step.run, step.axes[:1])):
+        steps = list(group)
+        if runs:
+            for index in runs[0]:
+                yield from ((name, step) for step in steps for name in step.names_at(index))
+        else:
+            yield from ((name, step) for step in steps for name in step.names())
 
 
 def in_order(nodes: Sequence[Node], is_layer: bool = False) -> list[Node]:
@@ -110,28 +138,57 @@ class _Around(NamedTuple):
     has_layers: bool
 
 
-def _steps(node: Node, name: str, axes: tuple[IndexSet, ...]) -> Iterator[Step]:
+def _steps(
+    node: Node, run: str, axes: tuple[IndexSet, ...], stars: tuple[IndexSet | None, ...]
+) -> Iterator[Step]:
     for end in node.ends:
-        yield Step(name, end, axes)
+        own = stars[len(stars) - len(end.family.axes) :]  # a component's own stars come before
+        yield Step(next(_names(end.family, own)), end, axes, run, own)
     for child in in_order(node.children, is_layer=bool(axes)):
-        inner = (*axes, child.repeat) if child.repeat is not None else axes
-        own = "" if child.path == MTP and not child.ends else _first(child)
-        yield from _steps(child, ".".join(filter(None, (name, own))), inner)
+        count = len(split_stars(child.path)) - 1
+        if child.repeat is None:
+            yield from _steps(child, run, axes, _padded(stars, count))
+        else:
+            inner = (*_padded(stars, count - 1), child.repeat)
+            yield from _steps(child, run or child.path, (*axes, child.repeat), inner)
 
 
-def _first(node: Node) -> str:
-    """The segment of the first of a run."""
-    if node.repeat is None:
-        return node.label
-    first = next(iter(node.repeat))
-    return node.label.replace(f"({node.repeat})", f"{first:0{node.repeat.width}d}", 1)
+def _padded(stars: tuple[IndexSet | None, ...], count: int) -> tuple[IndexSet | None, ...]:
+    """With None for the stars of a segment of several numbers, which are not told apart."""
+    return stars + (None,) * (count - len(stars))
+
+
+def _names(family: Family, stars: Sequence[IndexSet | None]) -> Iterator[str]:
+    """The names of a family's tensors whose indices are among these, in order."""
+    prefix = f"{family.component}/" if family.component else ""
+    for indices in _indices(family, stars):
+        yield prefix + fill(family.pattern, indices, family.axes)
+
+
+def _indices(family: Family, stars: Sequence[IndexSet | None]) -> Iterator[tuple[int, ...]]:
+    if family.instances is None:
+        choices = zip(stars, family.axes, strict=True)
+        return product(*(axis if star is None else star for star, axis in choices))
+    found: Iterable[tuple[int, ...]] = family.instances
+    if stars[0] is not None:  # they are in order: what one layer holds stands together
+        found = chain.from_iterable(_at(family.instances, index) for index in stars[0])
+    return (
+        indices
+        for indices in found
+        if all(star is None or index in star for index, star in zip(indices, stars, strict=True))
+    )
+
+
+def _at(instances: Sequence[tuple[int, ...]], index: int) -> Sequence[tuple[int, ...]]:
+    """The index tuples that begin with this index."""
+    return instances[bisect_left(instances, (index,)) : bisect_left(instances, (index + 1,))]
 
 
 def _key(node: Node, around: _Around) -> tuple[object, ...]:
     if node.repeat is not None:
-        return 50, 0.0, (), next(iter(node.repeat)), ""
+        return 50, 0.0, (), next(iter(node.repeat)), natural_key("")
     if node.ends:
-        return 50, _rank(node), (_TENSORS.get(node.label, 2),), 0, node.label
+        return 50, _rank(node), (_TENSORS.get(node.label, 2),), 0, natural_key(node.label)
     return _phase(node, around), _rank(node), (), 0, natural_key(node.label)
 
 

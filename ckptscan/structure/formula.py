@@ -35,7 +35,8 @@ class Product(NamedTuple):
 
 def formula(root: Node) -> tuple[Product, ...]:
     """The terms of a tree's parameters; their values add up to `root.parameters`."""
-    return _merged(_terms(root, root.path, 1))
+    own = _own(Node.of("", (root,)), "", 1) if root.ends else ()
+    return _merged((*own, *_terms(root, root.path, 1)))
 
 
 def _terms(node: Node, name: str, outer: int) -> Iterator[Product]:

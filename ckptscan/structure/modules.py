@@ -118,18 +118,33 @@ class _Beside(NamedTuple):
 class Annotator:
     """Walks trees; `packed` and `problems` are what it finds on the way.
 
-    `peeked` are values read from tensors, by name.
+    `peeked` are values read from tensors, by name. `agreed` are the bits and group that all other
+    packed weights of a scheme have, for those that do not tell their own.
     """
 
     def __init__(self) -> None:
         self.peeked: Mapping[str, object] = {}
         self.packed: list[Packed] = []
         self.problems: list[str] = []
+        self.agreed: dict[str, tuple[int, int]] = {}
 
     def annotate(self, root: Node, scene: Scene) -> Node:
-        """The tree with classes, roles and counts."""
+        """The tree with classes, roles and counts.
+
+        Walks it twice where some packed weights are told by the others.
+        """
         place = _Place(scene.within(root))
-        return self._node(root, place, self._module(root, place), _Beside())
+        before = len(self.packed), len(self.problems)
+        found = self._node(root, place, self._module(root, place), _Beside())
+        new = self.packed[before[0] :]
+        if not any(one.numel is None for one in new):
+            return found
+        self.agreed = _agreed(new)
+        if self.agreed:
+            del self.packed[before[0] :], self.problems[before[1] :]
+            found = self._node(root, place, self._module(root, place), _Beside())
+            self.agreed = {}
+        return found
 
     def _node(
         self,
@@ -184,7 +199,17 @@ class Annotator:
         kinds = {name: tensor.ends[0].family.kind for name, tensor in tensors.items()}
         segment = next((part for part in reversed(place.path) if part != "*"), "")
         hints = place.scene.hints(next(place.names()), segment)
-        return unpack(kinds, hints._replace(peeked=self._peeked(place, tensors)))
+        hints = hints._replace(peeked=self._peeked(place, tensors))
+        found = unpack(kinds, hints)
+        if any(one.numel is None and one.scheme in self.agreed for one in found):
+            bits, group = next(
+                self.agreed[one.scheme]
+                for one in found
+                if one.numel is None and one.scheme in self.agreed
+            )
+            again = unpack(kinds, hints._replace(bits=bits, group=group))
+            return tuple(one._replace(label="inferred", numel_label="inferred") for one in again)
+        return found
 
     def _peeked(self, place: _Place, tensors: Mapping[str, Node]) -> dict[str, object]:
         """What was read of a module's tensors, where all its instances say the same."""
@@ -249,6 +274,16 @@ class Annotator:
         if packing is None or (not packing.auxiliary and plain is not None):
             return plain
         return _quantized(module, packing, plain)
+
+
+def _agreed(packed: Sequence[Packed]) -> dict[str, tuple[int, int]]:
+    """Bits and group of each scheme in which all weights that tell them agree."""
+    said: dict[str, set[tuple[int, int]]] = {}
+    for one in packed:
+        bits, group = one.packing.bits, one.packing.group
+        if one.numel is not None and bits is not None and isinstance(group, int):
+            said.setdefault(one.packing.scheme, set()).add((bits, group))
+    return {scheme: next(iter(pairs)) for scheme, pairs in said.items() if len(pairs) == 1}
 
 
 def _quantized(module: _Module, packing: Packing, plain: ModuleClass | None) -> ModuleClass | None:

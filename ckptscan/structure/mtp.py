@@ -36,8 +36,8 @@ def _without(node: Node, name: str, depth: int, taken: list[Node]) -> Node | Non
     if depth and _is_mtp(node):
         taken.append(replace(node, label=name))
         return None
-    if depth == _MAX_DEPTH or not node.children:
-        return node
+    if depth == _MAX_DEPTH or not node.children or node.repeat is not None:
+        return node  # what stands in every layer is part of it
     before = len(taken)
     kept = []
     for child in node.children:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +23,7 @@ from ckptscan.structure.mtp import move_mtp
 from ckptscan.structure.naming import name_classes
 from ckptscan.structure.quantization import Quantization, least_sure, summarize
 from ckptscan.structure.scene import Scene, quantization_of
-from ckptscan.structure.tree import End, Node, build_tree
+from ckptscan.structure.tree import MTP, End, Node, build_tree
 from ckptscan.structure.wrappers import Wrapper, unwrap
 from ckptscan.table import TensorTable
 
@@ -163,7 +163,7 @@ def describe(
             whole = whole.narrowed(tree)
         files = tuple(_files(table, rows))
     layers = tuple(find_layers(whole.main))
-    drafting = tuple(find_layers(Node.of("", [whole.mtp]))) if whole.mtp else ()
+    drafting = tuple(_within_mtp(whole.mtp)) if whole.mtp else ()
 
     def config_of(path: str) -> Config:
         return checkpoint.config_of(path.partition("/")[0])
@@ -203,6 +203,12 @@ def _main(tree: Node, mtp: Node | None) -> Node:
 
 def _key(family: Family) -> FamilyKey:
     return family.component, family.pattern, family.kind
+
+
+def _within_mtp(mtp: Node) -> Iterator[Layers]:
+    """The containers of what drafts tokens, told apart from the model's own."""
+    for one in find_layers(Node.of("", [mtp])):
+        yield replace(one, within=", ".join(filter(None, (MTP, one.within))))
 
 
 class _Annotated(NamedTuple):

@@ -150,7 +150,7 @@ def _language_head(spot: Spot) -> Role | None:
     if vocabulary is not None:
         is_cut = spot.name.startswith("output") and rows > 0 and vocabulary % rows == 0
         return Role("lm_head", "name and shape") if rows == vocabulary or is_cut else None
-    is_tall = rows >= HEAD_ROWS * max(1, spot.shape[-1])
+    is_tall = rows >= HEAD_ROWS * max(1, *spot.shape[-1:])
     return Role("lm_head", "name and shape") if is_tall or spot.name == "output" else None
 
 
