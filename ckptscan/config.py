@@ -36,6 +36,8 @@ _TEXT = (
 )
 # the numbers in a config that no real model reaches are not used
 _LARGEST = 1 << 48
+# a list with an entry for each layer is no longer; the deepest real model has 126
+_MOST_LAYERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Config:
     def numbers(self, *keys: str) -> tuple[int, ...]:
         """A value that is a list of integers, one for each layer; else empty."""
         value = self.said(*keys)
-        if not isinstance(value, list) or not value:
+        if not isinstance(value, list) or not 0 < len(value) <= _MOST_LAYERS:
             return ()
         are_numbers = all(type(one) is int and 0 <= one < _LARGEST for one in value)
         return tuple(value) if are_numbers else ()
@@ -81,9 +83,9 @@ class Config:
     def words(self, *keys: str) -> tuple[str, ...]:
         """A value that is a list of strings; else empty."""
         value = self.said(*keys)
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or len(value) > _MOST_LAYERS:
             return ()
-        return tuple(value)
+        return tuple(value) if all(isinstance(one, str) for one in value) else ()
 
     def flag(self, *keys: str) -> bool | None:
         """A value that is true or false; else None."""
@@ -109,8 +111,13 @@ class Config:
 
         Without a section of its own a tower has no config, unless the model is nothing else.
         """
-        if name == "text":
-            return self
+        return self if name == "text" else self._towers[name]
+
+    @cached_property
+    def _towers(self) -> Mapping[str, Config]:
+        return {name: self._tower(name) for name in ("vision", "audio")}
+
+    def _tower(self, name: str) -> Config:
         sections = [
             value
             for key, value in self.documents.get("config.json", {}).items()
@@ -155,6 +162,14 @@ class Config:
                 return section
         nested = self.said("quantization_config")
         return nested if isinstance(nested, dict) else {}
+
+    @cached_property
+    def weight_groups(self) -> tuple[Mapping[str, object], ...]:
+        """What compressed-tensors' groups of modules say of their weights, a section a group."""
+        groups = self.quantization.get("config_groups")
+        held = groups.values() if isinstance(groups, dict) else ()
+        said = (group.get("weights") for group in held if isinstance(group, dict))
+        return tuple(weights for weights in said if isinstance(weights, dict))
 
     @property
     def architecture(self) -> str | None:

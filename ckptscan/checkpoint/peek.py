@@ -25,8 +25,8 @@ _WIDTHS = {"I32": 4, "I64": 8, "U32": 4, "U64": 8}
 def peek(source: Source, checkpoint: Checkpoint) -> dict[str, dict[str, object]]:
     """The values of the tensors that tell a packed shape, by component and name.
 
-    Reads at most MAX_BYTES of each and nothing of any other. What can't be understood is left out.
-    Raises SourceError.
+    Reads at most MAX_BYTES of each and nothing of any other. What can't be understood is empty:
+    it tells no shape. Raises SourceError.
     """
     found: dict[str, dict[str, object]] = {}
     table, reads = checkpoint.table, 0
@@ -40,15 +40,13 @@ def peek(source: Source, checkpoint: Checkpoint) -> dict[str, dict[str, object]]
                 continue
             reads += 1
             raw = source.read(shard.path, data + tensor.start, tensor.nbytes)
-            value = _value(tensor, raw)
-            if value is not None:
-                found.setdefault(shard.component, {})[tensor.name] = value
+            found.setdefault(shard.component, {})[tensor.name] = _value(tensor, raw)
     return found
 
 
-def _value(tensor: Tensor, raw: bytes) -> Mapping[str, object] | Sequence[int] | None:
+def _value(tensor: Tensor, raw: bytes) -> Mapping[str, object] | Sequence[int]:
     if len(raw) != tensor.nbytes:
-        return None
+        return ()
     width = _WIDTHS.get(tensor.dtype.name)
     if width is not None:
         steps = range(0, len(raw), width)
@@ -56,5 +54,5 @@ def _value(tensor: Tensor, raw: bytes) -> Mapping[str, object] | Sequence[int] |
     try:
         document = json.loads(raw.decode("utf-8"))
     except (RecursionError, ValueError):
-        return None
-    return document if isinstance(document, dict) else None
+        return ()
+    return document if isinstance(document, dict) else ()

@@ -27,6 +27,7 @@ def headline(structure: Structure, width: int | None) -> Iterator[str]:
         ("parameters", _parameters_line(structure)),
         ("active", _active_line(structure)),
         ("stored", _stored_line(structure)),
+        ("declared", _declared_line(structure)),
         ("quantized", _quantized_line(structure)),
         ("attention", _attention_line(structure)),
         ("ffn", _feed_forward_line(structure)),
@@ -97,6 +98,14 @@ def _stored_line(structure: Structure) -> str:
     apart = [("buffers", one.buffers), ("quantization", one.quantization)]
     shown = ", ".join(f"{name} {count:,}" for name, count in apart if count)
     return f"{one.stored_elements:,} elements" + (f"; {shown}" if shown else "")
+
+
+def _declared_line(structure: Structure) -> str:
+    """Counts that the files declare, with the first sum of ours that equals each."""
+    return "; ".join(
+        f"{claim.value:,} by {claim.where}, equals {claim.equals[0] if claim.equals else 'no sum'}"
+        for claim in structure.declared
+    )
 
 
 def _quantized_line(structure: Structure) -> str:

@@ -12,13 +12,15 @@ from ckptscan.structure.config_lines import activation, rotary
 from ckptscan.structure.flow import in_order
 
 _UNKNOWN = "Module"
+EXACT = "exact"
 
 
 class Row(NamedTuple):
     """One module, or one parameter that stands in none of torch's own classes.
 
-    `times` is how often it stands in the model; `label` where its class is from: exact, config,
-    inferred; `parameters` counts what is below it, repeats included.
+    `repeat` is how many modules of one parent the row stands for, `times` how often it stands in the
+    model; `label` where its class is from: exact, config, inferred; `parameters` counts what is
+    below it, repeats included.
     """
 
     depth: int
@@ -29,6 +31,7 @@ class Row(NamedTuple):
     times: int
     parameters: int
     is_open: bool = False
+    repeat: int = 1
 
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
@@ -62,14 +65,24 @@ def _below(
 
 
 def _of(structure: Structure, node: Node, depth: int, outer: int, layout: Layout) -> Iterator[Row]:
-    times = outer * (len(node.repeat) if node.repeat is not None else 1)
-    name, kind = words.label(node.label), node.kind
+    repeat = len(node.repeat) if node.repeat is not None else 1
+    times = outer * repeat
+    name, kind = words.label(_name(node)), node.kind
     if node.ends:
         yield from _tensor(node, name, depth)
         return
     modules = [child for child in node.children if not child.ends and child.label != "weight"]
     if kind is not None and not modules:
-        yield Row(depth, name, kind.name, kind.arguments, kind.label, times, node.parameters)
+        yield Row(
+            depth,
+            name,
+            kind.name,
+            kind.arguments,
+            kind.label,
+            times,
+            node.parameters,
+            repeat=repeat,
+        )
         return
     yield Row(
         depth,
@@ -80,8 +93,14 @@ def _of(structure: Structure, node: Node, depth: int, outer: int, layout: Layout
         times,
         node.parameters,
         is_open=True,
+        repeat=repeat,
     )
     yield from _below(structure, node, depth + 1, times, layout)
+
+
+def _name(node: Node) -> str:
+    """A node's name: `q_proj`, `0-27` for a run."""
+    return str(node.repeat) if node.label == f"({node.repeat})" else node.label
 
 
 def _tensor(node: Node, name: str, depth: int) -> Iterator[Row]:
@@ -96,23 +115,10 @@ def _tensor(node: Node, name: str, depth: int) -> Iterator[Row]:
 
 def _line(row: Row) -> str:
     """`  (0-27): 28 x Qwen2MoeDecoderLayer(`, and `# config` after it."""
-    name = f"({name})" if (name := row.name) and not name.startswith("(") else row.name
-    repeated = f"{_count(row.name)} x " if _count(row.name) > 1 else ""
-    head = f"{'  ' * row.depth}{f'{name}: ' if name else ''}{repeated}{row.kind}("
-    inside = row.arguments if not row.is_open else ""
-    said = [] if row.label in ("exact", "") else [row.label]
+    name = f"({row.name}): " if row.name else ""
+    repeated = f"{row.repeat:,} x " if row.repeat > 1 else ""
+    head = f"{'  ' * row.depth}{name}{repeated}{words.label(row.kind)}("
+    said = [] if row.label in (EXACT, "") else [row.label]
     said += [row.arguments] if row.is_open and row.arguments else []
     remark = f"  # {'; '.join(said)}" if said else ""
-    return f"{head}{'' if row.is_open else inside + ')'}{remark}"
-
-
-def _count(name: str) -> int:
-    """How many modules a run stands for: `(0-2,5)` for four."""
-    from ckptscan.names import IndexSet
-
-    if not (name.startswith("(") and name.endswith(")")):
-        return 1
-    try:
-        return len(IndexSet.parse(name[1:-1]))
-    except ValueError:
-        return 1
+    return f"{head}{'' if row.is_open else row.arguments + ')'}{remark}"

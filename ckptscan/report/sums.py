@@ -133,6 +133,7 @@ def feed_forward_words(one: FeedForward) -> str:
 
 def attention_lines(structure: Structure, layout_width: int | None) -> Iterator[str]:
     """The attention and feed-forward of each run of layers, with how each is known."""
+    longest = max((len(one.layers) for one in structure.attention), default=0)
     for one in structure.attention:
         where = f"{words.label(one.container)} {words.indices(one.layers)}"
         yield f"{where}{' (MTP)' if one.is_mtp else ''}: {attention_words(one)}"
@@ -142,7 +143,7 @@ def attention_lines(structure: Structure, layout_width: int | None) -> Iterator[
         shapes = ", ".join(f"{name} {shape}" for name, shape in one.head_shapes.items())
         if shapes:
             yield from words.wrapped(f"  one head: {shapes}", layout_width, 0, 4)
-        said = declared_kinds(structure, one)
+        said = _declared_kinds(structure, one, longest)
         if said:
             yield from words.wrapped(f"  config: {said}", layout_width, 0, 4)
     for width in structure.feed_forward:
@@ -152,12 +153,14 @@ def attention_lines(structure: Structure, layout_width: int | None) -> Iterator[
             yield from words.wrapped(f"  {width.label}: {width.rule}", layout_width, 0, 4)
 
 
-def declared_kinds(structure: Structure, one: Attention) -> str:
-    """What config.json's `layer_types` says of these layers: headers do not show windows."""
+def _declared_kinds(structure: Structure, one: Attention, longest: int) -> str:
+    """What config.json's `layer_types` says of these layers: headers do not show windows.
+
+    It must speak of as many layers as the longest run has.
+    """
     config = structure.checkpoint.config_of(one.container.partition("/")[0])
     kinds = config.words("layer_types", "layers_block_type")
-    largest = max((other.layers for other in structure.attention), key=len, default=IndexSet(()))
-    if not kinds or len(kinds) < len(largest):
+    if len(kinds) < max(1, longest):
         return ""
     found: dict[str, list[int]] = {}
     for index in one.layers:

@@ -191,7 +191,7 @@ def _layers(structure: Structure, layout: Layout) -> Iterator[str]:
     def lines(form: _Form) -> list[Line]:
         found = [Line(0, "container", ("layout", "layers", *_COUNTS))]
         for layers in rows.shown:
-            runs = ", ".join(map(str, layers.layout))
+            runs = words.label(", ".join(map(str, layers.layout)))
             name = words.label(layers.container)
             if layers.within:
                 within = map(form.indices, layers.within.split(", "))

@@ -7,6 +7,7 @@ DeepSeekMoE, arXiv 2401.06066). E is counted from the tensors of each layer; onl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -127,7 +128,7 @@ def _taken(one: _Routed, k: int | None, by_layer: tuple[int, ...]) -> tuple[int,
 
 
 def _common(by_layer: tuple[int, ...]) -> int | None:
-    return max(set(by_layer), key=by_layer.count) if by_layer else None
+    return Counter(by_layer).most_common(1)[0][0] if by_layer else None
 
 
 def _shared(root: Node, config: Config) -> int:

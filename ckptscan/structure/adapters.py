@@ -24,6 +24,8 @@ _UP = Late(
     r"(?:\.[^.]+)?(?:\.weight)?$"
 )
 _SAVED = Late(r"^(?:base_model\.model\.)?(?P<path>.+)\.modules_to_save\.")
+_MOST_RANKS = 10_000  # entries of rank_pattern that are looked at; one for each module
+LARGEST_ALPHA = 1 << 31  # real ones are twice the rank; NaN is not below it
 
 
 class Target(NamedTuple):
@@ -83,11 +85,12 @@ def find_adapter(families: Iterable[Family], config: Config) -> Adapter | None:
     ranks = tuple(sorted({target.rank for target in targets}))
     document = config.documents.get("adapter_config.json", {})
     alpha = document.get("lora_alpha")
+    is_number = type(alpha) in (int, float)
     kind = "DoRA" if document.get("use_dora") is True else "LoRA"
     return Adapter(
         kind,
         ranks,
-        alpha if type(alpha) in (int, float) else None,  # type: ignore[arg-type]
+        alpha if is_number and abs(alpha) < LARGEST_ALPHA else None,  # type: ignore[arg-type]
         config.text("base_model_name_or_path", "adapter_config.json"),
         tuple(targets),
         tuple(saved),
@@ -99,6 +102,6 @@ def _problems(declared: object, pattern: object, ranks: tuple[int, ...]) -> tupl
     """Ranks that config does not tell of."""
     if type(declared) is not int:
         return ()
-    named = set(pattern.values()) if isinstance(pattern, dict) else set()
+    named = list(pattern.values())[:_MOST_RANKS] if isinstance(pattern, dict) else []
     others = [rank for rank in ranks if rank != declared and rank not in named]
     return tuple(f"adapter_config.json says r = {declared}, shapes have {rank}" for rank in others)

@@ -339,8 +339,8 @@ def _heads(widths: _Widths, group: _Group, facts: _Facts, problems: dict[str, No
     ratio, rest = divmod(widths.o, widths.v) if widths.v else (0, 1)
     size = next((one for one in _sizes(widths, group, facts) if _is_possible(one, widths)), None)
     if size is None:
-        kind = "MHA" if ratio == 1 else "GQA"
-        known = ratio if not rest else None
+        kind = "MHA" if (ratio, rest) == (1, 0) else "GQA"
+        known = ratio if ratio and not rest else None
         return Attention("", empty, kind, ratio=known, hidden=widths.hidden, label="inferred",
                          how=f"{widths.o:,} / {widths.v:,}; head_dim unknown")  # fmt: skip
     kv_heads = widths.k // size.dim
@@ -392,4 +392,4 @@ def _is_possible(size: _Size, widths: _Widths) -> bool:
     if widths.v % kv_heads or widths.q % size.dim:
         return False
     v_dim = widths.v // kv_heads
-    return v_dim > 0 and widths.o % v_dim == 0 and (widths.o // v_dim) % kv_heads == 0
+    return 0 < v_dim <= widths.o and widths.o % v_dim == 0 and (widths.o // v_dim) % kv_heads == 0

@@ -40,6 +40,8 @@ def activation(structure: Structure, node: Node) -> list[tuple[str, str]]:
 
 def rotary(structure: Structure, node: Node) -> list[tuple[str, str]]:
     """`rotary_emb` and its class, beside the layers of a model whose config.json names its base."""
+    if not any(child.label == "layers" for child in node.children):
+        return []
     config = structure.checkpoint.config
     holds_layers = any(
         one.container == f"{node.path}.layers".lstrip(".") and one.heads

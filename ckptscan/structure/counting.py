@@ -73,7 +73,7 @@ def count(root: Node, mtp: Node | None, config: Config, label: Label) -> Paramet
     main = _without(everything, drafting)
     tables = [end for end in main if end.role.name == "embedding"]
     heads = [end for end in main if end.role.name == "lm_head"]
-    tie = _tie(tables, heads, config)
+    tie = _tie(tables, heads, _repeated_biases(main), config)
     embedding = _sum(tables) - tie.copies
     lm_head = _sum(heads) - tie.heads
     own_two = sum(end.parameters for end in drafting if end.role.name in ("embedding", "lm_head"))
@@ -125,13 +125,15 @@ def _stored(found: Iterable[End], roles: tuple[str, ...]) -> int:
     return sum(end.numel for end in found if end.role.name in roles)
 
 
-def _tie(tables: list[End], heads: list[End], config: Config) -> _Tie:
-    """Whether the head is the embedding's table: stored twice, left out, or of its own."""
+def _tie(tables: list[End], heads: list[End], biases: int, config: Config) -> _Tie:
+    """Whether the head is the embedding's table: stored twice, left out, or of its own.
+
+    `biases` are elements of heads' biases that stand twice.
+    """
     declared = config.flag("tie_word_embeddings", "tie_embeddings")
     alike = [end for end in heads if any(end.shape == table.shape for table in tables)]
     copies = _copies(tables)
     if heads:
-        biases = _repeated_biases(heads)
         if declared and alike:
             return _Tie(STORED_TWICE, "config", _sum(alike) + biases, copies)
         return _Tie(
@@ -162,13 +164,19 @@ def _copies(tables: list[End]) -> int:
     return _sum(end for end in tables if _module(end) != "shared" and end.shape in shapes)
 
 
-def _repeated_biases(heads: list[End]) -> int:
+def _repeated_biases(main: list[End]) -> int:
     """Elements of biases that stand both in a head and in its decoder, as in BERT."""
-    paths = {end.family.pattern: end for end in heads if len(end.shape or ()) == 1}
+    biases = {
+        end.family.pattern: end
+        for end in main
+        if end.role.name in ("lm_head", "head") and end.family.pattern.endswith(".bias")
+    }
     twins = [
-        path.replace(".decoder.bias", ".bias") for path in paths if path.endswith(".decoder.bias")
+        (end, biases.get(path.removesuffix(".decoder.bias") + ".bias"))
+        for path, end in biases.items()
+        if end.role.name == "lm_head" and path.endswith(".decoder.bias")
     ]
-    return _sum(paths[path] for path in twins if path in paths)
+    return _sum(end for end, twin in twins if twin is not None and twin.shape == end.shape)
 
 
 def _module(end: End) -> str:

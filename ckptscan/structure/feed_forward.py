@@ -111,7 +111,7 @@ def _width(shapes: dict[str, Shape], prefix: str) -> tuple[int, int] | None:
     up = shapes.get(f"{prefix}up") or shapes.get(f"{prefix}gate")
     down = shapes.get(f"{prefix}down")
     if down and up and down[-2:] == up[-2:][::-1]:
-        return (down[-2], down[-1]) if up[-2:] == (down[-1], down[-2]) else None
+        return down[-2], down[-1]
     if down and up:
         return min(down[-2:]), max(down[-2:])
     if down:

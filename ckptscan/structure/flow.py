@@ -43,7 +43,24 @@ mtp
 """
 _FIRST = frozenset("embedding position token token_type patch time rope conv".split())
 _ATTENTION = frozenset("q k v qkv o ssm".split())
+_LATENT = (("kv", "kv_a"), ("q", "q_a"))
 _TENSORS = {"weight": 0, "bias": 1}
+# the parts of a state-space mixer (Mamba-2, arXiv 2405.21060, figure 6), and of linear attention
+_MIXER = (
+    "in_proj",
+    "in_proj_qkvz",
+    "in_proj_qkv",
+    "in_proj_z",
+    "in_proj_ba",
+    "conv1d",
+    "x_proj",
+    "dt_proj",
+    "dt_bias",
+    "A_log",
+    "D",
+    "norm",
+    "out_proj",
+)
 PROJECTOR = 7
 _TOWER = Late(r"(?i)(^|_)(visual|vision|image|audio|speech)")
 _RANKS = {role: rank for rank, role in enumerate(_ROLES.split())}
@@ -126,16 +143,22 @@ def in_order(nodes: Sequence[Node], is_layer: bool = False) -> list[Node]:
     """
     has_tower = any(_TOWER.search(node.label) for node in nodes)
     has_layers = any(child.repeat is not None for node in nodes for child in node.children)
-    around = _Around(is_layer, has_tower, has_layers)
+    labels = [node.label for node in nodes]
+    has_mixer = "out_proj" in labels and any(label.startswith("in_proj") for label in labels)
+    around = _Around(is_layer, has_tower, has_layers, has_mixer)
     return sorted(nodes, key=lambda node: _key(node, around))
 
 
 class _Around(NamedTuple):
-    """What stands beside a module: whether in a layer, beside a tower, beside layers."""
+    """What stands beside a module: whether in a layer, beside a tower, beside layers.
+
+    `has_mixer` says that it is part of a state-space model or of its kin.
+    """
 
     is_layer: bool
     has_tower: bool
     has_layers: bool
+    has_mixer: bool = False
 
 
 def _steps(
@@ -185,6 +208,8 @@ def _at(instances: Sequence[tuple[int, ...]], index: int) -> Sequence[tuple[int,
 
 
 def _key(node: Node, around: _Around) -> tuple[object, ...]:
+    if around.has_mixer and node.label in _MIXER:
+        return 50, _RANKS["ssm"] + _MIXER.index(node.label) / 100, (), 0, natural_key("")
     if node.repeat is not None:
         return 50, 0.0, (), next(iter(node.repeat)), natural_key("")
     if node.ends:
@@ -202,7 +227,7 @@ def _phase(node: Node, around: _Around) -> int:
                 return phase if around.has_tower else 70
             return 60 if phase >= 85 and around.is_layer else phase
     roles = _roles(node)
-    if roles <= {"norm"}:
+    if roles <= {"norm"} and _normalized(node, roles) is None:
         return 80 if around.has_layers and not around.is_layer else 44
     if roles <= _FIRST:
         return 20 if around.is_layer else 2
@@ -225,11 +250,17 @@ def _roles(node: Node) -> frozenset[str]:
     return frozenset(found - {"quantization", "buffer"})
 
 
+def _normalized(node: Node, roles: frozenset[str]) -> str | None:
+    """The projection before a norm of latent attention: q_a_layernorm, kv_norm."""
+    if roles != {"norm"}:
+        return None
+    return next((role for prefix, role in _LATENT if node.label.startswith(prefix)), None)
+
+
 def _rank(node: Node) -> float:
     """The place of a module's first role; norms of latent attention follow what they normalize."""
     roles = _roles(node)
-    if roles == {"qk_norm"}:
-        for prefix in ("kv_a", "q_a"):
-            if node.label.startswith(prefix):
-                return _RANKS[prefix] + 0.5
+    before = _normalized(node, roles)
+    if before is not None:
+        return _RANKS[before] + 0.5
     return min((_RANKS.get(role, _RANKS["other"]) for role in roles), default=_RANKS["other"])

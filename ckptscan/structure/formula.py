@@ -46,7 +46,8 @@ def _terms(node: Node, name: str, outer: int) -> Iterator[Product]:
         if child.ends and not child.children:
             continue
         is_run = child.repeat is not None and len(child.repeat) > 1
-        segment = "*" if is_run else child.label.strip("()") if child.repeat else child.label
+        index = "*" if is_run else str(child.repeat)
+        segment = child.label.replace(f"({child.repeat})", index)
         below = segment if name in ("", MTP) else f"{name}.{segment}"
         if child.repeat is not None and is_run:
             inner = _merged(_terms(child, below, outer * len(child.repeat)))

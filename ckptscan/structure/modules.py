@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.names import IndexSet
 from ckptscan.structure.classes import Around, ModuleClass, classify
+from ckptscan.structure.families import Family
 from ckptscan.structure.parts import joined_shapes
 from ckptscan.structure.roles import Role, Surroundings, roles_of
 from ckptscan.structure.scene import Scene
@@ -38,13 +39,13 @@ _COMPARED = 100_000
 
 
 class Packed(NamedTuple):
-    """Packed weights of one module: the module's path, how often it stands, how it is packed.
+    """Packed weights of one module: their family, how often they stand, how they are packed.
 
     `numel` are the logical elements of one weight, None where headers do not tell; `nbytes` is what
     one takes with its book-keeping.
     """
 
-    path: str
+    family: Family
     times: int
     numel: int | None
     nbytes: int
@@ -213,15 +214,21 @@ class Annotator:
 
     def _peeked(self, place: _Place, tensors: Mapping[str, Node]) -> dict[str, object]:
         """What was read of a module's tensors, where all its instances say the same."""
+        from ckptscan.structure.packing.values import stated_shape
+
         values: dict[str, object] = {}
         for name in tensors if self.peeked else ():
             names = islice(place.names(), _COMPARED)
             said = [self.peeked.get(f"{module}.{name}" if module else name) for module in names]
-            if said[0] is not None and all(value == said[0] for value in said):
-                values[name] = said[0]
-            elif said[0] is not None:
-                path = ".".join((*place.path, name))
+            if said[0] is None:
+                continue
+            path = ".".join((*place.path, name))
+            if any(value != said[0] for value in said):
                 self.problems.append(f"{path}: layers of equal packed shape say different shapes")
+            elif stated_shape(said[0]) is None:
+                self.problems.append(f"{path}: its bytes tell no shape")
+            else:
+                values[name] = said[0]
         return values
 
     def _own(
@@ -258,7 +265,7 @@ class Annotator:
         path = ".".join(place.path)
         times = ends[0].instances
         nbytes = sum(end.nbytes for end in ends) // max(1, times)
-        self.packed.append(Packed(path, times, _elements(packing), nbytes, packing))
+        self.packed.append(Packed(ends[0].family, times, _elements(packing), nbytes, packing))
         self.problems += [f"{path}: {problem}" for problem in packing.problems]
 
     def _class(

@@ -15,6 +15,7 @@ from ckptscan.structure.tree import Node
 _STEM = Late(
     r"^(?P<stem>[A-Z]\w*?)(For[A-Z]\w+|LMHead\w*Model|(Encoder|Decoder|Text|PreTrained)?Model)$"
 )
+LONGEST_CLASS = 200  # characters; the longest class of transformers 5.23 has about 60
 _BLOCKS = frozenset({"h", "block", "blocks"})
 _ATTENTION = Late(r"^(self_attn|attn|attention|self_attention)$")
 _MLP = Late(r"^(mlp|feed_forward|ffn)$")
@@ -26,7 +27,7 @@ def name_classes(root: Node, config: Config) -> Node:
     architecture = config.architecture
     if architecture is None:
         return _lists(root)
-    match = _STEM.match(architecture)
+    match = _STEM.match(architecture) if len(architecture) <= LONGEST_CLASS else None
     kind = ModuleClass(architecture, "", "config")
     path = _main_container(root)
     named = _named(root, match["stem"], path, 0) if match else root

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ckptscan.config import Config
 from ckptscan.late import Late
@@ -33,6 +33,8 @@ _FROM_HIDDEN = Late(
 )
 _VISION = Late(r"(?i)vision|visual|image|\bvit\b|video")
 _AUDIO = Late(r"(?i)audio|speech")
+# block_sparse_moe.input_linear, moe.gate_proj, mlp.experts.gate_up_proj: stacks of experts
+_MIXTURE = Late(r"(?i)experts?(_|$)|(^|_)moe(_|$)")
 _EXPERTS = Late(r"(?i)experts?(_|$)")
 
 
@@ -84,20 +86,16 @@ def quantization_of(config: Config, name: str) -> Mapping[str, object]:
     said = config.quantization
     own = said.get(name)
     if isinstance(own, dict):  # MLX: "model.embed_tokens": {"bits": 8, "group_size": 64}
-        return {**said, **own}
-    groups = said.get("config_groups")
-    weights = list(_group_weights(groups)) if isinstance(groups, dict) else []
-    if len(weights) == 1:
-        return {**said, **weights[0]}
+        return _over(own, said)
+    if len(config.weight_groups) == 1:
+        return _over(config.weight_groups[0], said)
     return said
 
 
-def _group_weights(groups: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    """compressed-tensors: what each group of modules says of its weights."""
-    for group in groups.values():
-        weights = group.get("weights") if isinstance(group, dict) else None
-        if isinstance(weights, dict):
-            yield weights
+def _over(own: Mapping[str, object], said: Mapping[str, object]) -> Mapping[str, object]:
+    """One mapping before the other; not a copy, as every packed module asks for it."""
+    maps = cast("tuple[dict[str, object], ...]", (own, said))
+    return ChainMap(*maps)
 
 
 def _word(said: Mapping[str, object], *keys: str) -> str | None:
@@ -132,17 +130,18 @@ def hidden_size(node: Node) -> int | None:
 def expert_counts(node: Node) -> frozenset[int]:
     """How many experts the containers below a node hold; a stack's first dimension counts too."""
     found: set[int] = set()
-    waiting = [(node, "")]
+    waiting = [(node, "", False)]
     while waiting:
-        above, inherited = waiting.pop()
+        above, inherited, is_mixture = waiting.pop()
         segment = above.label if above.repeat is None else inherited
+        is_mixture = is_mixture or _MIXTURE.search(segment) is not None
         counted = sum(len(child.repeat) for child in above.children if child.repeat is not None)
         if counted and _EXPERTS.search(segment):
             found.add(counted)
         for end in above.ends:
-            if len(end.family.shape) == 3 and _EXPERTS.search(inherited):
+            if is_mixture and len(end.family.shape) == 3:
                 found.add(end.family.shape[0])
-        waiting += [(child, segment) for child in above.children]
+        waiting += [(child, segment, is_mixture) for child in above.children]
     return frozenset(found)
 
 

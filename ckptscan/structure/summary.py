@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptscan.checkpoint import Checkpoint, no_collection
 from ckptscan.config import Config
 from ckptscan.header import Kind
+from ckptscan.names import fill
 from ckptscan.structure.added_bias import mark_added_biases
 from ckptscan.structure.attention import Attention, find_attention
 from ckptscan.structure.classes import ModuleClass
@@ -154,7 +156,7 @@ def describe(
         families = tuple(find_families(table))
         shown, wrappers = unwrap(families)
         tree = build_tree(families, checkpoint.origin.title, shown)
-        whole = _annotated(checkpoint, tree, _unwrapped(peeked or {}, wrappers))
+        whole = _annotated(checkpoint, tree, _unwrapped(peeked or {}, families, shown))
         rows = None
         if matches is not None:
             rows = tuple(row for row, name in enumerate(table.names) if matches(name))
@@ -235,10 +237,20 @@ class _Annotated(NamedTuple):
             waiting += node.children
         paths = {path for path, kind in kinds.items() if kind is not None}
         tree = _reapplied(tree, self.meanings, {path: kinds[path] for path in paths})
-        shown = {end.family.pattern for end in ends(tree)}
-        packed = [one for one in self.packed if any(name.startswith(one.path) for name in shown)]
+        packed = list(_narrowed(self.packed, ends(tree)))
         tree, mtp = move_mtp(tree)
         return _Annotated(tree, mtp, packed, self.problems, self.meanings)
+
+
+def _narrowed(packed: Iterable[Packed], shown: Iterable[End]) -> Iterator[Packed]:
+    """The packed weights that are shown, as often as they are."""
+    counts: Counter[FamilyKey] = Counter()
+    for end in shown:
+        counts[_key(end.family)] += end.instances
+    for one in packed:
+        times = counts.pop(_key(one.family), 0)
+        if times:
+            yield one._replace(times=times)
 
 
 def _reapplied(
@@ -257,18 +269,19 @@ def _reapplied(
 _Peeked = Mapping[str, Mapping[str, object]]
 
 
-def _unwrapped(peeked: _Peeked, wrappers: Sequence[Wrapper]) -> _Peeked:
+def _unwrapped(
+    peeked: _Peeked, families: Iterable[Family], shown: Mapping[tuple[str, str], Sequence[str]]
+) -> _Peeked:
     """Values by the names under which tensors stand in the tree."""
-
-    def shown(name: str) -> str:
-        for wrapper in wrappers:
-            name = name.replace(wrapper.prefix, "", 1)
-        return name
-
-    return {
-        component: {shown(name): value for name, value in values.items()}
-        for component, values in peeked.items()
-    }
+    found = {component: dict(values) for component, values in peeked.items()}
+    for family in families if found else ():
+        values = found.get(family.component, {})
+        pattern = ".".join(shown[family.component, family.pattern])
+        for indices in family.indices() if values and pattern != family.pattern else ():
+            stored = fill(family.pattern, indices, family.axes)
+            if stored in values:
+                values[fill(pattern, indices, family.axes)] = values.pop(stored)
+    return found
 
 
 def _annotated(checkpoint: Checkpoint, tree: Node, peeked: _Peeked) -> _Annotated:
@@ -288,8 +301,17 @@ def _annotated(checkpoint: Checkpoint, tree: Node, peeked: _Peeked) -> _Annotate
         tree = annotator.annotate(tree, Scene(config))
         tree = name_classes(mark_added_biases(tree, config), config)
     tree, mtp = move_mtp(tree)
-    meanings = {_key(end.family): end for end in ends(tree)}
-    return _Annotated(tree, mtp, annotator.packed, annotator.problems, meanings)
+    return _Annotated(tree, mtp, annotator.packed, annotator.problems, _meanings(tree))
+
+
+def _meanings(tree: Node) -> dict[FamilyKey, End]:
+    """What each family means; shape and count are unknown where its places do not agree."""
+    found: dict[FamilyKey, End] = {}
+    for end in ends(tree):
+        before = found.setdefault(_key(end.family), end)
+        if (before.shape, before.each) != (end.shape, end.each):
+            found[_key(end.family)] = before._replace(shape=None, each=None)
+    return found
 
 
 def _files(table: TensorTable, rows: Sequence[int] | None) -> Iterator[FileUse]:

@@ -29,7 +29,7 @@ def towers(root: Node) -> list[Node]:
 
 def _is_bracket(node: Node) -> bool:
     inside = [child for child in node.children if _TOWER.search(child.label) and not child.ends]
-    return len(inside) > 1 and node.repeat is None
+    return len(inside) > 1 and node.repeat is None and not node.ends
 
 
 def _named_below(parent: Node, child: Node) -> Node:

@@ -141,16 +141,19 @@ class _Part(NamedTuple):
 
 
 def build_tree(
-    families: Iterable[Family], label: str = "", shown: Mapping[str, Sequence[str]] | None = None
+    families: Iterable[Family],
+    label: str = "",
+    shown: Mapping[tuple[str, str], Sequence[str]] | None = None,
 ) -> Node:
     """The tree of these families; components of a pipeline are the root's children.
 
-    `shown` gives the segments under which a pattern stands, where they are not those of its name.
+    `shown` gives the segments under which a component's pattern stands, where they are not those of
+    its name.
     """
     components: dict[str, list[_Part]] = defaultdict(list)
     shown = shown or {}
     for family in families:
-        segments = shown.get(family.pattern) or family.pattern.split(".")
+        segments = shown.get((family.component, family.pattern)) or family.pattern.split(".")
         part = _Part(family, segments, 1, family.axes, family.instances)
         components[family.component].append(part)
     children: list[Node] = []

@@ -33,22 +33,24 @@ class Wrapper(NamedTuple):
     tensors: int
 
 
-def unwrap(families: Iterable[Family]) -> tuple[dict[str, list[str]], tuple[Wrapper, ...]]:
-    """The segments of each pattern without wrappers, by pattern; and the wrappers found.
+def unwrap(
+    families: Iterable[Family],
+) -> tuple[dict[tuple[str, str], list[str]], tuple[Wrapper, ...]]:
+    """The segments of each pattern without wrappers, by component and pattern; and the wrappers.
 
     A leading prefix is a wrapper only where every name of its component has it.
     """
     by_component: dict[str, list[Family]] = {}
     for family in families:
         by_component.setdefault(family.component, []).append(family)
-    shown: dict[str, list[str]] = {}
+    shown: dict[tuple[str, str], list[str]] = {}
     counts: dict[str, int] = {}
     for members in by_component.values():
         patterns = {family.pattern: family.pattern.split(".") for family in members}
         leading = _leading(list(patterns.values()))
         for family in members:
             kept, dropped = _kept(patterns[family.pattern], leading)
-            shown[family.pattern] = kept
+            shown[family.component, family.pattern] = kept
             for prefix in dropped:
                 counts[prefix] = counts.get(prefix, 0) + family.count
     return shown, tuple(Wrapper(prefix, count) for prefix, count in counts.items())

@@ -82,6 +82,11 @@ SAME_NAMES = {
         for n, a, b, e in itertools.product(range(2), range(4), range(4), range(2))
         if (n, a, b) != (1, 3, 3)
     },
+    "two numbers above layers, not all": {
+        f"x_{a}_y_{b}.l.{n}.w": W
+        for a, b, n in itertools.product(range(4), range(4), range(2))
+        if (a, b, n) != (3, 3, 1)
+    },
     "irregular experts": {f"l.{n}.e.{e}.w": W for n in range(4) for e in range(2 + n % 2)},
     "drafting layers": {f"model.layers.{n}.w": W for n in range(3)}
     | {f"model.layers.3.{part}.weight": W for part in ("eh_proj", "enorm", "hnorm")},
@@ -150,6 +155,14 @@ IN_A_LAYER = {
     "latent attention": (
         "kv_b_proj o_proj q_a_layernorm q_b_proj kv_a_layernorm q_a_proj kv_a_proj_with_mqa",
         "q_a_proj q_a_layernorm q_b_proj kv_a_proj_with_mqa kv_a_layernorm kv_b_proj o_proj",
+    ),
+    "latent attention as its authors name it": (
+        "kv_norm q_norm wkv_a wkv_b wo wq_a wq_b",
+        "wq_a q_norm wq_b wkv_a kv_norm wkv_b wo",
+    ),
+    "a state-space model": (
+        "out_proj conv1d in_proj",
+        "in_proj conv1d out_proj",
     ),
     "norms of queries": (
         "o_proj k_norm q_norm v_proj k_proj q_proj",

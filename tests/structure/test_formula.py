@@ -52,11 +52,11 @@ SUMS = {
     "a buffer": ({"a.position_ids": ("I64", [1, 5])}, []),
     "alike terms are one": (
         {"a.weight": ("F32", [3, 5]), "b.weight": ("F32", [5, 3]), "c.weight": ("F32", [5, 3])},
-        [("1 * 3 * 5", "a"), ("2 * 5 * 3", "b, c")],
+        [("3 * 3 * 5", "a, b, c")],
     ),
     "layers": (
         {**grid("l.*.a.weight", 3, 5), **grid("l.*.n.weight", 3)},
-        [("2 * (1 * 3 * 5 + 1 * 3)", "l.*")],
+        [("2 * (1 * 3 + 1 * 3 * 5)", "l.*")],
     ),
     "layers of one tensor": (grid("l.*.a.weight", 3, 5), [("2 * 3 * 5", "l.*")]),
     "one layer": ({"l.7.a.weight": ("F32", [3])}, [("1 * 3", "l.7.a")]),
@@ -65,6 +65,18 @@ SUMS = {
     "a list of parameters": (
         {"scale.0": ("F32", [4]), "scale.1": ("F32", [4])},
         [("2 * 4", "scale.(0-1)")],
+    ),
+    "a further layer that drafts": (
+        {f"l.3.{part}.weight": ("F32", [2, 4]) for part in ("eh_proj", "enorm")},
+        [("2 * 2 * 4", "l.3.eh_proj, l.3.enorm")],
+    ),
+    "numbers inside segments": (
+        {
+            f"expert_{e}.{part}.weight": ("F32", [n])
+            for e in range(8)
+            for n, part in ((2, "a"), (3, "b"))
+        },
+        [("8 * (1 * 2 + 1 * 3)", "expert_*")],
     ),
     "two numbers in a segment": (
         {f"x_{a}_y_{b}.w": ("F32", [2]) for a in range(4) for b in range(4)},
@@ -76,7 +88,7 @@ SUMS = {
     ),
     "drafts": (
         {f"mtp.{part}.weight": ("F32", [2, 4]) for part in ("eh_proj", "enorm")},
-        [("2 * 2 * 4", "mtp.enorm, mtp.eh_proj")],
+        [("2 * 2 * 4", "mtp.eh_proj, mtp.enorm")],
     ),
 }
 

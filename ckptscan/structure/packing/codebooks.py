@@ -20,6 +20,7 @@ VPTQ_LEAVES = frozenset(
     "indices res_indices outlier_indices perm weight_scale weight_bias centroids.weight "
     "res_centroids.weight outlier_centroids.weight".split()
 )
+MAX_BITS = 16  # of a weight; a real one takes 1 to 4
 SPQR_LEAVES = frozenset("dense_weights row_offsets col_vals in_perm".split())
 HIGGS_LEAVES = frozenset("weight scales tables tables2".split())
 
@@ -46,10 +47,10 @@ def read_aqlm(bundle: Bundle) -> Packing | None:
     _, size, high, wide = books
     shape = (outs * high, ins * wide)
     code_bits = (size - 1).bit_length() * count
-    each = high * wide
+    bits, rest = divmod(code_bits, high * wide or 1)
     return Packing(
         "aqlm",
-        code_bits // each if each and code_bits % each == 0 else None,
+        bits if not rest and 0 < bits <= MAX_BITS else None,
         None,
         shape,
         numel_of(shape),

@@ -7,7 +7,7 @@ that has to be peeked at, or follows from the width of the bias or of the model.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ckptscan.structure.packing.guesses import Guess, settle
 from ckptscan.structure.packing.values import (
@@ -20,7 +20,7 @@ from ckptscan.structure.packing.values import (
     Shape,
     ceil_div,
     numel_of,
-    peeked_shape,
+    stated_shape,
 )
 
 _STATE = "weight.quant_state.bitsandbytes__"
@@ -78,7 +78,7 @@ def _bnb_blocks(bundle: Bundle) -> Packing:
     nbytes = bundle.kinds["weight"].nbytes
     numel = nbytes * 8 // bits
     problems: tuple[str, ...] = ()
-    stated = None if state is None else _stated(bundle.peeked(state), "shape")
+    stated = None if state is None else stated_shape(bundle.peeked(state))
     if state is not None and stated is not None and ceil_div(math.prod(stated) * bits, 8) != nbytes:
         problems = (
             f"{bundle.own[state]} says {stated}, {bundle.shown('weight')} holds {numel:,} values",
@@ -99,11 +99,6 @@ def _bnb_blocks(bundle: Bundle) -> Packing:
         problems=problems,
         numel_label=EXACT,
     )
-
-
-def _stated(value: object, key: str) -> Shape | None:
-    """A shape that was peeked at: alone, or under a key."""
-    return peeked_shape(value.get(key) if isinstance(value, Mapping) else value)
 
 
 def fold(numel: int, bundle: Bundle) -> tuple[Shape | None, str]:
@@ -130,7 +125,7 @@ def read_hqq(bundle: Bundle) -> Packing | None:
     if "W_q" not in bundle.kinds:
         return None
     found = _grouped(bundle, "W_q", "scale", "hqq")
-    stated = _stated(bundle.peeked("shape"), "shape")
+    stated = stated_shape(bundle.peeked("shape"))
     if stated is None:
         return found
     if found.numel is None:
@@ -248,7 +243,7 @@ def _guesses(bundle: Bundle, packed: str, scale: str) -> Iterator[Guess]:
     cols = stored.cols if is_words else stored.cols * (kind.dtype.bits or 8) // 8
     count = math.prod(scales)
     packs = {10: 3} if is_words else _PER_BYTE
-    if len(scales) <= 2 and scales[0] == count:
+    if len(scales) in (1, 2) and scales[0] == count:
         group = cols if cols <= max(_GROUPS) else None
         for values, bits in packs.items():
             if ceil_div(count, values) == stored.rows:

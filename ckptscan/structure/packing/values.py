@@ -128,6 +128,11 @@ def numel_of(shape: Shape | None) -> int | None:
     return None if shape is None else math.prod(shape)
 
 
+def stated_shape(value: object) -> Shape | None:
+    """A shape that was read from bytes: alone, or as `shape` among other facts."""
+    return peeked_shape(value.get("shape") if isinstance(value, Mapping) else value)
+
+
 def peeked_shape(value: object) -> Shape | None:
     """A shape that was read from bytes; None for what can't be one."""
     if not isinstance(value, list | tuple) or not 1 <= len(value) <= 8:

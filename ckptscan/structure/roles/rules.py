@@ -47,7 +47,7 @@ def _bookkeeping(spot: Spot) -> Role | None:
         return Role("rope", "name")
     if tables.BUFFER.fullmatch(leaf) or (leaf == "step" and not spot.shape):
         return Role("buffer", "name")
-    if leaf == "bias" and len(spot.leaves["bias"]) == 4 and area_of(spot.name) == "attention":
+    if leaf == "bias" and len(spot.shape) == 4 and area_of(spot.name) == "attention":
         return Role("buffer", "name and shape")
     if leaf == "shift" and tables.NORM.search(spot.parent):
         return Role("buffer", "path")
@@ -150,7 +150,7 @@ def _language_head(spot: Spot) -> Role | None:
     if vocabulary is not None:
         is_cut = spot.name.startswith("output") and rows > 0 and vocabulary % rows == 0
         return Role("lm_head", "name and shape") if rows == vocabulary or is_cut else None
-    is_tall = rows >= HEAD_ROWS * max(1, *spot.shape[-1:])
+    is_tall = rows >= HEAD_ROWS * max((1, *spot.shape[-1:]))
     return Role("lm_head", "name and shape") if is_tall or spot.name == "output" else None
 
 
