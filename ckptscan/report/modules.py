@@ -18,9 +18,9 @@ EXACT = "exact"
 class Row(NamedTuple):
     """One module, or one parameter that stands in none of torch's own classes.
 
-    `repeat` is how many modules of one parent the row stands for, `times` how often it stands in the
-    model; `label` where its class is from: exact, config, inferred; `parameters` counts what is
-    below it, repeats included.
+    `repeat` is how many modules of one parent the row stands for, `times` how often it stands in
+    the model; `label` where its class is from: exact, config, inferred; `parameters` counts what
+    is below it, repeats included.
     """
 
     depth: int

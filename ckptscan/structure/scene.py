@@ -35,6 +35,7 @@ _VISION = Late(r"(?i)vision|visual|image|\bvit\b|video")
 _AUDIO = Late(r"(?i)audio|speech")
 # block_sparse_moe.input_linear, moe.gate_proj, mlp.experts.gate_up_proj: stacks of experts
 _MIXTURE = Late(r"(?i)experts?(_|$)|(^|_)moe(_|$)")
+_TABLE = Late(r"^(embed_tokens|tok_embeddings|word_embeddings|wte|embed_in|shared)$")
 _EXPERTS = Late(r"(?i)experts?(_|$)")
 
 
@@ -48,8 +49,11 @@ class Scene(NamedTuple):
 
     def within(self, node: Node) -> Scene:
         """The scene inside a node: its own width and experts, where its norms and names tell."""
-        hidden = hidden_size(node) or self.hidden
-        return self._replace(hidden=hidden, experts=expert_counts(node) or self.experts)
+        return self._replace(
+            hidden=hidden_size(node) or self.hidden,
+            vocabulary=self.vocabulary or vocabulary_of(node),
+            experts=expert_counts(node) or self.experts,
+        )
 
     @property
     def norm(self) -> str | None:
@@ -125,6 +129,16 @@ def hidden_size(node: Node) -> int | None:
             widths[shape[0]] += end.tensors
     best = max(widths.values(), default=0)
     return max((width for width, count in widths.items() if count == best), default=None)
+
+
+def vocabulary_of(node: Node) -> int | None:
+    """The rows of the largest table that is named as the input table of a language model."""
+    rows = [
+        end.family.shape[0]
+        for segment, end in _ends(node)
+        if len(end.family.shape) == 2 and _TABLE.match(segment)
+    ]
+    return max(rows, default=None)
 
 
 def expert_counts(node: Node) -> frozenset[int]:
