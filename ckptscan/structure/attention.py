@@ -8,20 +8,16 @@ out (Qwen3-Next's is doubled for a gate). Sizes of heads come from shapes where 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import takewhile
 from typing import NamedTuple
 
 from ckptscan.config import Config
-from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure.layers import Layers
+from ckptscan.structure.projections import Projections, read_projections
 from ckptscan.structure.scene import tower_of
-from ckptscan.structure.tree import Node
 
 Shape = tuple[int, ...]
 
-# attention to what another module gives: not the layer's own
-_CROSS = Late(r"(?i)cross|enc_?dec|encoder_attn|EncDecAttention|attn2|multihead_attn$")
 _HEADS_KEYS = ("num_attention_heads", "n_heads", "n_head", "num_heads", "attention_heads")
 _ENCODER_KEYS = ("encoder_attention_heads", "encoder_num_attention_heads")
 _DECODER_KEYS = ("decoder_attention_heads", "decoder_num_attention_heads")
@@ -33,7 +29,6 @@ _KV_KEYS = (
     "n_head_kv",
 )
 _DIM_KEYS = ("head_dim", "attention_head_dim", "kv_channels", "d_kv", "head_size")
-_STATE = {"ssm": "ssm", "linear_attention": "linear", "rwkv": "linear"}
 
 
 class Latent(NamedTuple):
@@ -112,7 +107,7 @@ def find_attention(
     for one in layers:
         if any(one.container.startswith(f"{outer}.") for outer in seen):
             continue
-        kinds = [(kind.indices, _group(kind.node)) for kind in one.kinds]
+        kinds = [(kind.indices, read_projections(kind.node)) for kind in one.kinds]
         if one.count < 1 or not any(group is not None for _, group in kinds):
             continue
         seen.append(one.container)
@@ -131,87 +126,6 @@ def _merged(found: Iterable[Attention]) -> Iterator[Attention]:
     for same in alike.values():
         indices = (index for one in same for index in one.layers)
         yield same[0]._replace(layers=IndexSet.of(indices, same[0].layers.width))
-
-
-class _Group(NamedTuple):
-    """The projections of one layer's attention by role, out x in; other kinds beside it."""
-
-    weights: Mapping[str, Shape]
-    norms: tuple[int, ...]  # widths of the norms of queries and keys
-    sinks: int | None
-    frequencies: int | None
-    states: tuple[str, ...]
-
-
-def _group(layer: Node) -> _Group | None:
-    """The self-attention of a layer; None where it has none, or more than one."""
-    groups: dict[str, dict[str, Shape]] = {}
-    small: dict[str, Shape] = {}
-    norms: list[int] = []
-    states: dict[str, None] = {}
-    waiting = [(layer, layer.path, False)]
-    while waiting:
-        node, path, transposed = waiting.pop()
-        for end in node.ends:
-            role, shape = end.role.name, end.shape or ()
-            is_weight = not node.label.endswith("bias") and not node.label.startswith("bias")
-            if role in _STATE:
-                states[_STATE[role]] = None
-            elif role == "qk_norm" and len(shape) == 1 and is_weight:
-                norms.append(shape[0])
-            elif role in ("sinks", "rope") and shape:
-                small[role] = shape
-            elif role in _PROJECTIONS and len(shape) == 2 and is_weight and not _CROSS.search(path):
-                out_in = (shape[1], shape[0]) if transposed else (shape[0], shape[1])
-                weights = groups.setdefault(path.rpartition(".")[0], {})
-                # beside another of its role in one module it is the wider that reads the text
-                weights[role] = max(weights.get(role, (0, 0)), out_in)
-        for child in node.children:
-            if child.repeat is None or len(child.repeat) == 1:
-                is_conv1d = child.kind is not None and child.kind.name == "Conv1D"
-                below = path if child.ends else _below(path, child)
-                waiting.append((child, below, transposed if child.ends else is_conv1d))
-    merged = _one_group(groups)
-    if merged is None and not states:
-        return None
-    return _Group(
-        merged or {},
-        tuple(norms),
-        small["sinks"][-1] if "sinks" in small else None,
-        small["rope"][-1] if "rope" in small else None,
-        tuple(states),
-    )
-
-
-_PROJECTIONS = frozenset("q k v o qkv kv q_a q_b kv_a kv_b".split())
-_READS = _PROJECTIONS - {"o"}
-
-
-def _below(path: str, child: Node) -> str:
-    return f"{path}.{child.label}" if path else child.label
-
-
-def _one_group(groups: Mapping[str, Mapping[str, Shape]]) -> dict[str, Shape] | None:
-    """The projections of one module; those of BERT lie in two (`self`, `output`)."""
-    reading = {path: weights for path, weights in groups.items() if weights.keys() & _READS}
-    merged: dict[str, Shape] = {}
-    for weights in reading.values():
-        if merged.keys() & weights.keys() & _READS:
-            return None  # two attentions in one layer, of which none is marked as cross
-        merged |= weights
-    if not merged or "o" in merged:
-        return merged or None
-    # the output projection nearest to what it reads, in the order of the tree
-    base = next(iter(reading)).split(".")
-    outputs = [path for path, weights in groups.items() if "o" in weights]
-    nearest = max(outputs, key=lambda path: _shared(path.split("."), base), default=None)
-    return merged if nearest is None else {**merged, "o": groups[nearest]["o"]}
-
-
-def _shared(path: Sequence[str], base: Sequence[str]) -> int:
-    """How many first segments two paths have in common."""
-    same = (one == other for one, other in zip(path, base, strict=False))
-    return len(list(takewhile(bool, same)))
 
 
 class _Facts:
@@ -244,7 +158,7 @@ class _Facts:
         return self.config.number(*_DIM_KEYS)
 
 
-def _attention(group: _Group, facts: _Facts, problems: dict[str, None]) -> Attention:
+def _attention(group: Projections, facts: _Facts, problems: dict[str, None]) -> Attention:
     """The attention that these projections make."""
     empty = IndexSet(())
     if not group.weights:
@@ -257,7 +171,7 @@ def _attention(group: _Group, facts: _Facts, problems: dict[str, None]) -> Atten
     return _heads(widths, group, facts, problems)._replace(beside=group.states)
 
 
-def _shared_heads(group: _Group) -> _Widths | None:
+def _shared_heads(group: Projections) -> _Widths | None:
     """The widths where one head is key and value of all queries, as many as there are sinks."""
     q = group.weights.get("q_b") or group.weights.get("q")
     kv, sinks = group.weights.get("kv"), group.sinks
@@ -333,7 +247,9 @@ class _Size(NamedTuple):
     how: str
 
 
-def _heads(widths: _Widths, group: _Group, facts: _Facts, problems: dict[str, None]) -> Attention:
+def _heads(
+    widths: _Widths, group: Projections, facts: _Facts, problems: dict[str, None]
+) -> Attention:
     """Heads of attention with keys and values of its own widths."""
     empty = IndexSet(())
     ratio, rest = divmod(widths.o, widths.v) if widths.v else (0, 1)
@@ -366,7 +282,7 @@ def _against(facts: _Facts, heads: int, kv_heads: int) -> str:
     return "; ".join(said)
 
 
-def _sizes(widths: _Widths, group: _Group, facts: _Facts) -> Iterator[_Size]:
+def _sizes(widths: _Widths, group: Projections, facts: _Facts) -> Iterator[_Size]:
     """Candidates for the width of a head, the surest first."""
     if group.norms and not {widths.q, widths.o} & set(group.norms):
         norm = min(group.norms)  # as wide as one head, unless it is as wide as all of them

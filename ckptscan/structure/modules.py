@@ -15,6 +15,7 @@ from ckptscan.names import IndexSet
 from ckptscan.structure.classes import Around, ModuleClass, classify
 from ckptscan.structure.families import Family
 from ckptscan.structure.parts import joined_shapes
+from ckptscan.structure.quantized import elements, quantized_class, unpacked_name
 from ckptscan.structure.roles import Role, Surroundings, roles_of
 from ckptscan.structure.scene import Scene
 from ckptscan.structure.tree import End, Node
@@ -27,11 +28,6 @@ Shape = tuple[int, ...]
 # a module whose tensors all have one of these holds no packed weight
 _PLAIN = frozenset({"F64", "F32", "F16", "BF16"})
 _TENSOR_NAMES = frozenset({"weight", "bias", "parametrizations"})
-# the leaf that holds a packed weight -> the name of the weight that it stands for
-_UNPACKED = dict.fromkeys(
-    "qweight weight_packed W_q codes weight_qdata _weight_qdata weight._data".split(), "weight"
-)
-_STACK_ENDINGS = ("_blocks", "_packed", "_qdata", "_qweight")
 NO_PARAMETERS = frozenset({"buffer", "rope", "quantization"})
 BESIDE_PACKED = Role("quantization", "beside a packed weight")
 # instances of one module whose peeked values are compared
@@ -106,7 +102,7 @@ class _Module(NamedTuple):
     def with_unknown(self) -> dict[str, Shape]:
         """The shapes, () for a packed weight whose own is not known."""
         hidden = [one for one in self.packings.values() if one.shape is None]
-        return {**self.shapes, **{_unpacked(one.weight, one): () for one in hidden}}
+        return {**self.shapes, **{unpacked_name(one.weight, one): () for one in hidden}}
 
 
 class _Beside(NamedTuple):
@@ -182,7 +178,7 @@ class Annotator:
         if all(kind.dtype.name in _PLAIN for kind in kinds.values()):
             shapes = {name: kind.shape for name, kind in kinds.items()}
             return _Module(tensors, {}, frozenset(), shapes)
-        found = self._unpacked(place, tensors)
+        found = self._packings(place, tensors)
         packings = {one.weight: one for one in found}
         auxiliary = frozenset(name for one in found for name in one.auxiliary)
         shapes = {}
@@ -190,10 +186,10 @@ class Annotator:
             packing = packings.get(name)
             shape = packing.shape if packing else kind.shape
             if name not in auxiliary and shape is not None:
-                shapes[_unpacked(name, packing)] = shape
+                shapes[unpacked_name(name, packing)] = shape
         return _Module(tensors, packings, auxiliary, shapes)
 
-    def _unpacked(self, place: _Place, tensors: Mapping[str, Node]) -> tuple[Packing, ...]:
+    def _packings(self, place: _Place, tensors: Mapping[str, Node]) -> tuple[Packing, ...]:
         """The packed weights of a module."""
         from ckptscan.structure.packing import unpack
 
@@ -249,7 +245,7 @@ class Annotator:
         ends = {}
         for name, tensor in module.tensors.items():
             packing = module.packings.get(name)
-            own = _unpacked(name, packing)
+            own = unpacked_name(name, packing)
             role = BESIDE_PACKED if name in module.auxiliary else roles.get(own, Role("other", ""))
             ends[id(tensor)] = [
                 _end(one, role, joined.get(own) if one is tensor.ends[0] else None, packing)
@@ -265,7 +261,7 @@ class Annotator:
         path = ".".join(place.path)
         times = ends[0].instances
         nbytes = sum(end.nbytes for end in ends) // max(1, times)
-        self.packed.append(Packed(ends[0].family, times, _elements(packing), nbytes, packing))
+        self.packed.append(Packed(ends[0].family, times, elements(packing), nbytes, packing))
         self.problems += [f"{path}: {problem}" for problem in packing.problems]
 
     def _class(
@@ -280,7 +276,7 @@ class Annotator:
         packing = next(iter(module.packings.values()), None)
         if packing is None or (not packing.auxiliary and plain is not None):
             return plain
-        return _quantized(module, packing, plain)
+        return quantized_class(packing, plain)
 
 
 def _agreed(packed: Sequence[Packed]) -> dict[str, tuple[int, int]]:
@@ -291,37 +287,6 @@ def _agreed(packed: Sequence[Packed]) -> dict[str, tuple[int, int]]:
         if one.numel is not None and bits is not None and isinstance(group, int):
             said.setdefault(one.packing.scheme, set()).add((bits, group))
     return {scheme: next(iter(pairs)) for scheme, pairs in said.items() if len(pairs) == 1}
-
-
-def _quantized(module: _Module, packing: Packing, plain: ModuleClass | None) -> ModuleClass | None:
-    """The class of a module with a packed weight: what it is unpacked, and how it is packed."""
-    how = [f"bits={packing.bits}" if packing.bits else "", _group(packing), packing.scheme]
-    if _unpacked(packing.weight, packing) != "weight":  # a stack among other parameters
-        stack = [str(size) for size in packing.shape or ()] or ["?"]
-        return ModuleClass("QuantExperts", ", ".join(filter(None, [*stack, *how])), packing.label)
-    sizes = ["?", "?"]
-    if packing.shape is not None and len(packing.shape) == 2:
-        rows, columns = packing.shape
-        sizes = [str(columns), str(rows)]
-        if plain is not None and plain.name == "Embedding":
-            sizes.reverse()
-            return ModuleClass("QuantEmbedding", _listed(sizes, how), packing.label)
-    elif packing.shape is not None:
-        sizes = [str(size) for size in packing.shape]
-        return ModuleClass("QuantExperts", _listed(sizes, how), packing.label)
-    return ModuleClass("QuantLinear", _listed(sizes, how), packing.label)
-
-
-def _listed(sizes: Sequence[str], how: Sequence[str]) -> str:
-    return ", ".join(filter(None, [*sizes, *how]))
-
-
-def _group(packing: Packing) -> str:
-    if packing.group is None:
-        return ""
-    if isinstance(packing.group, int):
-        return f"group={packing.group}"
-    return f"block={'x'.join(map(str, packing.group))}"
 
 
 def _tensors(node: Node, prefix: str) -> Iterator[tuple[str, Node]]:
@@ -339,24 +304,8 @@ def _is_tensor(node: Node) -> bool:
     return bool(node.ends) or node.label in _TENSOR_NAMES
 
 
-def _unpacked(name: str, packing: Packing | None) -> str:
-    """The name of the weight that a packed tensor stands for."""
-    if packing is None:
-        return name
-    if name in _UNPACKED:
-        return _UNPACKED[name]
-    for ending in _STACK_ENDINGS:
-        if name.endswith(ending) and len(name) > len(ending):
-            return name.removesuffix(ending)
-    return name
-
-
 def _copies(tensors: Mapping[str, Node]) -> int:
     return max(tensor.ends[0].family.copies for tensor in tensors.values())
-
-
-def _elements(packing: Packing) -> int | None:
-    return prod(packing.shape) if packing.shape is not None else packing.numel
 
 
 def _end(end: End, role: Role, shape: Shape | None, packing: Packing | None) -> End:
@@ -364,7 +313,7 @@ def _end(end: End, role: Role, shape: Shape | None, packing: Packing | None) -> 
     if role.name in NO_PARAMETERS:
         return end._replace(role=role, shape=shape or end.family.shape, each=0)
     if packing is not None:
-        return end._replace(role=role, shape=shape, each=_elements(packing))
+        return end._replace(role=role, shape=shape, each=elements(packing))
     shape = end.family.shape if shape is None else shape
     each = prod(shape) if end.family.kind.numel else 0
     return end._replace(role=role, shape=shape, each=each)

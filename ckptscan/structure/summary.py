@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptscan.checkpoint import Checkpoint, no_collection
-from ckptscan.config import Config
+from ckptscan.checkpoint import Checkpoint
 from ckptscan.header import Kind
-from ckptscan.names import fill
-from ckptscan.structure.added_bias import mark_added_biases
-from ckptscan.structure.attention import Attention, find_attention
-from ckptscan.structure.classes import ModuleClass
-from ckptscan.structure.counting import Parameters, count, ends
-from ckptscan.structure.families import Family, find_families
-from ckptscan.structure.feed_forward import FeedForward, find_feed_forward
-from ckptscan.structure.layers import Layers, find_layers
-from ckptscan.structure.modules import Annotator, Packed
-from ckptscan.structure.mtp import move_mtp
-from ckptscan.structure.naming import name_classes
-from ckptscan.structure.quantization import Quantization, least_sure, summarize
-from ckptscan.structure.scene import Scene, quantization_of
-from ckptscan.structure.tree import MTP, End, Node, build_tree
-from ckptscan.structure.wrappers import Wrapper, unwrap
-from ckptscan.table import TensorTable
+from ckptscan.structure.attention import Attention
+from ckptscan.structure.counting import Parameters
+from ckptscan.structure.families import Family
+from ckptscan.structure.feed_forward import FeedForward
+from ckptscan.structure.layers import Layers
+from ckptscan.structure.quantization import Quantization
+from ckptscan.structure.tree import End, Node
+from ckptscan.structure.wrappers import Wrapper
 
 if TYPE_CHECKING:
     from ckptscan.structure.adapters import Adapter
     from ckptscan.structure.declared import Declared
     from ckptscan.structure.fingerprint import Fingerprint
+
+
+FamilyKey = tuple[str, str, Kind]
 
 
 class DTypeUse(NamedTuple):
@@ -99,7 +91,7 @@ class Structure:
     @cached_property
     def main(self) -> Node:
         """The tree without what drafts tokens."""
-        return _main(self.tree, self.mtp)
+        return without(self.tree, self.mtp)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
@@ -138,212 +130,14 @@ class Structure:
 
     def meaning(self, family: Family) -> End | None:
         """A tensor of the family as it stands in the tree: its role and logical shape."""
-        return self.meanings.get(_key(family))
+        return self.meanings.get(key_of(family))
 
 
-def describe(
-    checkpoint: Checkpoint,
-    matches: Callable[[str], bool] | None = None,
-    peeked: Mapping[str, Mapping[str, object]] | None = None,
-) -> Structure:
-    """The structure of a checkpoint, or of the tensors whose names match.
-
-    What tensors mean is told from all of them also where few match. `peeked` are values read from
-    tensors, by component and name (see `checkpoint.peek`).
-    """
-    with no_collection():
-        table = checkpoint.table
-        families = tuple(find_families(table))
-        shown, wrappers = unwrap(families)
-        tree = build_tree(families, checkpoint.origin.title, shown)
-        whole = _annotated(checkpoint, tree, _unwrapped(peeked or {}, families, shown))
-        rows = None
-        if matches is not None:
-            rows = tuple(row for row, name in enumerate(table.names) if matches(name))
-            families = tuple(find_families(table, rows))
-            tree = build_tree(families, checkpoint.origin.title, shown)
-            whole = whole.narrowed(tree)
-        files = tuple(_files(table, rows))
-    layers = tuple(find_layers(whole.main))
-    drafting = tuple(_within_mtp(whole.mtp)) if whole.mtp else ()
-
-    def config_of(path: str) -> Config:
-        return checkpoint.config_of(path.partition("/")[0])
-
-    attention, against = find_attention(layers, config_of)
-    of_mtp = [one._replace(is_mtp=True) for one in find_attention(drafting, config_of)[0]]
-    config = checkpoint.config
-    label = least_sure(one.packing.numel_label for one in whole.packed)
-    parameters = count(whole.tree, whole.mtp, config, label)
-    method = quantization_of(config, "").get("quant_method")
-    declared = method if isinstance(method, str) else None
-    return Structure(
-        checkpoint,
-        rows,
-        families,
-        whole.tree,
-        (*layers, *drafting),
-        _dtypes(families),
-        files,
-        whole.mtp,
-        wrappers,
-        whole.meanings,
-        parameters,
-        summarize(whole.packed, declared, whole.problems),
-        (*attention, *of_mtp),
-        find_feed_forward(layers, config_of),
-        (*whole.problems, *against, *parameters.problems),
-    )
-
-
-FamilyKey = tuple[str, str, Kind]
-
-
-def _main(tree: Node, mtp: Node | None) -> Node:
+def without(tree: Node, mtp: Node | None) -> Node:
+    """A tree without its part that drafts tokens."""
     return tree.holding([child for child in tree.children if child is not mtp])
 
 
-def _key(family: Family) -> FamilyKey:
+def key_of(family: Family) -> FamilyKey:
+    """What tells a family from the others of its checkpoint."""
     return family.component, family.pattern, family.kind
-
-
-def _within_mtp(mtp: Node) -> Iterator[Layers]:
-    """The containers of what drafts tokens, told apart from the model's own."""
-    for one in find_layers(Node.of("", [mtp])):
-        yield replace(one, within=", ".join(filter(None, (MTP, one.within))))
-
-
-class _Annotated(NamedTuple):
-    """An annotated tree and what was found on the way."""
-
-    tree: Node
-    mtp: Node | None
-    packed: Sequence[Packed]
-    problems: Sequence[str]
-    meanings: Mapping[FamilyKey, End]
-
-    @property
-    def main(self) -> Node:
-        """The tree without what drafts tokens."""
-        return _main(self.tree, self.mtp)
-
-    def narrowed(self, tree: Node) -> _Annotated:
-        """What was found, for a tree of some of the families."""
-        kinds: dict[str, ModuleClass | None] = {}
-        waiting = [self.tree]
-        while waiting:
-            node = waiting.pop()
-            kinds[node.path] = node.kind if kinds.get(node.path, node.kind) == node.kind else None
-            waiting += node.children
-        paths = {path for path, kind in kinds.items() if kind is not None}
-        tree = _reapplied(tree, self.meanings, {path: kinds[path] for path in paths})
-        packed = list(_narrowed(self.packed, ends(tree)))
-        tree, mtp = move_mtp(tree)
-        return _Annotated(tree, mtp, packed, self.problems, self.meanings)
-
-
-def _narrowed(packed: Iterable[Packed], shown: Iterable[End]) -> Iterator[Packed]:
-    """The packed weights that are shown, as often as they are."""
-    counts: Counter[FamilyKey] = Counter()
-    for end in shown:
-        counts[_key(end.family)] += end.instances
-    for one in packed:
-        times = counts.pop(_key(one.family), 0)
-        if times:
-            yield one._replace(times=times)
-
-
-def _reapplied(
-    node: Node, meanings: Mapping[FamilyKey, End], kinds: Mapping[str, ModuleClass | None]
-) -> Node:
-    """A tree with what is known of its families and paths from a larger one."""
-    children = [_reapplied(child, meanings, kinds) for child in node.children]
-    own = []
-    for end in node.ends:
-        known = meanings.get(_key(end.family), end)
-        own.append(end._replace(role=known.role, shape=known.shape, each=known.each))
-    kind = kinds.get(node.path) if node.path else None
-    return Node.of(node.label, children, own, node.path, node.repeat, kind)
-
-
-_Peeked = Mapping[str, Mapping[str, object]]
-
-
-def _unwrapped(
-    peeked: _Peeked, families: Iterable[Family], shown: Mapping[tuple[str, str], Sequence[str]]
-) -> _Peeked:
-    """Values by the names under which tensors stand in the tree."""
-    found = {component: dict(values) for component, values in peeked.items()}
-    for family in families if found else ():
-        values = found.get(family.component, {})
-        pattern = ".".join(shown[family.component, family.pattern])
-        for indices in family.indices() if values and pattern != family.pattern else ():
-            stored = fill(family.pattern, indices, family.axes)
-            if stored in values:
-                values[fill(pattern, indices, family.axes)] = values.pop(stored)
-    return found
-
-
-def _annotated(checkpoint: Checkpoint, tree: Node, peeked: _Peeked) -> _Annotated:
-    """The tree with classes, roles and counts; each component of a pipeline by its own config."""
-    annotator = Annotator()
-    if checkpoint.configs:
-        children = []
-        for child in tree.children:
-            config = checkpoint.config_of(child.path)
-            annotator.peeked = peeked.get(child.path, {})
-            annotated = annotator.annotate(child, Scene(config))
-            children.append(name_classes(mark_added_biases(annotated, config), config))
-        tree = tree.holding(children)
-    else:
-        config = checkpoint.config
-        annotator.peeked = peeked.get("", {})
-        tree = annotator.annotate(tree, Scene(config))
-        tree = name_classes(mark_added_biases(tree, config), config)
-    tree, mtp = move_mtp(tree)
-    return _Annotated(tree, mtp, annotator.packed, annotator.problems, _meanings(tree))
-
-
-def _meanings(tree: Node) -> dict[FamilyKey, End]:
-    """What each family means; shape and count are unknown where its places do not agree."""
-    found: dict[FamilyKey, End] = {}
-    for end in ends(tree):
-        before = found.setdefault(_key(end.family), end)
-        if (before.shape, before.each) != (end.shape, end.each):
-            found[_key(end.family)] = before._replace(shape=None, each=None)
-    return found
-
-
-def _files(table: TensorTable, rows: Sequence[int] | None) -> Iterator[FileUse]:
-    """The files of a table; of some of its rows, those that hold one."""
-    for shard in table.shards:
-        tensors, nbytes = len(shard.rows), shard.data_size
-        if rows is not None:
-            first, last = (bisect_left(rows, end) for end in (shard.rows.start, shard.rows.stop))
-            tensors = last - first
-            nbytes = sum(table.kinds[table.codes[row]].nbytes for row in rows[first:last])
-        if tensors or rows is None:
-            yield FileUse(
-                shard.path,
-                shard.file_size,
-                shard.header_size,
-                tensors,
-                nbytes,
-                shard.digest,
-                shard.metadata,
-            )
-
-
-def _dtypes(families: tuple[Family, ...]) -> tuple[DTypeUse, ...]:
-    """Use of each dtype, the one with most bytes first."""
-    used: dict[str, DTypeUse] = {}
-    for family in families:
-        name = family.dtype.name
-        before = used.get(name, DTypeUse(name, 0, 0, 0))
-        used[name] = DTypeUse(
-            name,
-            before.tensors + family.count,
-            before.numel + family.numel,
-            before.nbytes + family.nbytes,
-        )
-    return tuple(sorted(used.values(), key=lambda use: (-use.nbytes, use.dtype)))
