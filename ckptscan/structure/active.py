@@ -7,8 +7,7 @@ DeepSeekMoE, arXiv 2401.06066). E is counted from the tensors of each layer; onl
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ckptscan.config import Config
@@ -40,7 +39,7 @@ class Experts(NamedTuple):
     """Experts of a layer: routed ones, of which a token takes `per_token`, and shared ones.
 
     `routed` is the largest number where layers differ; `per_token` is None where config does not
-    say it.
+    say it, or says several for layers that differ.
     """
 
     routed: int
@@ -109,26 +108,35 @@ def count_active(
         problems.append(f"layers differ in their number of experts: {counts}")
     if k is not None and k > most:
         problems.append(f"config takes {k} experts a token, layers hold {most}")
-    experts = Experts(most, k if k is not None else _common(by_layer), _shared(root, config))
+    experts = Experts(
+        most, k if k is not None else _common(routed, by_layer), _shared(root, config)
+    )
     if (k is None and not by_layer) or problems[1:] or (k is not None and k > most):
         return experts, None, tuple(problems)
     total = sum(one.parameters for one in routed)
     shares = [_taken(one, k, by_layer) for one in routed]
     main = root.parameters - (mtp.parameters if mtp else 0)
     label = "config" if all(rest == 0 for _, rest in shares) else "estimated"
-    taken = sum(whole for whole, _ in shares)
-    return experts, Active(main - total + taken, 0, 0, label), tuple(problems)
+    passed = sum(whole for whole, _ in shares)
+    return experts, Active(main - total + passed, 0, 0, label), tuple(problems)
 
 
 def _taken(one: _Routed, k: int | None, by_layer: tuple[int, ...]) -> tuple[int, int]:
     """The part of the experts' parameters that a token passes through, and what is left over."""
-    ks = [k] if k is not None else [by_layer[i] for i in one.layers if i < len(by_layer)]
-    ks = [min(one_k, one.experts) for one_k in ks or by_layer[:1]]
+    said = [k] if k is not None else _named(one, by_layer)
+    ks = [min(one_k, one.experts) for one_k in said]
     return divmod(one.parameters * sum(ks), one.experts * len(ks))
 
 
-def _common(by_layer: tuple[int, ...]) -> int | None:
-    return Counter(by_layer).most_common(1)[0][0] if by_layer else None
+def _common(routed: Iterable[_Routed], by_layer: tuple[int, ...]) -> int | None:
+    """The one number that config names for all layers with experts, None where there is none."""
+    named = {k for one in routed for k in _named(one, by_layer)}
+    return named.pop() if len(named) == 1 else None
+
+
+def _named(one: _Routed, by_layer: tuple[int, ...]) -> Sequence[int]:
+    """Top-k of these layers as config names it layer by layer; the first where it names too few."""
+    return [by_layer[i] for i in one.layers if i < len(by_layer)] or by_layer[:1]
 
 
 def _shared(root: Node, config: Config) -> int:

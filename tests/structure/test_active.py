@@ -60,10 +60,10 @@ MODELS = {
     "as many as there are": (mixed(0, 4), {K: 4}, Experts(4, 4, 0), 4 * H + 4 * ONE),
     "layer by layer": (
         mixed(0, 4) | mixed(1, 4) | mixed(2, 4), {"moe_topk": [1, 2, 2]},
-        Experts(4, 2, 0), 3 * 4 * H + 5 * ONE,
+        Experts(4, None, 0), 3 * 4 * H + 5 * ONE,
     ),
     "layer by layer, the first ones dense": (
-        dense(0) | mixed(1, 4), {"moe_topk": [0, 3]}, Experts(4, 0, 0),
+        dense(0) | mixed(1, 4), {"moe_topk": [0, 3]}, Experts(4, 3, 0),
         3 * 5 * H + 4 * H + 3 * ONE,
     ),
     "layer by layer, too short": (

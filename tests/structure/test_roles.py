@@ -203,4 +203,4 @@ def test_many_neighbours_take_no_long_time() -> None:
     for name in list(shapes)[:1000]:
         roles_of(["layers", "*", "mlp", name], {"weight": (4, 2)}, Surroundings(siblings=beside))
 
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 20  # linear; quadratic takes minutes
