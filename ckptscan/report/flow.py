@@ -55,6 +55,6 @@ def _row(step: Step, name: str, times: int | None = None) -> Row:
 def _line(row: Row) -> str:
     line = f"{words.label(row.name)}: torch.Size({words.shape(row.shape)})"
     if row.times > 1:
-        within = " x ".join(map(words.indices, row.within))
+        within = " x ".join(words.indices(axis) for axis in row.within if len(axis) > 1)
         line += f"  x {row.times:,}" + (f" ({within})" if within else "")
     return line

@@ -153,7 +153,7 @@ def _adapter_line(structure: Structure) -> str:
     one = structure.adapter
     if one is None:
         return ""
-    names = list(dict.fromkeys(target.path.rpartition(".")[2] for target in one.targets))
+    names = list(dict.fromkeys(target.name for target in one.targets))
     shown = ", ".join(map(words.label, names[:_SHOWN_TARGETS]))
     more = f" and {len(names) - _SHOWN_TARGETS} more" if len(names) > _SHOWN_TARGETS else ""
     parts = [f"{one.kind}, rank {', '.join(map(str, one.ranks))}"]

@@ -6,6 +6,7 @@ LoRA (arXiv 2106.09685): W + (alpha / r) B A, with A [r, in] and B [out, r]. PEF
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ _UP = Late(
     r"^(?:base_model\.model\.)?(?P<path>.+?)\.(?:lora_B|lora_up|lora_embedding_B|lora\.up)"
     r"(?:\.[^.]+)?(?:\.weight)?$"
 )
+# lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn2_to_q -> attn2_to_q
+_LAST = re.compile(r"_(?:\d+|\*)_")
+_LONGEST = 512
 _SAVED = Late(r"^(?:base_model\.model\.)?(?P<path>.+)\.modules_to_save\.")
 _MOST_RANKS = 10_000  # entries of rank_pattern that are looked at; one for each module
 LARGEST_ALPHA = 1 << 31  # real ones are twice the rank; NaN is not below it
@@ -40,6 +44,11 @@ class Target(NamedTuple):
     rank: int
     inner: int
     out: int | None
+
+    @property
+    def name(self) -> str:
+        """The module's own name: `q_proj`; of kohya's paths what follows the last number."""
+        return _LAST.split(self.path.rpartition(".")[2][-_LONGEST:])[-1]
 
 
 class Adapter(NamedTuple):

@@ -87,7 +87,7 @@ def count(root: Node, mtp: Node | None, config: Config, label: Label) -> Paramet
     return Parameters(
         logical=None if root.unknown else logical,
         stored_elements=root.numel,
-        buffers=_stored(everything, ("buffer", "rope")),
+        buffers=_stored(everything, ("buffer", "rope", "lora.alpha")),
         quantization=_stored(everything, ("quantization",)),
         routing_bias=_sum(end for end in everything if end.role.name == "router_bias"),
         mtp=mtp.parameters if mtp else 0,

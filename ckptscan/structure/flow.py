@@ -44,6 +44,7 @@ mtp
 _FIRST = frozenset("embedding position token token_type patch time rope conv".split())
 _ATTENTION = frozenset("q k v qkv o ssm".split())
 _LATENT = (("kv", "kv_a"), ("q", "q_a"))
+_INNER = frozenset("q k v qkv o".split())
 _TENSORS = {"weight": 0, "bias": 1}
 # the parts of a state-space mixer (Mamba-2, arXiv 2405.21060, figure 6), and of linear attention
 _MIXER = (
@@ -71,6 +72,8 @@ _PHASES = tuple(
     for phase, pattern in (
         (95, r"^(mtp|nextn)"),
         (90, r"^(lm_head|head|score|classifier|output|embed_out|cls|qa_outputs|output_layer)$"),
+        (91, r"^(conv_out|proj_out|final_layer)$"),
+        (86, r"^(conv_norm_out|norm_out)$"),
         (85, r"^pooler$"),
         (48, r"^pre_(feedforward|mlp|ff|moe)_?(layer_?)?norm"),
         (46, r"^post_(self_)?(attention|attn)_?(layer_?)?norm|^(attention|attn)_out.*norm"),
@@ -233,7 +236,7 @@ def _phase(node: Node, around: _Around) -> int:
         return 20 if around.is_layer else 2
     if roles <= {"lm_head", "head"}:
         return 90
-    if all(child.ends for child in node.children):
+    if all(child.ends for child in node.children) or (len(roles) == 1 and roles <= _INNER):
         return 50  # one module among those of an attention or a feed-forward: by its role
     if roles & _ATTENTION and not roles & {"down", "router", "norm"}:
         return 20

@@ -28,7 +28,7 @@ Shape = tuple[int, ...]
 # a module whose tensors all have one of these holds no packed weight
 _PLAIN = frozenset({"F64", "F32", "F16", "BF16"})
 _TENSOR_NAMES = frozenset({"weight", "bias", "parametrizations"})
-NO_PARAMETERS = frozenset({"buffer", "rope", "quantization"})
+NO_PARAMETERS = frozenset({"buffer", "rope", "lora.alpha", "quantization"})
 BESIDE_PACKED = Role("quantization", "beside a packed weight")
 # instances of one module whose peeked values are compared
 _COMPARED = 100_000
