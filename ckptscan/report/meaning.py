@@ -81,6 +81,7 @@ def _scheme(scheme: Scheme) -> dict[str, Any]:
         "weights": scheme.weights,
         "elements": scheme.numel,
         "bytes": scheme.nbytes,
+        "bits_per_weight": round(8 * scheme.nbytes / scheme.numel, 4) if scheme.numel else None,
         "formula": scheme.formula,
     }
 

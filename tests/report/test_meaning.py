@@ -160,3 +160,27 @@ def test_an_empty_model_has_a_formula() -> None:
     structure = unheld({"position_ids": ("I64", [4])})
 
     assert text(structure, "formula").startswith("0 = 0")
+
+
+def test_quantization_as_json() -> None:
+    tensors: Tensors = {
+        "a.qweight": ("I32", [512, 64]),
+        "a.qzeros": ("I32", [32, 8]),
+        "a.scales": ("F16", [32, 64]),
+        "a.g_idx": ("I32", [4096]),
+    }
+    found = json.loads(text(unheld(tensors), "tree", "json"))["quantization"]
+
+    assert found["formula"]
+    assert {
+        "scheme": "gptq",
+        "bits": 4,
+        "group_size": 128,
+        "block": None,
+        "label": "exact",
+        "weights": 1,
+        "elements": 262_144,
+        "bytes": 131_072 + 1_024 + 4_096 + 16_384,
+        "bits_per_weight": 4.6562,
+        "declared": None,
+    } == {key: value for key, value in found.items() if key not in ("formula", "schemes")}
