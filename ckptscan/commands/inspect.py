@@ -67,7 +67,7 @@ def command(
     set_name: str | None,
     all_sets: bool,
 ) -> None:
-    """Show what a checkpoint holds: tensors, shapes, dtypes, counts, memory.
+    """Show what a checkpoint holds: modules, parameters, attention, memory.
 
     SOURCE is a directory, a .safetensors file, an index, a snapshot in the Hugging Face cache or a
     header pack. Several sources give a line each and a total. Only headers are read.
@@ -75,7 +75,8 @@ def command(
     \b
     Examples:
       ckptscan inspect Qwen2-57B-A14B-Instruct/
-      ckptscan inspect DeepSeek-V3/ --view layers
+      ckptscan inspect DeepSeek-V3/ --view modules
+      ckptscan inspect Qwen2-VL-7B/ --view formula --match 'visual.*'
       ckptscan inspect Llama-3.1-8B/ --match '*.self_attn.*' --depth 4
       ckptscan inspect model.safetensors --format json
     """
