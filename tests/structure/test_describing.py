@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from ckptscan.checkpoint import load
 from ckptscan.structure import describe
 from ckptscan.structure.tree import Node
@@ -154,3 +156,21 @@ def test_a_family_whose_places_do_not_agree_has_no_shape() -> None:
     assert end is not None
     assert ("q", None, None) == (end.role.name, end.shape, end.each)
     assert structure.parameters.logical is None
+
+
+def test_a_checkpoint_like_no_model_is_counted_and_not_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half a million names that have nothing in common would take minutes to tell roles of."""
+    monkeypatch.setattr("ckptscan.structure.describing.MAX_FAMILIES", 2)
+    tensors: Tensors = {f"a.{letter}_proj.weight": ("F32", [2, 3]) for letter in "qkv"}
+
+    found = unheld(tensors)
+
+    assert ({"other"}, 18, 18) == (
+        {found.role(family) for family in found.families},
+        found.parameters.logical,
+        found.parameters.stored_elements,
+    )
+    assert "assumed" == found.parameters.labels["logical"]
+    assert ("3 families, more than any model has; not told what tensors are for",) == found.problems
