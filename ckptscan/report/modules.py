@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from ckptscan.report import words
 from ckptscan.report.options import Layout
+from ckptscan.report.sums import EXACT
 from ckptscan.structure import Node, Structure
 from ckptscan.structure.config_lines import activation, rotary
 from ckptscan.structure.flow import in_order
 
 _UNKNOWN = "Module"
-EXACT = "exact"
 
 
 class Row(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ckptscan.config import Config
-from ckptscan.late import Late
+from ckptscan.structure.scene import EXPERTS
 from ckptscan.structure.tree import End, Node
 
 # the keys under which the configs of transformers 5.23, Mistral and DBRX tell top-k
@@ -32,7 +32,6 @@ _SHARED_KEYS = (
     "moe_num_shared_experts",
     "num_shared_expert",
 )
-_EXPERTS = Late(r"(?i)experts?(_|$)")
 
 
 class Experts(NamedTuple):
@@ -111,7 +110,7 @@ def count_active(
     experts = Experts(
         most, k if k is not None else _common(routed, by_layer), _shared(root, config)
     )
-    if (k is None and not by_layer) or problems[1:] or (k is not None and k > most):
+    if (k is None and not by_layer) or (k is not None and k > most):
         return experts, None, tuple(problems)
     total = sum(one.parameters for one in routed)
     shares = [_taken(one, k, by_layer) for one in routed]
@@ -171,12 +170,12 @@ def _walk(root: Node, left_out: Node | None) -> Iterator[tuple[End, _At]]:
             continue
         yield from ((end, at) for end in node.ends)
         numbered = [child.repeat for child in node.children if child.repeat is not None]
-        if numbered and _EXPERTS.search(node.label):
+        if numbered and EXPERTS.search(node.label):
             at = at._replace(counted=sum(map(len, numbered)))
         elif node.repeat is not None and at.counted is None:
             routed_to = _router_rows(node) or at.routed_to
             at = at._replace(routed_to=routed_to, layers=at.layers or tuple(node.repeat))
-        elif any(_EXPERTS.search(child.label) and child.repeat for child in node.children):
+        elif any(EXPERTS.search(child.label) and child.repeat for child in node.children):
             # experts.expert_0: the number stands inside the segment
             counted = sum(len(child.repeat) for child in node.children if child.repeat is not None)
             at = at._replace(counted=counted)

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ckptscan.checkpoint import Checkpoint, no_collection
 from ckptscan.config import Config
@@ -23,13 +23,14 @@ from ckptscan.structure.mtp import move_mtp
 from ckptscan.structure.naming import name_classes
 from ckptscan.structure.quantization import least_sure, summarize
 from ckptscan.structure.scene import Scene, quantization_of
+from ckptscan.structure.summary import DTypeUse, FamilyKey, FileUse, Structure, key_of, without
 from ckptscan.structure.tree import MTP, End, Node, build_tree
 from ckptscan.structure.wrappers import Wrapper, unwrap
 from ckptscan.table import TensorTable
 
-if TYPE_CHECKING:
-    pass
-from ckptscan.structure.summary import DTypeUse, FamilyKey, FileUse, Structure, key_of, without
+# what tensors mean is told up to here, 0.2 ms each; no known model has more than 400
+MAX_FAMILIES = 20_000
+_Peeked = Mapping[str, Mapping[str, object]]
 
 
 def describe(
@@ -158,11 +159,6 @@ def _reapplied(
         own.append(end._replace(role=known.role, shape=known.shape, each=known.each))
     kind = kinds.get(node.path) if node.path else None
     return Node.of(node.label, children, own, node.path, node.repeat, kind)
-
-
-# what tensors mean is told up to here, 0.2 ms each; no known model has more than 400
-MAX_FAMILIES = 20_000
-_Peeked = Mapping[str, Mapping[str, object]]
 
 
 def _unwrapped(

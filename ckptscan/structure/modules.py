@@ -152,18 +152,19 @@ class Annotator:
     ) -> Node:
         tensors = {id(one) for one in module.tensors.values()}
         inner = [child for child in node.children if not _is_tensor(child)]
-        places = {child.label: place.below(child) for child in inner}
-        modules = {child.label: self._module(child, places[child.label]) for child in inner}
-        shapes = {label: one.shapes for label, one in modules.items()}
+        # by identity: a segment may be called `(0-1)`, as a run of two is labelled
+        places = {id(child): place.below(child) for child in inner}
+        modules = {id(child): self._module(child, places[id(child)]) for child in inner}
+        shapes = {child.label: modules[id(child)].shapes for child in inner}
         ends, kind = self._own(module, place, beside) if tensors else ({}, None)
         children = [
             self._node(
                 child,
-                places[child.label],
-                modules[child.label],
+                places[id(child)],
+                modules[id(child)],
                 _Beside(_Others(shapes, child.label), module.shapes),
             )
-            if child.label in modules
+            if id(child) in modules
             else _with_ends(child, ends)
             for child in node.children
         ]
@@ -171,7 +172,7 @@ class Annotator:
 
     def _module(self, node: Node, place: _Place) -> _Module:
         """The tensors that belong to a node itself, and what its weights are unpacked."""
-        tensors = dict(_tensors(node, ""))
+        tensors = _by_name(node)
         if not tensors:
             return _Module({}, {}, frozenset(), {})
         kinds = {name: tensor.ends[0].family.kind for name, tensor in tensors.items()}
@@ -287,6 +288,16 @@ def _agreed(packed: Sequence[Packed]) -> dict[str, tuple[int, int]]:
         if one.numel is not None and bits is not None and isinstance(group, int):
             said.setdefault(one.packing.scheme, set()).add((bits, group))
     return {scheme: next(iter(pairs)) for scheme, pairs in said.items() if len(pairs) == 1}
+
+
+def _by_name(node: Node) -> dict[str, Node]:
+    """The tensors of a module itself by name; of those with one name the later is primed."""
+    found: dict[str, Node] = {}
+    for name, tensor in _tensors(node, ""):
+        while name in found:
+            name = f"{name}'"
+        found[name] = tensor
+    return found
 
 
 def _tensors(node: Node, prefix: str) -> Iterator[tuple[str, Node]]:

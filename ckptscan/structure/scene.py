@@ -36,7 +36,7 @@ _AUDIO = Late(r"(?i)audio|speech")
 # block_sparse_moe.input_linear, moe.gate_proj, mlp.experts.gate_up_proj: stacks of experts
 _MIXTURE = Late(r"(?i)experts?(_|$)|(^|_)moe(_|$)")
 _TABLE = Late(r"^(embed_tokens|tok_embeddings|word_embeddings|wte|embed_in|shared)$")
-_EXPERTS = Late(r"(?i)experts?(_|$)")
+EXPERTS = Late(r"(?i)experts?(_|$)")
 
 
 class Scene(NamedTuple):
@@ -150,7 +150,7 @@ def expert_counts(node: Node) -> frozenset[int]:
         segment = above.label if above.repeat is None else inherited
         is_mixture = is_mixture or _MIXTURE.search(segment) is not None
         counted = sum(len(child.repeat) for child in above.children if child.repeat is not None)
-        if counted and _EXPERTS.search(segment):
+        if counted and EXPERTS.search(segment):
             found.add(counted)
         for end in above.ends:
             if is_mixture and len(end.family.shape) == 3:

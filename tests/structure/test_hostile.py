@@ -16,7 +16,7 @@ from ckptscan.report import VIEWS, Layout, report
 from ckptscan.report.flow import flow_rows
 from ckptscan.report.formulas import parts, whole
 from ckptscan.structure import Structure, describe
-from tests.conftest import Tensors, checkpoint_of, source_of, structure_of
+from tests.conftest import Tensors, checkpoint_of, source_of, structure_of, unheld
 
 NAMES = (
     "a.weight.weight|weight.weight|..|.weight|a..b|MTP|mtp.weight|MTP.weight|a*|*|a\\*b|a\nb|$x$|__"
@@ -203,3 +203,21 @@ def test_a_layout_of_many_kinds_is_cut_in_the_table() -> None:
     lines = [*report(structure_of(tensors), "text", Layout("layers"))]
 
     assert max(map(len, lines)) < 400
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"a.weight": ("F32", [3]), "a.weight.(0)": ("F32", [2]), "a.weight.0": ("F32", [2])},
+        {"a.0": ("F32", [4]), "a.(0)": ("F32", [5]), "a.1": ("F32", [4])},
+        {
+            "l.0.q.weight": ("F32", [4, 4]),
+            "l.1.q.weight": ("F32", [4, 4]),
+            "l.(0-1).q.weight": ("F32", [5, 5]),
+        },
+    ],
+)
+def test_a_name_like_the_label_of_a_run_hides_no_tensor(tensors: Tensors) -> None:
+    found = unheld(tensors).parameters
+
+    assert found.stored_elements == found.logical
