@@ -94,7 +94,7 @@ def find_adapter(families: Iterable[Family], config: Config) -> Adapter | None:
     ranks = tuple(sorted({target.rank for target in targets}))
     document = config.documents.get("adapter_config.json", {})
     alpha = document.get("lora_alpha")
-    is_number = type(alpha) in (int, float)
+    is_number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
     kind = "DoRA" if document.get("use_dora") is True else "LoRA"
     return Adapter(
         kind,

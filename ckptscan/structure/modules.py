@@ -195,8 +195,8 @@ class Annotator:
         from ckptscan.structure.packing import unpack
 
         kinds = {name: tensor.ends[0].family.kind for name, tensor in tensors.items()}
-        segment = next((part for part in reversed(place.path) if part != "*"), "")
-        hints = place.scene.hints(next(place.names()), segment)
+        role = roles_of(place.path, {"weight": ()})["weight"].name
+        hints = place.scene.hints(next(place.names()), role)
         hints = hints._replace(peeked=self._peeked(place, tensors))
         found = unpack(kinds, hints)
         if any(one.numel is None and one.scheme in self.agreed for one in found):

@@ -20,16 +20,11 @@ _INNER_NORM = Late(
     r"(a_)?(layer_?)?(norm|ln)"
     r"|norm_(added_)?[qkv]$"
 )
-# modules whose output, or input, is as wide as the residual stream
-_TO_HIDDEN = Late(
-    r"^(o|wo|o_proj|out_proj|down_proj|down|w2|fc2|fc_out|c_proj|out_lin|lin2|dense_4h_to_h"
-    r"|linear_proj|linear_fc2|to_out)$"
-)
-_FROM_HIDDEN = Late(
-    r"^(q|k|v|q_proj|k_proj|v_proj|qkv|qkv_proj|query|key|value|wq|wk|wv|wqkv|Wqkv|W_pack"
-    r"|query_key_value|c_attn|gate_proj|up_proj|gate_up_proj|gate|up|w1|w3|fc1|fc_in|c_fc"
-    r"|dense_h_to_4h|lm_head|embed_tokens|tok_embeddings|wte|output|q_a_proj|kv_a_proj_with_mqa"
-    r"|linear_qkv|linear_fc1|in_proj\w*)$"
+# roles of weights whose output, or input, is as wide as the residual stream
+_TO_HIDDEN = frozenset({"o", "down", "expert.down", "shared_expert.down"})
+_FROM_HIDDEN = frozenset(
+    "q k v qkv kv q_a kv_a gate up gate_up expert.gate expert.up expert.gate_up "
+    "shared_expert.gate shared_expert.up shared_expert.gate_up embedding lm_head".split()
 )
 _VISION = Late(r"(?i)vision|visual|image|\bvit\b|video")
 _AUDIO = Late(r"(?i)audio|speech")
@@ -61,12 +56,10 @@ class Scene(NamedTuple):
         said = (self.config.said("rms_norm_eps", "norm_rms_eps", "rms_norm_epsilon"),)
         return "RMSNorm" if any(isinstance(value, float | int) for value in said) else None
 
-    def hints(self, name: str, segment: str) -> Hints:
-        """What helps to unpack the module of this name, whose last segment is given."""
+    def hints(self, name: str, role: str) -> Hints:
+        """What helps to unpack the module of this name, whose weight has this role by its name."""
         said = quantization_of(self.config, name)
-        faces = True if _TO_HIDDEN.match(segment) else None
-        if faces is None and _FROM_HIDDEN.match(segment):
-            faces = False
+        faces = role in _TO_HIDDEN if role in _TO_HIDDEN | _FROM_HIDDEN else None
         from ckptscan.structure.packing import Hints
 
         return Hints(

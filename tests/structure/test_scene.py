@@ -103,16 +103,17 @@ HINTS = {
 def test_what_config_says_of_a_packed_weight(
     said: dict[str, object], expected: tuple[object, ...]
 ) -> None:
-    hints = scene(**said).hints("l.q_proj", "q_proj")
+    hints = scene(**said).hints("l.q_proj", "q")
 
     assert expected == (hints.method, hints.bits, hints.group)
 
 
 @pytest.mark.parametrize(
-    ("segment", "faces_out"), [("o_proj", True), ("q_proj", False), ("x", None)]
+    ("role", "faces_out"),
+    [("o", True), ("expert.down", True), ("q", False), ("embedding", False), ("other", None)],
 )
-def test_on_which_side_the_residual_stream_lies(segment: str, faces_out: bool | None) -> None:
-    hints = scene().hints(f"l.{segment}", segment)
+def test_on_which_side_the_residual_stream_lies(role: str, faces_out: bool | None) -> None:
+    hints = scene().hints("l.x", role)
 
     assert (8, faces_out) == (hints.hidden, hints.faces_out)
 
