@@ -93,18 +93,23 @@ def find_adapter(families: Iterable[Family], config: Config) -> Adapter | None:
     )
     ranks = tuple(sorted({target.rank for target in targets}))
     document = config.documents.get("adapter_config.json", {})
-    alpha = document.get("lora_alpha")
-    is_number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
     kind = "DoRA" if document.get("use_dora") is True else "LoRA"
     return Adapter(
         kind,
         ranks,
-        alpha if is_number and abs(alpha) < LARGEST_ALPHA else None,  # type: ignore[arg-type]
+        _alpha(document.get("lora_alpha")),
         config.text("base_model_name_or_path", "adapter_config.json"),
         tuple(targets),
         tuple(saved),
         _problems(document.get("r"), document.get("rank_pattern"), ranks),
     )
+
+
+def _alpha(declared: object) -> int | float | None:
+    """A number that config declares, None for anything else, NaN and infinity included."""
+    if isinstance(declared, bool) or not isinstance(declared, int | float):
+        return None
+    return declared if abs(declared) < LARGEST_ALPHA else None
 
 
 def _problems(declared: object, pattern: object, ranks: tuple[int, ...]) -> tuple[str, ...]:

@@ -178,7 +178,9 @@ def test_the_projections_of_an_attention(stored: str, expected: str) -> None:
     (container,) = structure_of(tensors).tree.children
     (attention,) = container.children[0].children
 
-    assert expected == " ".join(child.label for child in in_order(attention.children, True))  # noqa: FBT003
+    assert expected == " ".join(
+        child.label for child in in_order(attention.children, is_layer=True)
+    )
 
 
 SIBLINGS = {
