@@ -22,6 +22,7 @@ CONFIG_NAMES = (
     "hf_quant_config.json",
     "quantize_config.json",
 )
+SIDE_NAMES = (*CONFIG_NAMES, "modules.json")  # all that is read of json, but for indexes
 # where multimodal configs keep what they say of the language model, and families nest the rest
 _TEXT = (
     "text_config",

@@ -4,6 +4,8 @@ CkptscanError                exit 3   could not look
     SourceError                       the source can't be reached or read
         SourceNotFound                no such path, or nothing to read there
         SourceUnreadable              it is there and can't be opened
+        SourceRefused                 whoever holds it wants a login, a token or an agreement
+        SourceUnreachable             the net or the server fails, or the time is over
     PackError                         a header pack that breaks its own rules
     UsageError               exit 2   what was asked makes no sense here
 
@@ -35,6 +37,14 @@ class SourceNotFound(SourceError):
 
 class SourceUnreadable(SourceError):
     """The thing is there and can't be opened or read."""
+
+
+class SourceRefused(SourceError):
+    """Whoever holds it wants a login, a token or an agreement first."""
+
+
+class SourceUnreachable(SourceError):
+    """The net or the server fails, also after retries, or the time is over."""
 
 
 class PackError(SourceError):

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ckptscan.index import Index
+from ckptscan.index import INDEX_NAME, Index, is_index
 from ckptscan.names import natural_key
 from ckptscan.paths import is_inside
 
@@ -32,8 +32,6 @@ _NUMBERINGS = (
 )
 _COMPILED = tuple((how, re.compile(pattern, re.ASCII)) for how, pattern in _NUMBERINGS)
 _NUMBERS = re.compile(r"\d+", re.ASCII)
-# model.safetensors.index.json, model.fp16.safetensors.index.json, model.safetensors.index.fp16.json
-_INDEX = re.compile(r"(?P<stem>.+?)\.safetensors\.index(?P<variant>\.[^.]+)?\.json")
 
 # what loaders look for first, in this order: transformers, diffusers, older transformers, PEFT
 _USUAL = ("model", "diffusion_pytorch_model", "pytorch_model", "adapter_model")
@@ -103,7 +101,7 @@ class FileSet(NamedTuple):
 
 def index_paths(paths: Iterable[str]) -> list[str]:
     """Which of these paths are indexes of safetensors shards."""
-    return [path for path in paths if _INDEX.fullmatch(path.rpartition("/")[2])]
+    return list(filter(is_index, paths))
 
 
 def weight_paths(paths: Iterable[str]) -> list[str]:
@@ -123,7 +121,7 @@ def find_sets(paths: Iterable[str], indexes: Mapping[str, Index]) -> list[FileSe
 
 def _indexed(path: str, index: Index, present: set[str]) -> FileSet:
     folder, _, name = path.rpartition("/")
-    match = _INDEX.fullmatch(name)
+    match = INDEX_NAME.fullmatch(name)
     stem, inner = _split_variant(match["stem"] if match else name)
     variant = inner or ((match["variant"] or "")[1:] if match else "")
     inside = sorted(filter(is_inside, index.shards), key=natural_key)

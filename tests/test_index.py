@@ -18,7 +18,9 @@ MAPS = st.dictionaries(NAMES, st.sampled_from(["a.safetensors", "b.safetensors",
 def test_an_index_tells_its_shards_entries_and_metadata() -> None:
     raw = index_of({"a": "1.safetensors", "b": "2.safetensors", "c": "1.safetensors"}, total_size=8)
 
-    assert Index(("1.safetensors", "2.safetensors"), 3, {"total_size": 8}) == read_index(raw)
+    contents = {"1.safetensors": (2, 6), "2.safetensors": (1, 3)}
+    expected = Index(tuple(contents), 3, {"total_size": 8}, contents=contents)
+    assert expected == read_index(raw)
 
 
 @given(
@@ -33,9 +35,12 @@ def test_every_way_of_writing_gives_what_json_gives(
     document = dict(parts if first else parts[::-1])
     raw = json.dumps(document, indent=style[0], separators=style[1]).encode()
 
-    assert Index(
-        tuple(dict.fromkeys(weight_map.values())), len(weight_map), {"total_size": 1}
-    ) == read_index(raw)
+    contents: dict[str, tuple[int, int]] = {}
+    for name, shard in weight_map.items():
+        tensors, names = contents.get(shard, (0, 0))
+        contents[shard] = tensors + 1, names + len(json.dumps(name))
+    expected = Index(tuple(contents), len(weight_map), {"total_size": 1}, contents=contents)
+    assert expected == read_index(raw)
     assert weight_map == read_weight_map(raw)
 
 
@@ -112,7 +117,7 @@ def test_a_repeated_weight_map_counts_as_json_counts_it() -> None:
 def test_a_tensor_may_be_called_weight_map() -> None:
     raw = index_of({"weight_map": "a", "b": "c"})
 
-    assert Index(("a", "c"), 2) == read_index(raw)
+    assert Index(("a", "c"), 2, contents={"a": (1, 12), "c": (1, 3)}) == read_index(raw)
 
 
 def test_an_unusable_index_has_no_map() -> None:

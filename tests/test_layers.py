@@ -23,7 +23,8 @@ LEVELS = [
     structure
     checkpoint
     sets
-    sources config index
+    sources
+    config index
     table
     header
     paths

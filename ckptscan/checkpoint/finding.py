@@ -99,7 +99,7 @@ def choose(
     if set_name is not None:
         return Choice((_named(found, set_name),), "asked for")
     if origin.is_index:
-        named = [one for one in found if (origin.title,) == one.indexes and not one.parts]
+        named = [one for one in found if (origin.target,) == one.indexes and not one.parts]
         return Choice((named[0],), "its index")
     if composites:
         return Choice((composites[0],), f"{COMPOSITES[composites[0].name]} names its components")

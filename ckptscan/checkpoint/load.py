@@ -49,8 +49,8 @@ def load(source: Source, set_name: str | None = None, all_sets: bool = False) ->
     with no_collection():
         reader = Reader(source)
         indexes = reader.indexes()
-        if source.origin.is_index and indexes[source.origin.title].problem:
-            problem = indexes[source.origin.title].problem
+        if source.origin.is_index and indexes[source.origin.target].problem:
+            problem = indexes[source.origin.target].problem
             raise SourceUnreadable(f"{source.origin.spec}: {problem}", "inspect its folder instead")
         found = find_sets(reader, indexes)
         chosen, reason = choose(source.origin, found, reader.sizes, set_name, all_sets)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ckptscan.commands import show_error
-from ckptscan.commands.params import Match, set_options
+from ckptscan.commands.params import Match, set_options, source_options
 from ckptscan.errors import CkptscanError
 from ckptscan.report.options import FORMATS, SORTS, VIEWS, Layout
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
+    from ckptscan.sources import Access
     from ckptscan.structure import Structure
 
 FAULTS = 1
@@ -52,6 +53,7 @@ _LINES_AT_ONCE = 2000
     help="How to write it.",
 )
 @set_options
+@source_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -66,15 +68,19 @@ def command(
     format_name: str,
     set_name: str | None,
     all_sets: bool,
+    access: Access,
 ) -> None:
     """Show what a checkpoint holds: modules, parameters, attention, memory.
 
-    SOURCE is a directory, a .safetensors file, an index, a snapshot in the Hugging Face cache or a
-    header pack. Several sources give a line each and a total. Only headers are read.
+    SOURCE is a directory, a .safetensors file, an index, a snapshot in the Hugging Face cache, a
+    header pack, a repository of the Hub (org/name, hf://org/name@revision/folder, or its address),
+    https://, s3://, gs://, az:// or ms://org/name. Several sources give a line each and a total.
+    Only headers are read, of remote files by byte ranges.
 
     \b
     Examples:
       ckptscan inspect Qwen2-57B-A14B-Instruct/
+      ckptscan inspect Qwen/Qwen2-57B-A14B-Instruct --revision main
       ckptscan inspect DeepSeek-V3/ --view modules
       ckptscan inspect Qwen2-VL-7B/ --view formula --match 'visual.*'
       ckptscan inspect Llama-3.1-8B/ --match '*.self_attn.*' --depth 4
@@ -85,7 +91,7 @@ def command(
     if format_name == "latex" and (view != "formula" or len(sources) > 1):
         raise click.UsageError("latex is a format of one source's --view formula")
     layout = Layout(view, depth, sort, top, _columns(), expanded)
-    ask = _Ask(matches, set_name, all_sets, peek)
+    ask = _Ask(matches, set_name, all_sets, peek, access)
     if len(sources) == 1:
         specs = expand(sources[0])
         if len(specs) == 1:
@@ -107,6 +113,7 @@ class _Ask(NamedTuple):
     set_name: str | None
     all_sets: bool
     peek: bool
+    access: Access
 
     def describe(self, spec: str) -> Structure:
         """The structure of what is asked for in a source."""
@@ -114,7 +121,7 @@ class _Ask(NamedTuple):
         from ckptscan.sources import open_source
         from ckptscan.structure import describe
 
-        source = open_source(spec)
+        source = open_source(spec, self.access)
         checkpoint = load(source, self.set_name, self.all_sets)
         return describe(checkpoint, self.matches, peek(source, checkpoint) if self.peek else None)
 

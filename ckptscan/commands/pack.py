@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
+
+from ckptscan.commands.params import source_options
+
+if TYPE_CHECKING:
+    from ckptscan.sources import Access
 
 
 @click.command("pack")
@@ -16,7 +22,8 @@ import click
     help="The pack to write.  [default: the source's name with .ckptpack]",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-def command(source: str, output: str | None, force: bool) -> None:
+@source_options
+def command(source: str, output: str | None, force: bool, access: Access) -> None:
     """Write the headers of a checkpoint into one small file.
 
     A pack holds every header byte for byte with the files' sizes, the indexes and the small json
@@ -34,7 +41,7 @@ def command(source: str, output: str | None, force: bool) -> None:
     from ckptscan.sources.pack import write_pack
     from ckptscan.sources.spec import PACK_SUFFIX
 
-    opened = open_source(source)
+    opened = open_source(source, access)
     name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
     path = output or f"{words.printable(name)}{PACK_SUFFIX}"
     if os.path.isdir(path):

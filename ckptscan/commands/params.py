@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +12,7 @@ from ckptscan.report.words import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+KINDS = ("model", "dataset", "space")
 MAX_MATCHED = 4096  # characters of a name that are looked at; bounds what backtracks
 
 
@@ -35,6 +37,47 @@ class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8
             self.fail(f"{printable(value)} is no regular expression: {error}", param, ctx)
         look = found.search if is_regex else found.match
         return lambda name: look(name[:MAX_MATCHED]) is not None
+
+
+def source_options(command: F) -> F:
+    """What may be said of sources that lie elsewhere; the command takes them as one Access."""
+    from ckptscan.sources.access import TIMEOUT, Access
+
+    @wraps(command)
+    def with_access(
+        *arguments: Any,
+        revision: str | None,
+        repo_type: str | None,
+        offline: bool,
+        anonymous: bool,
+        timeout: float,
+        **options: Any,
+    ) -> Any:
+        from ckptscan.sources.progress import Bar
+
+        access = Access(revision, repo_type, offline, anonymous, timeout, Bar())
+        return command(*arguments, access=access, **options)
+
+    for option in (
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0, min_open=True),
+            default=TIMEOUT,
+            show_default=True,
+            metavar="SECONDS",
+            help="Give up a remote source after so long.",
+        ),
+        click.option("--anonymous", is_flag=True, help="Send no token and no signature."),
+        click.option("--offline", is_flag=True, help="Send no request; read what caches hold."),
+        click.option(
+            "--repo-type", type=click.Choice(KINDS), help="Kind of repository.  [default: model]"
+        ),
+        click.option(
+            "--revision", metavar="REV", help="Branch, tag, commit or refs/pr/N.  [default: main]"
+        ),
+    ):
+        with_access = option(with_access)
+    return with_access  # type: ignore[return-value]
 
 
 def set_options(command: F) -> F:

@@ -1,11 +1,24 @@
 """Where bytes come from; the only rooms that touch disk or net."""
 
-from ckptscan.sources.base import DANGLING, FileEntry, Origin, Source, read_head, read_small
+from ckptscan.sources.access import Access
+from ckptscan.sources.base import (
+    DANGLING,
+    Fetching,
+    FileEntry,
+    Job,
+    Origin,
+    Source,
+    read_head,
+    read_small,
+)
 from ckptscan.sources.spec import expand, open_source, redacted
 
 __all__ = [
     "DANGLING",
+    "Access",
+    "Fetching",
     "FileEntry",
+    "Job",
     "Origin",
     "Source",
     "expand",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ckptscan.errors import SourceUnreadable
 from ckptscan.header import LENGTH, wanted
 
 DANGLING = "is a link to nothing"
+MAX_DEPTH = 3  # folders below the root: original/, a pipeline's components and their parts
+MAX_FILES = 100_000
 
 
 class Origin(NamedTuple):
     """What was asked for and what it turned out to be.
 
-    `kind` is directory, file, index, hf-cache, pack or memory; `revision` and `commit` are None
-    where the source knows of none. `packed` is set for a pack alone: the kind of source that it was
-    made from. What a pack holds are claims of whoever wrote it.
+    `kind` is directory, file, index, hf-cache, pack, memory, hub, modelscope, http, s3, gs, az or
+    object; `revision` and `commit` are None where the source knows of none. `named` is "file" or
+    "index" where that was named in a source of another kind. `packed` is set for a pack alone: the
+    kind of source that it was made from. What a pack holds are claims of whoever wrote it.
+    `claims` are counts of parameters that the place itself tells, by where they stand.
     """
 
     spec: str
@@ -25,29 +29,51 @@ class Origin(NamedTuple):
     revision: str | None = None
     commit: str | None = None
     packed: str | None = None
+    named: str | None = None
+    claims: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The path of the index or file that was named, where one was."""
+        return self.title.rpartition("/")[2]
 
     @property
     def is_index(self) -> bool:
         """Whether an index was named, and the set that it describes is meant."""
-        return "index" in (self.kind, self.packed)
+        return "index" in (self.kind, self.packed, self.named)
 
     @property
     def is_single_file(self) -> bool:
         """Whether one file was named, whatever it is called."""
-        return "file" in (self.kind, self.packed)
+        return "file" in (self.kind, self.packed, self.named)
 
 
 class FileEntry(NamedTuple):
     """One file of a source: posix path below its root, size in bytes.
 
     `digest` is the whole file's sha256 where it is known for free, else None. `problem` says why
-    the file can't be read ("is a FIFO"), None where nothing speaks against it.
+    the file can't be read ("is a FIFO"), None where nothing speaks against it. `is_size_told` is
+    False where nothing tells the size, and it is what the file's own header promises.
     """
 
     path: str
     size: int
     digest: str | None = None
     problem: str | None = None
+    is_size_told: bool = True
+
+
+class Job(NamedTuple):
+    """One thing to fetch: what of a file, and how many bytes that may be.
+
+    `part` is "whole", for a file of at most `nbytes`; "head", for the beginning of a weight file
+    that is expected to have `nbytes`, 0 where nothing tells; or "look", for what will be fetched
+    next: where it lies is found out meanwhile.
+    """
+
+    path: str
+    part: str
+    nbytes: int = 0
 
 
 class Source(Protocol):
@@ -62,6 +88,20 @@ class Source(Protocol):
 
     def read(self, path: str, start: int, length: int) -> bytes:
         """Bytes of a file; fewer where it ends. Raises SourceError."""
+
+
+@runtime_checkable
+class Fetching(Source, Protocol):
+    """A source that can have many files ready at once, sooner than one after the other."""
+
+    def fetch(self, jobs: Sequence[Job]) -> Iterator[str]:
+        """Have files ready to be read; gives their paths as they come in. Raises SourceError."""
+
+
+def is_listed(path: str) -> bool:
+    """Whether files are looked for there: three folders deep, in none that is hidden."""
+    folders = path.split("/")[:-1]
+    return len(folders) <= MAX_DEPTH and not any(name.startswith(".") for name in folders)
 
 
 def read_head(source: Source, entry: FileEntry) -> bytes:

@@ -9,13 +9,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from ckptscan.errors import SourceNotFound, SourceUnreadable
-from ckptscan.sources.base import DANGLING, FileEntry, Origin
+from ckptscan.index import is_index
+from ckptscan.sources.base import DANGLING, MAX_DEPTH, MAX_FILES, FileEntry, Origin
 
-MAX_DEPTH = 3  # folders below the root: original/, a pipeline's components and their parts
-MAX_FILES = 100_000
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_INDEX = re.compile(r"\.safetensors\.index(\.[^.]+)?\.json$")
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _STRANGE = (
     (stat.S_ISFIFO, "is a FIFO"),
@@ -176,7 +174,7 @@ def _open_file(spec: str, path: str) -> LocalSource:
     if not stat.S_ISREG(mode):
         raise SourceUnreadable(f"{spec}: {_strangeness(mode)}", "give a regular file or a folder")
     folder, name = os.path.split(path)
-    if _INDEX.search(name):
+    if is_index(name):
         return LocalSource(folder, Origin(spec, "index", name))
     return LocalSource(folder, Origin(spec, "file", name), only=[name])
 

@@ -151,8 +151,8 @@ def _manifest(
     return {
         "schema": SCHEMA,
         "source": {
-            "title": origin.title,
-            "kind": origin.packed or origin.kind,
+            "title": origin.target if origin.is_index else origin.title,
+            "kind": origin.packed or origin.named or origin.kind,
             "revision": origin.revision,
             "commit": origin.commit,
         },

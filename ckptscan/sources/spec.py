@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ckptscan.errors import SourceNotFound, SourceUnreadable, UsageError
+from ckptscan.sources.access import Access
 from ckptscan.sources.base import Source
 from ckptscan.sources.local import open_local
 
@@ -21,7 +22,6 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # user:password@ and the ?query or #fragment of an address, which may hold secrets
 _SECRETS = re.compile(r"^(\s*[A-Za-z][A-Za-z0-9+.-]*:/+)[^/?#]*@|[?#].*$", re.DOTALL)
 _ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:/")
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 _WILD = re.compile(r"[*?[]")
 
 
@@ -50,12 +50,31 @@ def _is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def open_source(spec: str) -> Source:
-    """The source that a spec names; raises SourceError or UsageError, each with a hint."""
+def open_source(spec: str, access: Access | None = None) -> Source:
+    """The source that a spec names; raises SourceError or UsageError, each with a hint.
+
+    What is on disk goes before what is called so elsewhere.
+    """
+    access = access or Access()
     if not spec:
         raise UsageError("an empty source", "name a directory, a .safetensors file or a pack")
-    if "\0" in spec or not os.path.lexists(spec):
-        raise _not_found(spec)
+    if "\0" not in spec and os.path.lexists(spec):
+        if access.revision or access.repo_type:
+            raise UsageError(
+                f"{spec}: is on this disk, and has no --revision and no --repo-type",
+                f"for the repository on the Hub write hf://{spec}",
+            )
+        return _open_on_disk(spec)
+    if _SCHEME.match(spec):
+        return _open_address(spec, access)
+    from ckptscan.sources.hub import address
+
+    if address.looks_short(spec):
+        return _open_short(spec, access)
+    raise _not_found(spec)
+
+
+def _open_on_disk(spec: str) -> Source:
     try:
         if _is_pack(spec):
             from ckptscan.sources.pack import open_pack  # lzma, tarfile: 10 ms
@@ -65,6 +84,52 @@ def open_source(spec: str) -> Source:
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise SourceUnreadable(f"{spec}: {reason}", "check the path and its permissions") from error
+
+
+def _open_address(spec: str, access: Access) -> Source:
+    """The source behind `hf://`, `https://`, `s3://` and their like."""
+    scheme = spec.partition("://")[0].lower()
+    spec = scheme + spec[len(scheme) :]
+    if scheme == "hf":
+        return _open_repository(spec, access)
+    if scheme in ("http", "https"):
+        from ckptscan.sources.hub import address
+
+        if address.is_page(spec):
+            return _open_repository(spec, access)
+    if access.revision or access.repo_type:
+        raise UsageError(
+            f"{redacted(spec)}: has no --revision and no --repo-type",
+            "those of the Hub have",
+        )
+    if scheme in ("http", "https"):
+        from ckptscan.sources.http import open_http
+
+        return open_http(spec, redacted(spec), access)
+    raise UsageError(
+        f"{redacted(spec)}: no kind of address that is known",
+        "known are hf://, https://, http://, s3://, gs://, az:// and ms://",
+    )
+
+
+def _open_repository(spec: str, access: Access) -> Source:
+    from ckptscan.sources.hub import address, open_hub
+
+    parse = address.parse_page if spec.startswith(("http://", "https://")) else address.parse
+    found = address.with_options(parse(spec), access.revision, access.repo_type)
+    return open_hub(redacted(spec), found, access)
+
+
+def _open_short(spec: str, access: Access) -> Source:
+    """A repository written `org/name`; where there is none, what was meant may be a path."""
+    try:
+        return _open_repository(spec, access)
+    except SourceNotFound as error:
+        near = _nearest(spec)
+        path = (
+            f"did you mean the path {near[0]}?" if near else "no path on disk is called so either"
+        )
+        raise SourceNotFound(error.message, f"{error.hint}; {path}") from error
 
 
 def redacted(spec: str) -> str:
@@ -84,20 +149,13 @@ def _is_pack(spec: str) -> bool:
 
 def _not_found(spec: str) -> SourceNotFound:
     shown = redacted(spec)
-    if _SCHEME.match(spec):
-        return SourceNotFound(
-            f"{shown}: addresses are not read by this version",
-            "download the headers' files first, or inspect a local directory",
-        )
     near = _nearest(spec)
     if near:
         return SourceNotFound(f"{shown}: no such file or directory", f"did you mean {near[0]}?")
-    if _REPOSITORY.fullmatch(spec):
-        return SourceNotFound(
-            f"{shown}: no such file or directory",
-            "repositories of the Hub are not read by this version; give a local directory",
-        )
-    return SourceNotFound(f"{shown}: no such file or directory", "check the path")
+    return SourceNotFound(
+        f"{shown}: no such file or directory",
+        "check the path; a repository of the Hub is written org/name, or hf://name",
+    )
 
 
 def _nearest(spec: str) -> Sequence[str]:

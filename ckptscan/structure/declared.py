@@ -24,7 +24,7 @@ class Declared(NamedTuple):
 
 
 def find_declared(checkpoint: Checkpoint, parameters: Parameters) -> tuple[Declared, ...]:
-    """Every count that the index or the headers declare; the same claim of several files once."""
+    """Every count that the place, the index or the headers declare; a repeated claim once."""
     sums = list(known_sums(parameters))
     claims = dict.fromkeys(_claims(checkpoint))
     return tuple(
@@ -56,6 +56,7 @@ def known_sums(parameters: Parameters) -> Iterator[tuple[str, int]]:
 
 
 def _claims(checkpoint: Checkpoint) -> Iterator[tuple[str, int]]:
+    yield from checkpoint.origin.claims
     index = checkpoint.index.metadata if checkpoint.index else {}
     for key in _KEYS:
         value = index.get(key)

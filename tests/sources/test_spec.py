@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ckptscan.errors import SourceNotFound, SourceUnreadable, UsageError
-from ckptscan.sources import expand, open_source, redacted
+from ckptscan.sources import Access, expand, open_source, redacted
 
 
 def test_a_glob_names_what_it_matches_in_natural_order(tmp_path: Path) -> None:
@@ -52,8 +52,7 @@ def test_a_file_whose_name_is_a_glob_is_that_file(tmp_path: Path) -> None:
     ("spec", "message", "hint"),
     [
         ("no-such-thing-at-all", "no such file or directory", "check the path"),
-        ("org/name", "no such file or directory", "repositories of the Hub"),
-        ("https://u:p@host/x?token=1", "https://host/x: addresses are not read", "local directory"),
+        ("org/model.safetensors", "no such file or directory", "written org/name"),
         ("a\0b", "no such file or directory", "check the path"),
     ],
 )
@@ -63,7 +62,33 @@ def test_what_is_not_there_is_told_with_a_way_out(spec: str, message: str, hint:
 
     assert message in caught.value.message
     assert hint in caught.value.hint
-    assert "token" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("ftp://u:p@host/x?token=1", "ftp://host/x: no kind of address that is known"),
+        ("file:///etc/passwd", "file:///etc/passwd: no kind of address"),
+        ("https://u:p@host:port/x?token=1", "https://host:port/x: no http address"),
+        ("hf://a/b/../c", "hf://a/b/../c: no path within a repository"),
+        ("hf://../etc", "hf://../etc: no name of a repository"),
+        ("hf://org/name@", "hf://org/name@: no revision"),
+        ("https://hf-mirror.example/org/name/tree/main", "a page to look at, no file"),
+        ("https://huggingface.co/org/name/discussions/3", "no address of a repository"),
+    ],
+)
+def test_an_address_that_can_t_be_meant_is_a_usage_error(spec: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_source(spec)
+
+    assert message in caught.value.message
+    assert caught.value.hint
+    assert "token" not in caught.value.message + caught.value.hint
+
+
+def test_a_path_has_no_revision(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is on this disk"):
+        open_source(str(tmp_path), Access(revision="main"))
 
 
 def test_a_typo_is_answered_with_the_nearest_name(tmp_path: Path) -> None:

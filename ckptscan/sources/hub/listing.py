@@ -1,0 +1,194 @@
+"""What the Hub says of a repository -> commit, files, sizes, digests; believes nothing unseen."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, urljoin
+
+from ckptscan.errors import SourceUnreachable, SourceUnreadable
+from ckptscan.paths import is_inside
+from ckptscan.sources.answers import Wanted
+from ckptscan.sources.base import MAX_FILES, FileEntry, is_listed
+from ckptscan.sources.hub.address import Repository
+from ckptscan.sources.ranged import UNKNOWN
+from ckptscan.sources.web import Web, origin_of
+
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # sha1, and the sha256 that git knows too
+MAX_LIST = 64 << 20  # bytes; a file takes about 250
+MAX_PAGES = 1000
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NEXT = re.compile(r"<([^<>]*)>\s*;\s*rel=\"?next\"?")
+_LARGEST = 1 << 62  # bytes of a file that we believe
+
+
+class Listing(NamedTuple):
+    """A repository at one commit: its present name, files, and what the Hub says of its size."""
+
+    name: str
+    commit: str
+    entries: tuple[FileEntry, ...]
+    claims: tuple[tuple[str, int], ...] = ()
+
+
+def api_of(endpoint: str, repository: Repository) -> str:
+    """The address of what is told about a repository."""
+    return f"{endpoint}/api/{repository.kind}s/{repository.name}"
+
+
+def fetch_listing(web: Web, endpoint: str, repository: Repository) -> Listing:
+    """The files of a repository at its revision: one request, and the tree where sizes are missing.
+
+    Raises Refused, SourceError.
+    """
+    revision = repository.revision or "main"
+    url = f"{api_of(endpoint, repository)}/revision/{quote(revision, safe='')}?blobs=true"
+    document = _parsed(web.get(url, Wanted(most=MAX_LIST)).data)
+    commit = document.get("sha") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(commit, str):
+        raise _nonsense("it does not tell the commit")
+    commit = commit.lower()
+    if not COMMIT.fullmatch(commit):
+        raise _nonsense("what it tells as the commit is none")
+    if COMMIT.fullmatch(revision.lower()) and commit != revision.lower():
+        raise _nonsense(f"asked for commit {revision}, it tells of {commit}")
+    name = document.get("id")
+    if not isinstance(name, str) or not is_inside(name) or name.count("/") > 1:
+        name = repository.name
+    repository = repository._replace(name=name, revision=commit)
+    entries = list(_siblings(document.get("siblings")))
+    if any(entry.size == UNKNOWN for entry in entries):
+        entries = _with_sizes(entries, _tree(web, endpoint, repository))
+    return Listing(repository.name, commit, tuple(entries), tuple(_claims(document)))
+
+
+def below(listing: Listing, repository: Repository) -> Iterator[FileEntry]:
+    """The entries in the folder that is meant, with paths from there; one where a file is named.
+
+    Files that lie deeper than a local reading goes are left out, and hidden folders.
+    """
+    prefix = f"{repository.folder}/" if repository.folder else ""
+    for entry in listing.entries:
+        is_meant = entry.path == repository.path or repository.named != "file"
+        path = entry.path.removeprefix(prefix)
+        if entry.path.startswith(prefix) and is_meant and is_listed(path):
+            yield entry._replace(path=path)
+
+
+def to_document(listing: Listing) -> dict[str, object]:
+    """A listing as it is kept in the cache."""
+    return {
+        "name": listing.name,
+        "commit": listing.commit,
+        "files": [[one.path, one.size, one.digest, one.is_size_told] for one in listing.entries],
+        "claims": [list(claim) for claim in listing.claims],
+    }
+
+
+def from_document(document: Mapping[str, Any], commit: str) -> Listing | None:
+    """What `to_document` made; None where it is anything else."""
+    try:
+        entries = tuple(
+            _entry(str(path), int(size), digest, bool(is_told))
+            for path, size, digest, is_told in document["files"]
+        )
+        claims = tuple((str(where), int(value)) for where, value in document["claims"])
+        found = Listing(str(document["name"]), str(document["commit"]), entries, claims)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return found if found.commit == commit else None
+
+
+def _siblings(siblings: object) -> Iterator[FileEntry]:
+    if not isinstance(siblings, list):
+        raise _nonsense("it tells no list of files")
+    if len(siblings) > MAX_FILES:
+        raise SourceUnreadable(f"more than {MAX_FILES:,} files", "name a folder of it")
+    seen = set()
+    for one in siblings:
+        path = one.get("rfilename") if isinstance(one, dict) else None
+        if isinstance(path, str) and path not in seen:
+            seen.add(path)
+            yield _entry(path, *_size_and_digest(one, "sha256"))
+
+
+def _entry(path: str, size: int, digest: str | None, is_size_told: bool = True) -> FileEntry:
+    problem = None if is_inside(path) else "is named like no file in a folder"
+    return FileEntry(path, size, digest, problem, is_size_told)
+
+
+def _size_and_digest(facts: Mapping[str, Any], key: str) -> tuple[int, str | None]:
+    """Size and sha256 of a file, UNKNOWN and None where they are not told or are none."""
+    lfs = facts.get("lfs")
+    lfs = lfs if isinstance(lfs, dict) else {}
+    sizes = [
+        value
+        for value in (lfs.get("size"), facts.get("size"))
+        if type(value) is int and 0 <= value < _LARGEST
+    ]
+    digest = lfs.get(key)
+    is_digest = isinstance(digest, str) and _SHA256.fullmatch(digest)
+    return sizes[0] if sizes else UNKNOWN, digest if is_digest else None
+
+
+def _tree(web: Web, endpoint: str, repository: Repository) -> dict[str, tuple[int, str | None]]:
+    """Sizes and digests by path, as the tree tells them; page after page."""
+    commit = quote(repository.revision or "main", safe="")
+    url: str | None = f"{api_of(endpoint, repository)}/tree/{commit}?recursive=true"
+    home = origin_of(endpoint)
+    found: dict[str, tuple[int, str | None]] = {}
+    for _ in range(MAX_PAGES):
+        if url is None or len(found) > MAX_FILES:
+            break
+        page = web.get(url, Wanted(most=MAX_LIST))
+        items = _parsed(page.data)
+        for one in items if isinstance(items, list) else []:
+            if isinstance(one, dict) and isinstance(one.get("path"), str):
+                found[one["path"]] = _size_and_digest(one, "oid")
+        following = _NEXT.search(page.headers.get("link", ""))
+        url = urljoin(url, following[1]) if following else None
+        if url is not None and not _is_at(url, home):
+            break
+    return found
+
+
+def _is_at(url: str, home: str) -> bool:
+    try:
+        return origin_of(url) == home
+    except ValueError:
+        return False
+
+
+def _with_sizes(
+    entries: Iterable[FileEntry], tree: Mapping[str, tuple[int, str | None]]
+) -> list[FileEntry]:
+    completed = []
+    for entry in entries:
+        size, digest = tree.get(entry.path, (UNKNOWN, None))
+        if entry.size == UNKNOWN:
+            entry = entry._replace(size=size)
+        completed.append(entry._replace(digest=entry.digest or digest))
+    return completed
+
+
+def _claims(document: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """The count of parameters that the Hub's pages show."""
+    declared = document.get("safetensors")
+    total = declared.get("total") if isinstance(declared, dict) else None
+    if type(total) is int and 0 < total < _LARGEST:
+        yield "Hub safetensors.total", total
+
+
+def _parsed(raw: bytes) -> object:
+    try:
+        return json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise _nonsense("its answer is no JSON") from None
+
+
+def _nonsense(reason: str) -> SourceUnreachable:
+    return SourceUnreachable(
+        f"the Hub's answer can't be used: {reason}", "is HF_ENDPOINT a Hub, or is a proxy between?"
+    )
