@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ckptscan import sets as filesets
 from ckptscan.checkpoint.values import FileFault
@@ -34,37 +34,38 @@ class Reader:
             self._fetch(source)
 
     def _fetch(self, source: Fetching) -> None:
-        """Have everything ready that will be read: side files first, then headers.
+        """Have everything ready that will be read: indexes, the other side files, headers.
 
-        The indexes foretell how long the headers are, so that one request each will do.
+        Once all indexes are there, they foretell how long the headers are, so that one request
+        each will do; meanwhile it is found out where the weight files lie.
         """
-        weights = [path for path in filesets.weight_paths(self.entries) if self._is_readable(path)]
-        if source.origin.is_single_file:
-            weights = list(self.entries)
-        indexes = filesets.index_paths(self.entries)
-        sides = [Job(path, "whole", MAX_INDEX) for path in indexes] + [
-            Job(path, "whole", MAX_CONFIG)
-            for path in self.entries
-            if path.rpartition("/")[2] in SIDE_NAMES
-        ]
-        sides = [job for job in sides if self._is_readable(job.path, job.nbytes)]
-        ahead = [Job(path, "look") for path in weights if indexes]
-        if indexes:
-            for _ in source.fetch([*sides, *ahead]):
-                pass
-            sides = []
-        expected = self._expected_heads()
-        heads = [Job(path, "head", expected.get(path, 0)) for path in weights]
-        for path in source.fetch([*sides, *heads]):
-            if path in expected or path in weights:
+        single = source.origin.is_single_file
+        paths = list(self.entries) if single else filesets.weight_paths(self.entries)
+        weights = [path for path in paths if not self.entries[path].problem]
+        indexes = self._sides(filesets.index_paths(self.entries), MAX_INDEX)
+        configs = [path for path in self.entries if path.rpartition("/")[2] in SIDE_NAMES]
+        pending = {job.path for job in indexes}
+
+        def after(path: str) -> Sequence[Job]:
+            if path not in pending:
+                return ()
+            pending.discard(path)
+            return () if pending else self._heads(weights)
+
+        begun = [Job(path, "look") for path in weights] if indexes else self._heads(weights)
+        jobs = [*indexes, *self._sides(configs, MAX_CONFIG), *begun]
+        known = set(weights)
+        for path in source.fetch(jobs, after):
+            if path in known:
                 self.header(path)
 
-    def _is_readable(self, path: str, most: int | None = None) -> bool:
-        entry = self.entries[path]
-        return not entry.problem and (most is None or entry.size <= most)
+    def _sides(self, paths: Sequence[str], most: int) -> list[Job]:
+        """Jobs for small files, those left out that can't be read or are too large."""
+        found = [self.entries[path] for path in paths]
+        return [Job(e.path, "whole", most) for e in found if not e.problem and e.size <= most]
 
-    def _expected_heads(self) -> dict[str, int]:
-        """How many bytes of each shard an index makes us expect its header in."""
+    def _heads(self, weights: Sequence[str]) -> list[Job]:
+        """Jobs for the headers of weight files, of the length that their indexes foretell."""
         expected = {}
         for path, index in self.indexes().items():
             folder = path.rpartition("/")[0]
@@ -72,7 +73,7 @@ class Reader:
                 full = f"{folder}/{shard}" if folder else shard
                 if full in self.sizes:
                     expected[full] = index.expected_head(shard, self.sizes[full]) or 0
-        return expected
+        return [Job(path, "head", expected.get(path, 0)) for path in weights]
 
     def header(self, path: str) -> Header:
         """The header of a weight file; raises SourceError."""

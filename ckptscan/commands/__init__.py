@@ -20,6 +20,7 @@ from ckptscan.errors import CkptscanError
 COMMANDS = {
     "inspect": "ckptscan.commands.inspect",
     "pack": "ckptscan.commands.pack",
+    "cache": "ckptscan.commands.cache",
 }
 BUG = 4
 INTERRUPTED = 130

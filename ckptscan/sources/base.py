@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from ckptscan.errors import SourceUnreadable
@@ -94,8 +94,13 @@ class Source(Protocol):
 class Fetching(Source, Protocol):
     """A source that can have many files ready at once, sooner than one after the other."""
 
-    def fetch(self, jobs: Sequence[Job]) -> Iterator[str]:
-        """Have files ready to be read; gives their paths as they come in. Raises SourceError."""
+    def fetch(
+        self, jobs: Sequence[Job], then: Callable[[str], Sequence[Job]] | None = None
+    ) -> Iterator[str]:
+        """Have files ready to be read; gives their paths as they come in. Raises SourceError.
+
+        `then` may give further jobs for a path that has come in.
+        """
 
 
 def is_listed(path: str) -> bool:

@@ -19,6 +19,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -107,6 +108,19 @@ class Shelf:
             self._written = 0
             trim(BOUND, self._root)
 
+    @cached_property
+    def _is_ours(self) -> bool:
+        """Whether nobody else may write what is read here, as in a folder that anybody can make."""
+        for room in ROOMS:
+            try:
+                found = os.lstat(os.path.join(self._root, room))
+            except OSError:
+                continue
+            is_foreign = hasattr(os, "getuid") and found.st_uid != os.getuid()
+            if is_foreign or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+                return False
+        return True
+
     def _placed(self, *parts: str) -> str:
         return _hash("\0".join((self._place, *parts)))
 
@@ -115,6 +129,8 @@ class Shelf:
 
     def _read(self, room: str, key: str) -> bytes | None:
         path = self._at(room, key)
+        if not self._is_ours:
+            return None
         try:
             handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
             with os.fdopen(handle, "rb") as opened:
@@ -133,6 +149,8 @@ class Shelf:
         path = self._at(room, key)
         temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.part"
         with suppress(OSError):
+            if not self._is_ours:
+                return
             _make_private(self._root, os.path.dirname(path))
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
@@ -232,8 +250,6 @@ def _make_private(root: str, path: str) -> None:
     for one in (root, os.path.dirname(above), above, path):
         with suppress(FileExistsError):
             os.mkdir(one, 0o700)
-    if stat.S_IMODE(os.stat(root).st_mode) & 0o077:
-        os.chmod(root, 0o700)
 
 
 def _seal(body: bytes) -> bytes:

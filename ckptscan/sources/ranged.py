@@ -6,8 +6,9 @@ side files, the beginnings of weight files, each once, and what is at hand befor
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from threading import Event, Lock
 from typing import NamedTuple, Protocol
 
 from ckptscan.config import MAX_CONFIG, SIDE_NAMES
@@ -17,7 +18,7 @@ from ckptscan.index import MAX_INDEX, is_index
 from ckptscan.sources.access import Deadline, Watch
 from ckptscan.sources.answers import ENDLESS
 from ckptscan.sources.base import FileEntry, Job, Origin
-from ckptscan.sources.crew import together
+from ckptscan.sources.crew import Crew
 
 UNKNOWN = -1  # the size of a file whose place does not tell it
 # bytes from the start of a weight file where nothing foretells its header: of 1,671 shards of 76
@@ -95,8 +96,9 @@ class RangedSource:
         self._held = dict(held or {})
         self._promised = promised or {}
         self._seen: dict[str, bytes] = {}  # of files that were looked at: less than a header
+        self._looking: dict[str, Event] = {}
         self._nbytes = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     @property
     def origin(self) -> Origin:
@@ -116,29 +118,46 @@ class RangedSource:
                 self._entries[entry.path] = small
         return list(self._entries.values())
 
-    def fetch(self, jobs: Sequence[Job]) -> Iterator[str]:
+    def fetch(
+        self, jobs: Sequence[Job], then: Callable[[str], Sequence[Job]] | None = None
+    ) -> Iterator[str]:
         """Have files ready to be read; gives their paths as they come in.
 
-        Raises the first SourceError, and what was fetched beside it is then of no use.
+        `then` may give further jobs for a path that has come in. Raises the first SourceError, and
+        what was fetched beside it is then of no use.
         """
-        missing = []
-        for job in jobs:
-            if job.path in self._held or self._is_near(job):
-                yield job.path
-            else:
-                missing.append(job)
-        if not any(job.part != "look" for job in missing):
-            return
-        self._watch.begin(sum(job.part != "look" for job in missing))
+        crew = Crew(self._do, self._deadline)
+        ready = deque(self._begun(jobs, crew))
         try:
-            for job, _ in together(self._do, missing, self._deadline):
-                if job.part != "look":
+            while True:
+                while ready:
+                    path = ready.popleft()
+                    yield path
+                    ready.extend(self._begun(then(path) if then else (), crew))
+                done = crew.next()
+                if done is None:
+                    return
+                if done[0].part != "look":
                     self._watch.finished()
-                    yield job.path
+                    ready.append(done[0].path)
         finally:
+            crew.dismiss()
             self._watch.end()
             for near in self._nearer:
                 near.settle()
+
+    def _begun(self, jobs: Sequence[Job], crew: Crew[Job, None]) -> list[str]:
+        """The paths that are at hand; what the other jobs want is begun to be fetched."""
+        missing, ready = [], []
+        for job in jobs:
+            if job.path not in self._held and not self._is_near(job):
+                missing.append(job)
+            elif job.part != "look":
+                ready.append(job.path)
+        self._watch.begin(sum(job.part != "look" for job in missing))
+        self._looking |= {job.path: Event() for job in missing if job.part == "look"}
+        crew.add(missing)
+        return ready
 
     def read(self, path: str, start: int, length: int) -> bytes:
         """Bytes of a file; fewer where it ends. Held ones cost nothing. Raises SourceError."""
@@ -188,13 +207,16 @@ class RangedSource:
             data = self._place.whole(entry.path, entry.size, job.nbytes)
             found: Beginning | None = Beginning(data, len(data))
         elif job.part == "look":
-            found = self._place.look(entry.path, entry.size)
+            try:
+                found = self._place.look(entry.path, entry.size)
+                self._seen[entry.path] = found.data
+            finally:
+                self._looking[entry.path].set()
         else:
-            found = self._begin(job, entry, self._seen.get(entry.path, b""))
+            found = self._begin(job, entry)
         if found is None:
             return
         if job.part != "whole" and not found.is_head:
-            self._seen[entry.path] = found.data
             return
         entry, data = self._sized(entry, found), found.data
         if job.part != "whole":
@@ -203,17 +225,22 @@ class RangedSource:
         for near in self._nearer:
             near.keep(entry, "whole" if job.part == "whole" else "head", data)
 
-    def _begin(self, job: Job, entry: FileEntry, seen: bytes) -> Beginning | None:
-        """The head of a weight file; None for one that was promised and is not there."""
+    def _begin(self, job: Job, entry: FileEntry) -> Beginning | None:
+        """The head of a weight file; None where it was seen already, or promised and is absent."""
+        if entry.path in self._looking:
+            self._looking[entry.path].wait(self._deadline.left())
+        if entry.path in self._held:
+            return None
         try:
-            return self._place.begin(entry.path, entry.size, self._guess(job, seen))
+            return self._place.begin(entry.path, entry.size, self._guess(job))
         except SourceNotFound:
             if entry.path not in self._promised:
                 raise
             del self._entries[entry.path]
             return None
 
-    def _guess(self, job: Job, seen: bytes) -> int:
+    def _guess(self, job: Job) -> int:
+        seen = self._seen.get(job.path, b"")
         if len(seen) >= LENGTH:
             return wanted(seen, max(self._entries[job.path].size, 0))
         return job.nbytes or DEFAULT_HEAD

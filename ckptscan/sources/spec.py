@@ -126,10 +126,9 @@ def _open_short(spec: str, access: Access) -> Source:
         return _open_repository(spec, access)
     except SourceNotFound as error:
         near = _nearest(spec)
-        path = (
-            f"did you mean the path {near[0]}?" if near else "no path on disk is called so either"
-        )
-        raise SourceNotFound(error.message, f"{error.hint}; {path}") from error
+        if not near:
+            raise
+        raise SourceNotFound(error.message, f"did you mean the path {near[0]}?") from error
 
 
 def redacted(spec: str) -> str:
