@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures"
 PACKS = FIXTURES / "packs"
 ATTACKS = FIXTURES / "attacks"
+NOWHERE = Path(__file__).parent / "nowhere"  # a folder that is not there
 
 Tensors = Mapping[str, tuple[str, Sequence[int]]]
 
@@ -103,6 +104,8 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(("HF_", "CKPTSCAN_")) or name in ("NO_COLOR", "FORCE_COLOR"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("HF_HOME", str(NOWHERE / "huggingface"))  # no token of the user's is sent
+    monkeypatch.setenv("CKPTSCAN_CACHE", str(NOWHERE / "ckptscan"))
 
 
 @pytest.fixture

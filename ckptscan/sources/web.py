@@ -26,6 +26,7 @@ CONNECT = 10.0  # seconds to a connection, as huggingface_hub's HF_HUB_DOWNLOAD_
 SILENT = 10.0  # seconds without a byte
 ONE_REQUEST = 30.0  # seconds for one request, and as many as its bytes take at SLOWEST
 SLOWEST = 100_000  # bytes a second
+SHORT = 1 << 16  # bytes of the body of a redirect or a refusal
 MAX_REDIRECTS = 8
 NOTED = 3.0  # seconds; pauses that a server asks for and that are longer are told
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -170,19 +171,19 @@ class Web:
     def _answer(self, url: str, response: Any, wanted: Wanted, *, is_first: bool) -> Piece | Moved:
         status = response.status_code
         if status in _REDIRECTS:
-            _drain(response)
+            self._drained(response)
             return Moved(_next(url, response.headers.get("location", "")))
         if status in (200, 206, 416):
-            until = time.monotonic() + ONE_REQUEST + (wanted.length or wanted.most) / SLOWEST
-            return take(url, response, wanted, self._chunks(response, until))
+            nbytes = wanted.length or wanted.size or 0
+            return take(url, response, wanted, self._chunks(response, nbytes))
         wait = _asked_wait(response.headers)
         if status in _TRANSIENT:
             limit = "too many requests (429)" if status == 429 else f"the server fails ({status})"
             is_login = status != 429 or self.has_credential(url)
             hint = "" if is_login else "logged in, more are allowed: hf auth login"
-            _drain(response)
+            self._drained(response)
             raise Again(limit, wait, hint, TRIES)
-        body = _drain(response)
+        body = self._drained(response)
         if status in _STALE and not is_first:
             raise Again(f"what it redirects to is refused ({status})")
         raise Refused(
@@ -193,14 +194,24 @@ class Web:
             body,
         )
 
-    def _chunks(self, response: Any, until: float) -> Iterator[bytes]:
-        """The body as it comes in, decoded; raises where it takes too long."""
+    def _chunks(self, response: Any, nbytes: int) -> Iterator[bytes]:
+        """The body as it comes in, decoded; raises where so many bytes take too long."""
+        until = time.monotonic() + ONE_REQUEST + nbytes / SLOWEST
         for chunk in response.iter_bytes():
             self._watch.received(len(chunk))
             self._deadline.left()
             if time.monotonic() > until:
                 raise Again("the answer trickles in")
             yield chunk
+
+    def _drained(self, response: Any) -> bytes:
+        """A body that should be short, read to its end if it is, so that the connection is kept."""
+        body = b""
+        for chunk in self._chunks(response, 0):
+            body += chunk
+            if len(body) > SHORT:
+                break
+        return body
 
     def _connected(self) -> Connection:
         with self._lock:
@@ -261,16 +272,6 @@ def _next(url: str, location: str) -> str:
     if url.startswith("https:") and not target.startswith("https:"):
         raise Refused(0, "it redirects from https to http, which is not followed", url=url)
     return target
-
-
-def _drain(response: Any, most: int = 1 << 16) -> bytes:
-    """The short body of an answer, read to its end where it is short, so the connection is kept."""
-    body = b""
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > most:
-            break
-    return body
 
 
 def _asked_wait(headers: Mapping[str, str]) -> float | None:

@@ -112,9 +112,7 @@ def with_options(found: Repository, revision: str | None, kind: str | None) -> R
         )
     kind = kind or found.kind
     if found.kind not in ("model", kind):
-        raise UsageError(
-            f"{found.name}: is named as a {found.kind}, and by --repo-type as a {kind}"
-        )
+        raise UsageError(f"{found.name}: is named as a {found.kind}, by --repo-type as a {kind}")
     return _checked(found.name, found._replace(revision=revision or found.revision, kind=kind))
 
 

@@ -1,0 +1,248 @@
+"""What servers and nets do to a reading: each fault either passes unnoticed or ends in a line.
+
+Whatever happens, the facts are those of the whole checkpoint or there are none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from ckptscan.errors import SourceError, SourceNotFound, SourceUnreachable
+from ckptscan.sources.access import Silence
+from tests.sources.conftest import SHARDS, TENSORS, heads, read, shard, three
+from tests.standin import (
+    HOSTILE,
+    Standin,
+    blob_of,
+    limited,
+    repository_of_files,
+    retry_after,
+    retry_after_date,
+)
+
+Setup = Callable[[Standin], object]
+
+
+def fault(name: str, value: object = None, **where: object) -> Setup:
+    return lambda standin: standin.faults.on(name, value, **where)
+
+
+def both(*setups: Setup) -> Setup:
+    return lambda standin: [setup(standin) for setup in setups]
+
+
+PASSES = {
+    "the server ignores ranges": fault("ignore_range"),
+    "no Content-Range": fault("wrong_content_range", "missing"),
+    "a Content-Range of nonsense": fault("wrong_content_range", "garbage"),
+    "a Content-Range without a total": fault("wrong_content_range", "unknown"),
+    "two bodies that are short": fault("short_body", 20, stage="cdn", times=2),
+    "two connections that are reset": fault("reset", 20, stage="cdn", times=2),
+    "fewer bytes than asked for": fault("lying_length", 20),
+    "429, and how long to wait": fault("status", retry_after(429, 1), times=1),
+    "503, and until when to wait": fault("status", retry_after_date(503, 1), stage="api", times=1),
+    "500, then fine": fault("status", 500, stage="cdn", times=2),
+    "408, then fine": fault("status", 408, stage="resolve", times=1),
+    "ranges that are compressed unasked": fault("gzip", "range"),
+    "signed addresses that have run out": fault("expired_url", 0, times=SHARDS),
+    "signed addresses that are good once": fault("expired_url", 1),
+    "a redirect to a third origin": fault("redirect_evil"),
+    "redirects that are relative": fault("redirect_relative"),
+    "a mirror that serves files itself": fault("direct"),
+    "a branch that moves between two calls": fault("move_branch"),
+    "a mirror without sizes": fault("no_sizes"),
+    "a mirror that tells sizes in the tree alone": fault("no_blobs"),
+    "no sizes, no ranges, no redirects": both(
+        fault("no_sizes"), fault("direct"), fault("ignore_range")
+    ),
+    "sizes that no file has": fault("bad_json", "huge"),
+    "files with hostile names in the list": fault("siblings", HOSTILE),
+    "a cookie": fault("set_cookie"),
+}
+
+
+@pytest.mark.parametrize("setup", PASSES.values(), ids=PASSES)
+def test_a_fault_that_passes_leaves_the_whole(
+    setup: Setup, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckptscan.sources.web.FIRST_PAUSE", 0.01)
+    setup(standin)
+
+    found = read()
+
+    assert SHARDS * TENSORS == len(found.table)
+    assert found.is_sound
+    assert not found.incomplete
+    assert "LlamaForCausalLM" == found.config.architecture
+
+
+ENDS: dict[str, tuple[Setup, Sequence[str]]] = {
+    "another range than asked for": (
+        fault("wrong_content_range", "start"),
+        [".safetensors", "it sends another range"],
+    ),
+    "another size than listed": (
+        fault("wrong_content_range", "total"),
+        [".safetensors", "bytes are listed, the file served has"],
+    ),
+    "416 for a range that is there": (
+        fault("status", 416, stage="cdn"),
+        [".safetensors", "past the end (416)"],
+    ),
+    "404 where a redirect leads": (
+        fault("status", 404, stage="cdn"),
+        [".safetensors", "what it redirects to is refused (404)"],
+    ),
+    "a listed file that is not there": (
+        fault("status", 404, stage="resolve", path=shard(2)),
+        [shard(2), "lists it and has it not (404)"],
+    ),
+    "ranges of a compressed file": (fault("gzip", "file"), [".safetensors"]),
+    "signed addresses that never work": (
+        fault("expired_url", 0),
+        [".safetensors", "what it redirects to is refused (403)"],
+    ),
+    "redirects in a circle": (fault("redirect_loop"), ["it redirects in a circle"]),
+    "a redirect without an address": (fault("redirect_to"), ["it redirects to nowhere"]),
+    "a redirect to ftp": (fault("redirect_to", "ftp://x/y"), ["to no http address"]),
+    "a redirect to a file": (fault("redirect_to", "file:///etc/passwd"), ["to no http address"]),
+    "a redirect to no host": (fault("redirect_to", "http://[::bad"), ["to no http address"]),
+    "a wait that is too long": (
+        fault("status", limited(300), stage="resolve"),
+        ["too many requests (429)", "asks to wait 301 s"],
+    ),
+    "a portal's page for everything": (fault("html_200"), ["org/x", "its answer is no JSON"]),
+    "a list cut short": (fault("bad_json", "truncated"), ["its answer is no JSON"]),
+    "a list of lists": (fault("bad_json", "list"), ["does not tell the commit"]),
+    "a list of nothing": (fault("bad_json", "nulls"), ["does not tell the commit"]),
+    "numbers without end": (fault("bad_json", "digits"), ["its answer is no JSON"]),
+    "nested without end": (fault("bad_json", "deep"), ["its answer is no JSON"]),
+    "values of other types": (fault("bad_json", "types"), ["does not tell the commit"]),
+    "an empty answer": (fault("bad_json", "empty"), ["its answer is no JSON"]),
+    "a file of another size than listed": (
+        lambda standin: standin.faults.on("other_size", 7, path="config.json"),
+        ["config.json", "are listed"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("setup", "words"), ENDS.values(), ids=ENDS)
+def test_a_fault_that_stays_is_told_in_a_line(
+    setup: Setup, words: Sequence[str], standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckptscan.sources.web.FIRST_PAUSE", 0.01)
+    setup(standin)
+
+    with pytest.raises(SourceError) as caught:
+        read()
+    for word in words:
+        assert word in caught.value.message
+    assert caught.value.hint
+    assert 3 == caught.value.exit_code
+
+
+SLOW = {
+    "bytes stop coming": fault("stall", 20, stage="cdn"),
+    "nothing is answered": fault("stall_before", stage="api"),
+    "bytes trickle in": fault("drip", 0.05, stage="cdn"),
+    "it fails and fails": fault("status", 503, stage="api"),
+}
+
+
+@pytest.mark.parametrize("setup", SLOW.values(), ids=SLOW)
+def test_the_timeout_bounds_the_whole_reading(setup: Setup, standin: Standin) -> None:
+    setup(standin)
+    start = time.monotonic()
+
+    with pytest.raises(SourceUnreachable, match="not done within 1 seconds") as caught:
+        read(timeout=1)
+    assert time.monotonic() - start < 2
+    assert "--timeout" in caught.value.hint
+
+
+def test_a_server_that_ignores_ranges_is_not_read_further_than_the_header(
+    standin: Standin,
+) -> None:
+    head = three()[shard(1)]
+    large = blob_of("model.safetensors", head, 1 << 30)
+    standin.add(repository_of_files("org/large", {"model.safetensors": large}))
+    standin.faults.on("ignore_range")
+
+    found = read("org/large")
+
+    assert 1 << 30 == found.files[0].size
+    assert TENSORS == len(found.table)
+    assert standin.body_bytes("*.safetensors") < 50 << 20  # what the kernel's buffers took
+
+
+class Ear(Silence):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_wait_that_the_server_asks_for_is_told_once(standin: Standin) -> None:
+    ear = Ear()
+    standin.faults.on("status", limited(3), stage="resolve", times=1)
+
+    found = read(watch=ear)
+
+    assert SHARDS * TENSORS == len(found.table)
+    assert ["too many requests (429): waiting 4 s, as the server asks"] == ear.said
+
+
+def test_an_index_that_leads_outside_is_refused_before_any_request(standin: Standin) -> None:
+    names = ["../x.safetensors", "/etc/x.safetensors", "http://evil/x.safetensors", "C:\\x"]
+    files = three()
+    index = files["model.safetensors.index.json"]
+    for number, name in enumerate(names):
+        index = index.replace(shard(1).encode(), name.replace("\\", "\\\\").encode(), 10 - number)
+    standin.add(repository_of_files("org/escape", files | {"model.safetensors.index.json": index}))
+
+    found = read("org/escape")
+
+    escapes = [fault.message for _, fault in found.faults if fault.kind == "index-path-escapes"]
+    assert len(names) == len(escapes)
+    assert found.incomplete
+    known = {*files, "org/escape"}
+    assert known >= {request.file for request in standin.requests}
+
+
+def test_a_shard_that_is_not_listed_makes_the_checkpoint_incomplete(standin: Standin) -> None:
+    files = three()
+    del files[shard(2)]
+    standin.add(repository_of_files("org/part", files))
+
+    found = read("org/part")
+
+    assert (shard(2),) == found.missing
+    assert found.incomplete
+
+
+def test_ten_thousand_shards_are_listed_and_bounded(standin: Standin) -> None:
+    shards = {f"a/{n:05}.safetensors": b"" for n in range(2000)}
+    standin.add(repository_of_files("org/many", shards))
+
+    found = read("org/many")
+
+    assert 2000 == len(found.files)
+    assert 1 == standin.count(origin="hub")  # empty files are not asked for
+
+
+def test_one_request_each_where_a_mirror_serves_files_itself(standin: Standin) -> None:
+    standin.faults.on("direct")
+
+    read()
+
+    assert 2 * SHARDS >= standin.count(file="*.safetensors")
+    assert heads() * 1.25 + 8 * SHARDS >= standin.body_bytes("*.safetensors")
+
+
+def test_an_absent_repository_is_not_found(standin: Standin) -> None:
+    with pytest.raises(SourceNotFound, match="has no model of this name, or it is private"):
+        read("org/nothing")
