@@ -41,7 +41,6 @@ class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8
 
 def source_options(command: F) -> F:
     """What may be said of sources that lie elsewhere; the command takes them as one Access."""
-    from ckptscan.sources.access import TIMEOUT, Access
 
     @wraps(command)
     def with_access(
@@ -50,22 +49,21 @@ def source_options(command: F) -> F:
         repo_type: str | None,
         offline: bool,
         anonymous: bool,
-        timeout: float,
+        timeout: float | None,
         **options: Any,
     ) -> Any:
+        from ckptscan.sources.access import TIMEOUT, Access
         from ckptscan.sources.progress import Bar
 
-        access = Access(revision, repo_type, offline, anonymous, timeout, Bar())
+        access = Access(revision, repo_type, offline, anonymous, timeout or TIMEOUT, Bar())
         return command(*arguments, access=access, **options)
 
     for option in (
         click.option(
             "--timeout",
             type=click.FloatRange(0, min_open=True),
-            default=TIMEOUT,
-            show_default=True,
             metavar="SECONDS",
-            help="Give up a remote source after so long.",
+            help="Give up a remote source after so long.  [default: 120]",
         ),
         click.option("--anonymous", is_flag=True, help="Send no token and no signature."),
         click.option("--offline", is_flag=True, help="Send no request; read what caches hold."),

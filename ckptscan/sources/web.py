@@ -98,14 +98,14 @@ class Web:
                 return self._redirected(url, wanted, follow=follow)
             except Again as again:
                 turn += 1
+                reason = f"{urlsplit(url).netloc.rpartition('@')[2]}: {again.reason}"
                 if turn >= again.tries:
-                    host = urlsplit(url).netloc.rpartition("@")[2]
                     raise SourceUnreachable(
-                        f"{host}: {again.reason}, {turn} times", again.hint or "try again later"
+                        f"{reason}, {turn} times", again.hint or "try again later"
                     ) from again
-                self._pause(again, FIRST_PAUSE * 2 ** (turn - 1) * (1 + random.random()))
+                self._pause(again, reason, FIRST_PAUSE * 2 ** (turn - 1) * (1 + random.random()))
 
-    def _pause(self, again: Again, pause: float) -> None:
+    def _pause(self, again: Again, reason: str, pause: float) -> None:
         """Wait before another try; where the server says how long, nobody else asks it meanwhile.
 
         Raises SourceUnreachable where there is not so much time.
@@ -113,22 +113,22 @@ class Web:
         try:
             left = self._deadline.left()
         except SourceUnreachable:
-            raise self._deadline.over(again.reason) from None
+            raise self._deadline.over(reason) from None
         if again.wait is None:
             if pause >= left:
-                raise self._deadline.over(again.reason)
+                raise self._deadline.over(reason)
             time.sleep(pause)
             return
         if again.wait >= left:
             raise SourceUnreachable(
-                f"{again.reason}: the server asks to wait {again.wait:,.0f} s, "
+                f"{reason}: the server asks to wait {again.wait:,.0f} s, "
                 f"{left:,.0f} s are left",
                 again.hint or "give it longer with --timeout SECONDS, or try again later",
             )
         with self._lock:
             resume = time.monotonic() + again.wait
             if again.wait > NOTED and resume > self._resume + 1:
-                self._watch.say(f"{again.reason}: waiting {again.wait:,.0f} s, as the server asks")
+                self._watch.say(f"{reason}: waiting {again.wait:,.0f} s, as the server asks")
             self._resume = max(self._resume, resume)
 
     def _wait_for_resumption(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import statistics
 import struct
 import subprocess
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".bench-venv"
 PEERS = ("modelinfo-cli", "msgspec", "orjson")
 COUNTS = (500, 10_000, 100_000, 1_000_000)  # tensors; the first stands for the start of a process
+LATENCY = 0.04  # seconds a response
+PEER = "import sys, huggingface_hub; huggingface_hub.HfApi().get_safetensors_metadata(sys.argv[1])"
 LISTING = """
 import os, sys
 from safetensors import safe_open
@@ -40,9 +43,10 @@ for name in sorted(os.listdir(folder)):
 
 
 class Run(NamedTuple):
-    """One finished process: wall seconds and peak resident memory in MiB."""
+    """One finished process: wall and CPU seconds, and peak resident memory in MiB."""
 
     seconds: float
+    cpu: float
     peak: float
 
 
@@ -55,17 +59,17 @@ class Row(NamedTuple):
     wanted: float
 
 
-def run(command: Sequence[str]) -> Run:
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Run:
     """Run a command with its output thrown away; exit codes 0 and 1 are taken."""
     start = time.perf_counter()
     with open(os.devnull, "wb") as sink:
-        child = subprocess.Popen(command, stdout=sink, stderr=sink)
+        child = subprocess.Popen(command, stdout=sink, stderr=sink, env=environment)
         _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - start
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode not in (0, 1):
         raise SystemExit(f"{shlex.join(command)}: exit {child.returncode}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def pairs(row: Row, runs: int) -> list[tuple[Run, Run]]:
@@ -145,6 +149,51 @@ def compare(row: Row, runs: int) -> None:
         f"{other.peak:7.1f} MiB  {statistics.median(ratios):5.2f} "
         f"({ratios[0]:.2f} to {ratios[-1]:.2f})  at most {row.wanted}: {verdict}"
     )
+
+
+def remote(programs: Path, folder: Path, runs: int) -> None:
+    """Print the cost of DeepSeek-V3 from a Hub that answers after 40 ms, beside huggingface_hub.
+
+    In turn: the peer, ours with empty caches, ours again. Each run of the peer has an empty cache.
+    """
+    name = "deepseek-ai/DeepSeek-V3"
+    packed = str(ROOT / "fixtures" / "packs" / "deepseek-ai--DeepSeek-V3.ckptpack")
+    serve = [sys.executable, "-m", "tests.standin", "--pack", packed, "--repo", name]
+    server = subprocess.Popen(
+        [*serve, "--latency", str(LATENCY)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert server.stdin
+    assert server.stdout
+    endpoint = server.stdout.readline().strip().partition("=")[2]
+    caches = {"HF_HOME": str(folder / "hf"), "CKPTSCAN_CACHE": str(folder / "kept")}
+    environment = {**os.environ, **caches, "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"}
+    peer = [str(programs / "python"), "-c", PEER, name]
+    ours = [str(programs / "ckptscan"), "inspect", name]
+    found = []
+    for turn in range(runs + 1):
+        for cache in caches.values():
+            shutil.rmtree(cache, ignore_errors=True)
+        three = [run(command, environment) for command in (peer, ours, ours)]
+        found += [three] if turn else []
+    server.stdin.close()
+    server.wait()
+    for number, (row, wanted) in enumerate((("cold", 0.45), ("warm", 0.25)), 1):
+        ratios = sorted(three[number].seconds / three[0].seconds for three in found)
+        ours_, other = (
+            Run(*map(statistics.median, zip(*(three[side] for three in found), strict=True)))
+            for side in (number, 0)
+        )
+        middle = statistics.median(ratios)
+        print(
+            f"DeepSeek-V3 from the Hub, {row:<10} {ours_.seconds:7.3f} s (CPU {ours_.cpu:.2f} s)  "
+            f"{other.seconds:7.3f} s (CPU {other.cpu:.2f} s)  {middle:5.2f} "
+            f"({ratios[0]:.2f} to {ratios[-1]:.2f})  at most {wanted}: "
+            f"{'met' if middle <= wanted else 'MISSED'}"
+        )
 
 
 def growth(programs: Path, folder: Path, runs: int) -> None:
@@ -228,6 +277,9 @@ def main() -> int:
         for row in rows(programs, folder):
             if options.only in row.name:
                 compare(row, runs)
+        if options.only in "remote":
+            print(f"\nremote: the peer is HfApi().get_safetensors_metadata, {LATENCY} s a response")
+            remote(programs, folder, max(5, runs // 2))
         if options.only in "growth":
             print("\ngrowth")
             growth(programs, folder, max(5, runs // 2))

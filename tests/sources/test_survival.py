@@ -193,7 +193,8 @@ def test_a_wait_that_the_server_asks_for_is_told_once(standin: Standin) -> None:
     found = read(watch=ear)
 
     assert SHARDS * TENSORS == len(found.table)
-    assert ["too many requests (429): waiting 4 s, as the server asks"] == ear.said
+    host = standin.endpoint.removeprefix("http://")
+    assert [f"{host}: too many requests (429): waiting 4 s, as the server asks"] == ear.said
 
 
 def test_an_index_that_leads_outside_is_refused_before_any_request(standin: Standin) -> None:
