@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 DEMO := Qwen--Qwen2-57B-A14B-Instruct
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow lint types format golden bench fuzz fixtures coverage dist clean
+.PHONY: help demo dev test test-slow servers lint types format golden bench fuzz fixtures coverage dist clean
 
 help:
 	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
 	@echo "make test        run the test suite (makes the environment if it is missing)"
 	@echo "make test-slow   run the tests that take more than a few seconds"
+	@echo "make servers     install the servers that slow tests of remote sources talk to"
 	@echo "make lint        ruff: rules and format"
 	@echo "make types       mypy --strict"
 	@echo "make format      let ruff format the code"
@@ -50,6 +51,12 @@ test: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q -m "slow and not online and not gpu"
 
+# moto and obstore beside the tests; the mirror olah apart, for what it pins. nginx is the system's
+servers: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,servers]'
+	@$(PYTHON) -m venv .servers || $(PYTHON) -m virtualenv -q .servers
+	@.servers/bin/python -m pip install -q --disable-pip-version-check 'olah>=0.5.4'
+
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -82,4 +89,4 @@ dist: $(VENV)/.installed-dev
 	@$(BIN)/python -m pip install -q build && $(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) .bench-venv build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench-venv .servers build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

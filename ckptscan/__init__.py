@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from ckptscan.errors import CkptscanError
     from ckptscan.header import Fault, Header, parse_header
     from ckptscan.names import IndexSet
+    from ckptscan.sources import Access
+    from ckptscan.sources.objects import Store
     from ckptscan.structure import Family, Layers, Node, Structure, describe
     from ckptscan.table import Shard, Tensor, TensorTable
 
 # public name -> the module it lives in
 _HOMES = {
+    "Access": "sources",
     "Checkpoint": "checkpoint",
     "CkptscanError": "errors",
     "DType": "dtypes",
@@ -38,6 +41,7 @@ _HOMES = {
     "Layers": "structure",
     "Node": "structure",
     "Shard": "table",
+    "Store": "sources.objects",
     "Structure": "structure",
     "Tensor": "table",
     "TensorTable": "table",

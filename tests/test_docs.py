@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from ckptscan.commands import COMMANDS
 from fixtures.make import write_sparse
 from tests.conftest import HERE, PACKS
+from tests.standin import Standin, repository_of_pack
 
 README = (HERE.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```console\n\$ (ckptscan [^\n]*)\n(.*?)```", README, re.DOTALL)
@@ -33,8 +35,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Standin]:
+    """A Hub with the repository that the README speaks of."""
+    name = "Qwen/Qwen2-57B-A14B-Instruct"
+    packed = PACKS / f"{name.replace('/', '--')}.ckptpack"
+    with Standin(repository_of_pack(str(packed), name)) as standin:
+        yield standin
+
+
 @pytest.mark.parametrize(("command", "output"), BLOCKS, ids=[command for command, _ in BLOCKS])
-def test_a_command_prints_what_the_readme_says(command: str, output: str, folder: Path) -> None:
+def test_a_command_prints_what_the_readme_says(
+    command: str, output: str, folder: Path, hub: Standin
+) -> None:
+    settings = {
+        "COLUMNS": "100",
+        "PYTHONPATH": str(HERE.parent),
+        "HF_ENDPOINT": hub.endpoint,
+        "CKPTSCAN_CACHE": str(folder / "kept"),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "ckptscan", *command.split()[1:]],
         stdout=subprocess.PIPE,
@@ -42,8 +61,12 @@ def test_a_command_prints_what_the_readme_says(command: str, output: str, folder
         text=True,
         check=True,
         cwd=folder,
-        env=os.environ | {"COLUMNS": "100", "PYTHONPATH": str(HERE.parent)},
+        env=os.environ | settings,
     )
+    if os.environ.get("GOLDEN") == "accept":
+        path = HERE.parent / "README.md"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(f"{command}\n{output}```", f"{command}\n{done.stdout}```"))
 
     assert output == done.stdout
 

@@ -86,6 +86,21 @@ def test_imports_point_downward(path: Path) -> None:
             assert first == "click" or not is_top, f"{first} is imported inside its function"
 
 
+@pytest.mark.parametrize(
+    ("package", "home"),
+    [("huggingface_hub", "hub/session.py"), ("obstore", "cloud/"), ("tqdm", "progress.py")],
+)
+def test_a_package_of_the_sources_is_met_in_one_place(package: str, home: str) -> None:
+    users = [
+        path.relative_to(ROOT / "sources").as_posix()
+        for path in FILES
+        if any(module.partition(".")[0] == package for module, _ in imports(path))
+    ]
+
+    assert users
+    assert all(user.startswith(home) for user in users)
+
+
 def test_every_room_of_the_package_has_a_level() -> None:
     rooms = {room(path) for path in FILES}
 

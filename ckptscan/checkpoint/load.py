@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ckptscan.checkpoint.finding import choose, find_sets, parts_of
 from ckptscan.checkpoint.reading import Reader
@@ -14,8 +15,11 @@ from ckptscan.errors import SourceError, SourceUnreadable
 from ckptscan.header import quoted
 from ckptscan.index import Index
 from ckptscan.sets import FileSet
-from ckptscan.sources import Source, open_source
+from ckptscan.sources import Access, Source, open_source
 from ckptscan.table import Shard, TableBuilder, TensorTable
+
+if TYPE_CHECKING:
+    from ckptscan.sources.objects import Store
 
 SHOWN_MISSING = 10  # absent files that have a fault of their own
 
@@ -33,11 +37,22 @@ def no_collection() -> Iterator[None]:
 
 
 def open_checkpoint(
-    source: str | os.PathLike[str] | Source, set_name: str | None = None, all_sets: bool = False
+    source: str | os.PathLike[str] | Source | Store,
+    set_name: str | None = None,
+    all_sets: bool = False,
+    access: Access | None = None,
 ) -> Checkpoint:
-    """The checkpoint that a path or a Source names; see `load`."""
+    """The checkpoint that a path, an address, a Source or a Store names; see `load`.
+
+    A Store is any object with `list()`, `size(path)` and `read(path, start, length)`. `access` says
+    how sources that lie elsewhere may be reached.
+    """
     if isinstance(source, str | os.PathLike):
-        source = open_source(os.fspath(source))
+        source = open_source(os.fspath(source), access)
+    elif not isinstance(source, Source):
+        from ckptscan.sources.objects import open_object
+
+        source = open_object(source, access=access)
     return load(source, set_name, all_sets)
 
 

@@ -76,6 +76,7 @@ class Job(NamedTuple):
     nbytes: int = 0
 
 
+@runtime_checkable
 class Source(Protocol):
     """Files and ranges of bytes; the only way that the rest of ckptscan meets disk or net."""
 

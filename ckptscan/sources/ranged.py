@@ -114,7 +114,9 @@ class RangedSource:
         list(self.fetch(list(self._needed(unknown))))
         for entry in unknown:
             if entry.path in self._entries and self._entries[entry.path].size == UNKNOWN:
-                small = entry._replace(size=0, problem="is of a size that nothing tells")
+                small = entry._replace(
+                    size=0, problem=entry.problem or "is of a size that nothing tells"
+                )
                 self._entries[entry.path] = small
         return list(self._entries.values())
 

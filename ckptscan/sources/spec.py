@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ckptscan.errors import SourceNotFound, SourceUnreadable, UsageError
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACK_SUFFIX = ".ckptpack"
+
+_HTTP = ("ckptscan.sources.http", "open_http")
+_CLOUD = ("ckptscan.sources.cloud", "open_cloud")
+# scheme -> module and function that open it; imported when asked for
+_ELSEWHERE = {
+    "http": _HTTP,
+    "https": _HTTP,
+    "s3": _CLOUD,
+    "gs": _CLOUD,
+    "az": _CLOUD,
+    "abfs": _CLOUD,
+    "abfss": _CLOUD,
+    "ms": ("ckptscan.sources.modelscope", "open_modelscope"),
+}
 
 _XZ = b"\xfd7zXZ\x00"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -88,28 +103,24 @@ def _open_on_disk(spec: str) -> Source:
 
 def _open_address(spec: str, access: Access) -> Source:
     """The source behind `hf://`, `https://`, `s3://` and their like."""
+    from ckptscan.sources.hub import address
+
     scheme = spec.partition("://")[0].lower()
     spec = scheme + spec[len(scheme) :]
-    if scheme == "hf":
+    if scheme == "hf" or (scheme.startswith("http") and address.is_page(spec)):
         return _open_repository(spec, access)
-    if scheme in ("http", "https"):
-        from ckptscan.sources.hub import address
-
-        if address.is_page(spec):
-            return _open_repository(spec, access)
-    if access.revision or access.repo_type:
+    if scheme not in _ELSEWHERE:
         raise UsageError(
-            f"{redacted(spec)}: has no --revision and no --repo-type",
-            "those of the Hub have",
+            f"{redacted(spec)}: no kind of address that is known",
+            "known are hf://, https://, http://, s3://, gs://, az:// and ms://",
         )
-    if scheme in ("http", "https"):
-        from ckptscan.sources.http import open_http
-
-        return open_http(spec, redacted(spec), access)
-    raise UsageError(
-        f"{redacted(spec)}: no kind of address that is known",
-        "known are hf://, https://, http://, s3://, gs://, az:// and ms://",
-    )
+    if scheme != "ms" and (access.revision or access.repo_type):
+        raise UsageError(
+            f"{redacted(spec)}: has no --revision and no --repo-type", "repositories have"
+        )
+    module, name = _ELSEWHERE[scheme]
+    opened: Source = getattr(import_module(module), name)(spec, redacted(spec), access)
+    return opened
 
 
 def _open_repository(spec: str, access: Access) -> Source:

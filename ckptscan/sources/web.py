@@ -121,8 +121,7 @@ class Web:
             return
         if again.wait >= left:
             raise SourceUnreachable(
-                f"{reason}: the server asks to wait {again.wait:,.0f} s, "
-                f"{left:,.0f} s are left",
+                f"{reason}: the server asks to wait {again.wait:,.0f} s, {left:,.0f} s are left",
                 again.hint or "give it longer with --timeout SECONDS, or try again later",
             )
         with self._lock:
@@ -180,7 +179,7 @@ class Web:
         if status in _TRANSIENT:
             limit = "too many requests (429)" if status == 429 else f"the server fails ({status})"
             is_login = status != 429 or self.has_credential(url)
-            hint = "" if is_login else "logged in, more are allowed: hf auth login"
+            hint = "" if is_login else "with a login more may be allowed"
             self._drained(response)
             raise Again(limit, wait, hint, TRIES)
         body = self._drained(response)
