@@ -49,6 +49,16 @@ def test_a_file_that_is_cut_short_tells_no_shape() -> None:
     assert {"": {SHAPE: ()}} == peeked({SHAPE: ("I64", [2])}, bytes(3))
 
 
+def test_two_tensors_of_the_same_bytes_are_both_told() -> None:
+    text = (
+        '{"a.weight_shape":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},'
+        '"b.weight_shape":{"dtype":"I64","shape":[2],"data_offsets":[0,16]}}'
+    )
+    source = MemorySource({"model.safetensors": framed(text, struct.pack("<2q", 3, 4))})
+
+    assert {"": {"a.weight_shape": (3, 4), "b.weight_shape": (3, 4)}} == peek(source, load(source))
+
+
 def test_no_other_tensor_is_read() -> None:
     source = source_of({"model.safetensors": {"a": ("F32", [9]), SHAPE: ("I64", [2])}})
     checkpoint = load(source)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from ckptscan.checkpoint.values import Checkpoint
 from ckptscan.header import LENGTH
-from ckptscan.sources import Source
-from ckptscan.table import Tensor
+from ckptscan.sources import Range, Source, read_ranges
+from ckptscan.table import Tensor, TensorTable
 
 # weight_shape; weight.quant_state.bitsandbytes__nf4
 _TELLS = re.compile(r"(?:^|[._])(?:weight_shape|quant_state\.bitsandbytes__\w+)$")
@@ -29,19 +30,25 @@ def peek(source: Source, checkpoint: Checkpoint) -> dict[str, dict[str, object]]
     it tells no shape. Raises SourceError.
     """
     found: dict[str, dict[str, object]] = {}
-    table, reads = checkpoint.table, 0
+    tells: dict[Range, list[tuple[str, Tensor]]] = {}
+    for where, tensor in islice(_tells(checkpoint.table), MAX_READS):
+        tells.setdefault(where, []).append(tensor)
+    for where, raw in read_ranges(source, list(tells)):
+        for component, tensor in tells[where]:
+            found.setdefault(component, {})[tensor.name] = _value(tensor, raw)
+    return found
+
+
+def _tells(table: TensorTable) -> Iterator[tuple[Range, tuple[str, Tensor]]]:
+    """Where the values lie that tell a packed shape."""
     for shard in table.shards:
         data = LENGTH + shard.header_size
         for row in shard.rows:
-            if not _TELLS.search(table.names[row]):
-                continue
-            tensor = table[row]
-            if not 0 < tensor.nbytes <= MAX_BYTES or reads == MAX_READS:
-                continue
-            reads += 1
-            raw = source.read(shard.path, data + tensor.start, tensor.nbytes)
-            found.setdefault(shard.component, {})[tensor.name] = _value(tensor, raw)
-    return found
+            if _TELLS.search(table.names[row]):
+                tensor = table[row]
+                if 0 < tensor.nbytes <= MAX_BYTES:
+                    where = Range(shard.path, data + tensor.start, tensor.nbytes)
+                    yield where, (shard.component, tensor)
 
 
 def _value(tensor: Tensor, raw: bytes) -> Mapping[str, object] | Sequence[int]:

@@ -7,8 +7,10 @@ from ckptscan.sources.base import (
     FileEntry,
     Job,
     Origin,
+    Range,
     Source,
     read_head,
+    read_ranges,
     read_small,
 )
 from ckptscan.sources.spec import expand, open_source, redacted
@@ -20,10 +22,12 @@ __all__ = [
     "FileEntry",
     "Job",
     "Origin",
+    "Range",
     "Source",
     "expand",
     "open_source",
     "read_head",
+    "read_ranges",
     "read_small",
     "redacted",
 ]

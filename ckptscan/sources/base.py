@@ -91,6 +91,14 @@ class Source(Protocol):
         """Bytes of a file; fewer where it ends. Raises SourceError."""
 
 
+class Range(NamedTuple):
+    """Bytes of a file that are wanted."""
+
+    path: str
+    start: int
+    length: int
+
+
 @runtime_checkable
 class Fetching(Source, Protocol):
     """A source that can have many files ready at once, sooner than one after the other."""
@@ -101,6 +109,12 @@ class Fetching(Source, Protocol):
         """Have files ready to be read; gives their paths as they come in. Raises SourceError.
 
         `then` may give further jobs for a path that has come in.
+        """
+
+    def read_all(self, ranges: Sequence[Range]) -> Iterator[tuple[Range, bytes]]:
+        """Ranges with their bytes, as they come in; fewer bytes where a file ends.
+
+        Raises SourceError.
         """
 
 
@@ -123,6 +137,18 @@ def read_head(source: Source, entry: FileEntry) -> bytes:
     first = source.read(entry.path, 0, LENGTH)
     rest = wanted(first, entry.size) - len(first)
     return first + source.read(entry.path, len(first), rest) if rest > 0 else first
+
+
+def read_ranges(source: Source, ranges: Sequence[Range]) -> Iterator[tuple[Range, bytes]]:
+    """Ranges with their bytes, side by side where the source can; in any order.
+
+    Raises SourceError.
+    """
+    if isinstance(source, Fetching):
+        yield from source.read_all(ranges)
+    else:
+        for one in ranges:
+            yield one, source.read(*one)
 
 
 def read_small(source: Source, entry: FileEntry, limit: int) -> bytes | None:

@@ -17,8 +17,8 @@ from ckptscan.header import LENGTH, parse_header, wanted
 from ckptscan.index import MAX_INDEX, is_index
 from ckptscan.sources.access import Deadline, Watch
 from ckptscan.sources.answers import ENDLESS
-from ckptscan.sources.base import FileEntry, Job, Origin
-from ckptscan.sources.crew import Crew
+from ckptscan.sources.base import FileEntry, Job, Origin, Range
+from ckptscan.sources.crew import Crew, together
 
 UNKNOWN = -1  # the size of a file whose place does not tell it
 # bytes from the start of a weight file where nothing foretells its header: of 1,671 shards of 76
@@ -147,6 +147,16 @@ class RangedSource:
             self._watch.end()
             for near in self._nearer:
                 near.settle()
+
+    def read_all(self, ranges: Sequence[Range]) -> Iterator[tuple[Range, bytes]]:
+        """Ranges with their bytes, as they come in. Raises SourceError."""
+        self._watch.begin(len(ranges))
+        try:
+            for done in together(lambda one: self.read(*one), ranges, self._deadline):
+                self._watch.finished()
+                yield done
+        finally:
+            self._watch.end()
 
     def _begun(self, jobs: Sequence[Job], crew: Crew[Job, None]) -> list[str]:
         """The paths that are at hand; what the other jobs want is begun to be fetched."""

@@ -64,15 +64,22 @@ class Web:
     """Requests of one reading; may be used by many threads.
 
     `connect` is called at the first request. Each credential is sent to exactly the scheme, host
-    and port that it is for.
+    and port that it is for. `silence` is how many seconds may pass without a byte.
     """
 
-    def __init__(self, connect: Callable[[], Connection], deadline: Deadline, watch: Watch) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        deadline: Deadline,
+        watch: Watch,
+        silence: float = SILENT,
+    ) -> None:
         self._connect = connect
         self._connection: Connection | None = None
         self._failures: tuple[type[Exception], ...] = ()
         self._deadline = deadline
         self._watch = watch
+        self._silence = silence
         self._resume = 0.0  # no request before this time, by the monotonic clock
         self._lock = threading.Lock()
 
@@ -157,7 +164,7 @@ class Web:
                 "GET",
                 url,
                 headers=_headers(connection, url, wanted),
-                timeout=_timeout(session, left),
+                timeout=_timeout(session, self._silence, left),
             )
             response = session.send(request, stream=True, follow_redirects=False)
             try:
@@ -254,9 +261,9 @@ def _failures_of(session: Any) -> tuple[type[Exception], ...]:
     return (library.HTTPError, library.StreamError, library.InvalidURL, OSError, ValueError)
 
 
-def _timeout(session: Any, left: float) -> Any:
+def _timeout(session: Any, silence: float, left: float) -> Any:
     """The limits of one request, none longer than what is left of all."""
-    return type(session.timeout)(min(SILENT, left), connect=min(CONNECT, left))
+    return type(session.timeout)(min(silence, left), connect=min(CONNECT, left))
 
 
 def _next(url: str, location: str) -> str:

@@ -58,7 +58,7 @@ class _Visit:
                 "HF_ENDPOINT is no http address", "set it as https://huggingface.co, or unset it"
             ) from None
         self._shelf = Shelf(self._endpoint, f"{repository.kind}/{repository.name}")
-        self._web = Web(self._connect, self._deadline, access.watch)
+        self._web = Web(self._connect, self._deadline, access.watch, settings.silence_seconds())
 
     def open(self) -> RangedSource | LocalSource:
         is_offline = self._access.offline or settings.is_offline()

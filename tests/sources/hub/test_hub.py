@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from ckptscan.checkpoint import load, peek
 from ckptscan.errors import (
     SourceError,
     SourceNotFound,
@@ -18,7 +20,7 @@ from ckptscan.errors import (
     UsageError,
 )
 from ckptscan.sources import open_source
-from tests.conftest import HERE, PACKS
+from tests.conftest import HERE, PACKS, file_of
 from tests.sources.conftest import SHARDS, TENSORS, read, shard, shard_file, three
 from tests.standin import Repository, Standin, repository_of_files, repository_of_pack
 
@@ -374,6 +376,20 @@ def test_nobody_listening_is_told(caches: Path, monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(SourceUnreachable, match=r"org/x: 127.0.0.1:9: no connection, 5 times"):
         read()
+
+
+def test_peeking_takes_one_request_a_tensor_side_by_side(standin: Standin) -> None:
+    tensors = {f"model.layers.{n}.q.weight_shape": ("I64", [2]) for n in range(64)}
+    standin.add(repository_of_files("org/packed", {"model.safetensors": file_of(tensors)}))
+    standin.faults.latency = 0.05
+    source = open_source("org/packed")
+    checkpoint = load(source)
+    standin.clear()
+    begun = time.monotonic()
+
+    assert dict.fromkeys(tensors, (0, 0)) == peek(source, checkpoint)[""]
+    assert 64 == len(standin.requests)
+    assert time.monotonic() - begun < 64 * 0.05 / 4
 
 
 def test_the_hub_s_own_count_is_declared(standin: Standin) -> None:
