@@ -31,8 +31,8 @@ def peek(source: Source, checkpoint: Checkpoint) -> dict[str, dict[str, object]]
     """
     found: dict[str, dict[str, object]] = {}
     tells: dict[Range, list[tuple[str, Tensor]]] = {}
-    for where, tensor in islice(_tells(checkpoint.table), MAX_READS):
-        tells.setdefault(where, []).append(tensor)
+    for where, whose in islice(_tells(checkpoint.table), MAX_READS):
+        tells.setdefault(where, []).append(whose)
     for where, raw in read_ranges(source, list(tells)):
         for component, tensor in tells[where]:
             found.setdefault(component, {})[tensor.name] = _value(tensor, raw)
