@@ -138,7 +138,7 @@ class _Visit:
     def _connect(self) -> Connection:
         from ckptscan.sources.hub import session
 
-        return Connection(session.open_session(), session.agent(), self._credential)
+        return session.connect(self._credential)
 
     def _explain(self, path: str, refused: Refused) -> SourceError:
         if refused.status in (404, 410):

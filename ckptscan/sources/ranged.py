@@ -212,30 +212,35 @@ class RangedSource:
         return False
 
     def _do(self, job: Job) -> None:
+        """One job, by a thread of the crew."""
         entry = self._entries[job.path]
         if entry.problem:
             raise SourceUnreadable(f"{entry.path}: {entry.problem}", "it is not asked for")
         if job.part == "whole":
             data = self._place.whole(entry.path, entry.size, job.nbytes)
-            found: Beginning | None = Beginning(data, len(data))
+            self._take(entry, "whole", Beginning(data, len(data)))
         elif job.part == "look":
             try:
                 found = self._place.look(entry.path, entry.size)
                 self._seen[entry.path] = found.data
+                self._take(entry, "head", found)
             finally:
                 self._looking[entry.path].set()
         else:
-            found = self._begin(job, entry)
-        if found is None:
-            return
-        if job.part != "whole" and not found.is_head:
+            begun = self._begin(job, entry)
+            if begun is not None:
+                self._take(entry, "head", begun)
+
+    def _take(self, entry: FileEntry, part: str, found: Beginning) -> None:
+        """Hold and keep what came in, if it is all of the part that is wanted."""
+        if part == "head" and not found.is_head:
             return
         entry, data = self._sized(entry, found), found.data
-        if job.part != "whole":
+        if part == "head":
             data = data[: wanted(data[:LENGTH], entry.size)]
         self._hold(entry.path, data)
         for near in self._nearer:
-            near.keep(entry, "whole" if job.part == "whole" else "head", data)
+            near.keep(entry, part, data)
 
     def _begin(self, job: Job, entry: FileEntry) -> Beginning | None:
         """The head of a weight file; None where it was seen already, or promised and is absent."""

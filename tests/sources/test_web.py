@@ -104,7 +104,7 @@ def web(standin: Standin, credential: str, seconds: float = 10) -> Web:
     def connect() -> Connection:
         from ckptscan.sources.hub import session
 
-        return Connection(session.open_session(), "test", {origin_of(standin.endpoint): credential})
+        return session.connect({origin_of(standin.endpoint): credential})
 
     return Web(connect, Deadline(seconds), Silence())
 

@@ -85,7 +85,7 @@ class _Visit:
 
         token = None if self._access.anonymous or self._basic else session.token()
         credential = self._basic or (f"Bearer {token}" if token else "")
-        return Connection(session.open_session(), session.agent(), {self._home: credential})
+        return session.connect({self._home: credential})
 
     def _listed(self, revision: str) -> RangedSource:
         """Ask the Hub what there is, and keep it for the next time."""

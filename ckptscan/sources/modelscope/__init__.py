@@ -111,7 +111,7 @@ class _Visit:
         credential = self._basic or (f"Bearer {token}" if token else "")
         if self._access.anonymous:
             credential = ""
-        return Connection(session.open_session(), session.agent(), {self._home: credential})
+        return session.connect({self._home: credential})
 
     def _listed(self, revision: str) -> RangedSource:
         """Ask what there is, and keep it for the next time."""

@@ -349,6 +349,26 @@ def test_a_token_that_is_not_taken_is_told(
     assert "hf_wrong" not in caught.value.message + caught.value.hint
 
 
+@pytest.mark.parametrize("token", ["hf_é", "hf_a\x1b[0m", "a\nb"])
+def test_a_token_that_can_be_none_is_not_sent(
+    token: str, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: token)
+
+    with pytest.raises(SourceRefused, match="characters that no token has"):
+        read()
+    assert [] == standin.requests
+
+
+def test_a_token_that_can_t_be_read_is_told(
+    standin: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path))
+
+    with pytest.raises(SourceUnreachable, match="its token, can't be used: IsADirectoryError"):
+        read()
+
+
 def test_a_renamed_repository_is_followed(standin: Standin) -> None:
     standin.add(Repository("org/old", renamed_to="org/x"))
 
