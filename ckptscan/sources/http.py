@@ -8,31 +8,28 @@ goes with every file of the same folder and to no other origin.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from ckptscan.config import CONFIG_NAMES, MAX_CONFIG
 from ckptscan.errors import (
     SourceError,
     SourceNotFound,
     SourceRefused,
     SourceUnreachable,
-    SourceUnreadable,
     UsageError,
 )
-from ckptscan.index import MAX_INDEX, Index, is_index, read_index
+from ckptscan.index import MAX_INDEX, is_index
 from ckptscan.paths import is_inside
 from ckptscan.sources.access import Access, Deadline
 from ckptscan.sources.answers import Refused
 from ckptscan.sources.base import FileEntry, Origin
-from ckptscan.sources.crew import together
+from ckptscan.sources.crew import alone
 from ckptscan.sources.links import Linked
 from ckptscan.sources.ranged import UNKNOWN, RangedSource
+from ckptscan.sources.unlisted import if_there, open_unlisted
 from ckptscan.sources.web import Connection, Web, origin_of, without_user
 
 USUAL = ("model.safetensors.index.json", "model.safetensors")  # in a folder, in this order
 _PAGE = re.compile(r"(?:/(?:datasets|spaces))?/[^/]+/[^/]+/(?:tree|blob)/")
-_LARGE = 10**13  # bytes; for the digits of offsets in a file whose size is not known yet
 
 
 def open_http(url: str, shown: str, access: Access) -> RangedSource:
@@ -81,54 +78,25 @@ class _Visit:
         """One weight file, whatever it is called."""
         if not is_inside(name):
             raise UsageError(f"{self._shown}: no file name", "write https://host/model.safetensors")
-        return self._source("file", name, [FileEntry(name, UNKNOWN)])
+        entry = FileEntry(name, UNKNOWN)
+        return RangedSource(
+            self._origin("file", name), [entry], self._place, self._deadline, self._access.watch
+        )
 
     def open_index(self, name: str) -> RangedSource:
         """The files that an index names, and the configs beside it."""
-        raw = self._whole(name, MAX_INDEX)
-        if raw is None:
-            raise SourceNotFound(f"{self._shown}: {self._host} has no such file", "check it")
-        index = read_index(raw)
-        if index.problem:
-            raise SourceUnreadable(f"{self._shown}: {index.problem}", "name the weight files")
-        held = {name: raw}
-        found = together(lambda name: self._whole(name, MAX_CONFIG), CONFIG_NAMES, self._deadline)
-        held |= {config: data for config, data in found if data is not None}
-        entries = [FileEntry(path, len(data)) for path, data in held.items()]
-        entries += [FileEntry(path, UNKNOWN) for path in index.shards if is_inside(path)]
-        return self._source("index", name, entries, held, dict(_expected(index)))
+        origin = self._origin("index", name)
+        return open_unlisted(origin, self._place, self._deadline, self._access.watch)
 
     def open_folder(self) -> RangedSource:
         """What loaders look for in a folder: an index, else the one weight file."""
         index, single = USUAL
-        if self._whole(index, MAX_INDEX) is not None:
-            return self.open_index(index)
-        return self.open_file(single)
+        if alone(lambda: if_there(self._place, index, MAX_INDEX), self._deadline) is None:
+            return self.open_file(single)
+        return self.open_index(index)
 
-    def _source(
-        self,
-        named: str,
-        name: str,
-        entries: list[FileEntry],
-        held: dict[str, bytes] | None = None,
-        promised: dict[str, int] | None = None,
-    ) -> RangedSource:
-        return RangedSource(
-            Origin(self._shown, "http", name, named=named),
-            entries,
-            self._place,
-            self._deadline,
-            self._access.watch,
-            held=held or {},
-            promised=promised or {},
-        )
-
-    def _whole(self, name: str, most: int) -> bytes | None:
-        """A file beside the one that was named, None where there is none."""
-        try:
-            return self._place.whole(name, UNKNOWN, most)
-        except (SourceNotFound, SourceRefused):  # many servers refuse what they don't have
-            return None
+    def _origin(self, named: str, name: str) -> Origin:
+        return Origin(self._shown, "http", name, named=named)
 
     def _address(self, path: str) -> str:
         # what was typed is taken as it is: it may be quoted in its own way
@@ -155,10 +123,3 @@ class _Visit:
         return SourceUnreachable(
             f"{path}: {self._host} answers {refused.status}", "it serves no such file, or not so"
         )
-
-
-def _expected(index: Index) -> Iterator[tuple[str, int]]:
-    """Of each shard how many bytes from its start hold its header, at most."""
-    for shard in index.shards:
-        if is_inside(shard):
-            yield shard, index.expected_head(shard, _LARGE) or 0

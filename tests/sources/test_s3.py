@@ -332,6 +332,6 @@ def test_an_index_of_a_bucket_without_lists_must_be_one(
         opened(f"s3://{bucket}/m/{INDEX}", anonymous=True)
     assert "name the weight files" == caught.value.hint
 
-    monkeypatch.setattr("ckptscan.sources.cloud.MAX_INDEX", 1)
+    monkeypatch.setattr("ckptscan.sources.unlisted.MAX_INDEX", 1)
     with pytest.raises(SourceUnreadable, match="2 bytes are more than 1"):
         opened(f"s3://{bucket}/m/{INDEX}", anonymous=True)

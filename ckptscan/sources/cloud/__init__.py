@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from ckptscan.config import CONFIG_NAMES, MAX_CONFIG
-from ckptscan.errors import SourceNotFound, SourceRefused, SourceUnreachable, SourceUnreadable
-from ckptscan.index import MAX_INDEX, read_index
+from ckptscan.errors import SourceNotFound, SourceUnreachable, SourceUnreadable
 from ckptscan.paths import is_inside
 from ckptscan.sources.access import Access, Deadline
 from ckptscan.sources.base import FileEntry, Origin, is_listed
@@ -24,11 +22,10 @@ from ckptscan.sources.cache import Kept, Shelf
 from ckptscan.sources.cloud.address import Address, endpoint, parse
 from ckptscan.sources.cloud.bucket import Bucket, Meta
 from ckptscan.sources.cloud.refusals import NotAllowed
-from ckptscan.sources.crew import alone, together
+from ckptscan.sources.crew import alone
 from ckptscan.sources.pieces import Pieces
-from ckptscan.sources.ranged import UNKNOWN, Beginning, RangedSource
-
-_LARGE = 10**13  # bytes; for the digits of offsets in a file whose size is not known yet
+from ckptscan.sources.ranged import Beginning, RangedSource
+from ckptscan.sources.unlisted import open_unlisted
 
 
 def open_cloud(spec: str, shown: str, access: Access) -> RangedSource:
@@ -62,7 +59,7 @@ class _Visit:
             metas = alone(lambda: self._bucket.metas(one.folder), self._deadline)
         except (NotAllowed, SourceUnreadable) as error:
             if one.named:
-                return self._unlisted()
+                return open_unlisted(self._origin(), self._place, self._deadline, self._watch)
             if isinstance(error, NotAllowed):
                 error.hint = f"where only lists are refused, name an index or a file; {error.hint}"
             raise
@@ -86,35 +83,6 @@ class _Visit:
             self._watch,
             (Kept(shelf, state, one.folder),),
         )
-
-    def _unlisted(self) -> RangedSource:
-        """The files that an index names, and the configs beside it, asked for by name."""
-        name = self._address.name
-        raw = alone(lambda: self._place.whole(name, UNKNOWN, MAX_INDEX), self._deadline)
-        index = read_index(raw)
-        if index.problem:
-            raise SourceUnreadable(f"{self._shown}: {index.problem}", "name the weight files")
-        held = {name: raw}
-        found = together(self._config, CONFIG_NAMES, self._deadline)
-        held |= {config: data for config, data in found if data is not None}
-        shards = [path for path in index.shards if is_inside(path)]
-        entries = [FileEntry(path, len(data)) for path, data in held.items()]
-        entries += [FileEntry(path, UNKNOWN) for path in shards]
-        return RangedSource(
-            self._origin(),
-            entries,
-            self._place,
-            self._deadline,
-            self._watch,
-            held=held,
-            promised={path: index.expected_head(path, _LARGE) or 0 for path in shards},
-        )
-
-    def _config(self, name: str) -> bytes | None:
-        try:
-            return self._place.whole(name, UNKNOWN, MAX_CONFIG)
-        except (SourceNotFound, SourceRefused):  # S3 refuses what is absent where lists are refused
-            return None
 
     def _entries(self, metas: Iterable[Meta]) -> Iterator[FileEntry]:
         """Files with paths below the folder; one that two keys come to is told, and not read."""
