@@ -132,14 +132,14 @@ def _open_repository(spec: str, access: Access) -> Source:
 
 
 def _open_short(spec: str, access: Access) -> Source:
-    """A repository written `org/name`; where there is none, what was meant may be a path."""
-    try:
-        return _open_repository(spec, access)
-    except SourceNotFound as error:
-        near = _nearest(spec)
-        if not near:
-            raise
-        raise SourceNotFound(error.message, f"did you mean the path {near[0]}?") from error
+    """A repository written `org/name`, unless it is a path with a slip in it."""
+    near = _nearest(spec)
+    if near:
+        raise SourceNotFound(
+            f"{redacted(spec)}: no such file or directory",
+            f"did you mean {near[0]}? a repository of the Hub is meant by hf://{spec}",
+        )
+    return _open_repository(spec, access)
 
 
 def redacted(spec: str) -> str:

@@ -172,7 +172,7 @@ class Web:
             finally:
                 response.close()
         except self._failures as error:
-            raise Again(_in_words(error), tries=TRIES) from error
+            raise _again(error) from error
 
     def _answer(self, url: str, response: Any, wanted: Wanted, *, is_first: bool) -> Piece | Moved:
         status = response.status_code
@@ -295,19 +295,22 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
     return max(0.0, when - time.time())
 
 
-def _in_words(error: Exception) -> str:
-    """What a failure of the net is, without what a message of the library may tell."""
+def _again(error: Exception) -> Again:
+    """A failure of the net in our words, without what a message of the library may tell."""
     name = type(error).__name__
+    if "Connect" in name:  # ConnectError, ConnectTimeout: nobody is there
+        return Again("no connection", hint=_NO_CONNECTION)
     for part, words in _FAILURES:
         if part in name:
-            return words
-    return f"the connection fails ({name})"
+            return Again(words, tries=TRIES)
+    return Again(f"the connection fails ({name})", tries=TRIES)
 
 
+_NO_CONNECTION = (
+    "is the net there, and HTTPS_PROXY right? a mirror of the Hub is set as HF_ENDPOINT"
+)
 _FAILURES = (
-    ("ConnectTimeout", "no connection in time"),
     ("Timeout", "no answer in time"),
-    ("ConnectError", "no connection"),
     ("RemoteProtocolError", "the answer breaks off"),
     ("ReadError", "the connection is cut"),
     ("DecodingError", "the answer's compression is damaged"),

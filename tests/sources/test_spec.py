@@ -99,6 +99,18 @@ def test_a_typo_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
     assert f"did you mean {tmp_path / 'Qwen2-57B'}?" == caught.value.hint
 
 
+def test_a_slip_in_a_path_of_two_segments_is_not_sent_to_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "Qwen2-57B").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SourceNotFound) as caught:
+        open_source("models/Qwen2-56B")
+    assert caught.value.hint.startswith(f"did you mean {Path('models', 'Qwen2-57B')}? ")
+    assert caught.value.hint.endswith("hf://models/Qwen2-56B")
+
+
 def test_an_empty_source_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="an empty source"):
         open_source("")

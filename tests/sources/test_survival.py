@@ -12,6 +12,7 @@ import pytest
 
 from ckptscan.errors import SourceError, SourceNotFound, SourceUnreachable
 from ckptscan.sources.access import Silence
+from tests.conftest import file_of
 from tests.sources.conftest import SHARDS, TENSORS, heads, read, shard, three
 from tests.standin import (
     HOSTILE,
@@ -225,14 +226,26 @@ def test_a_shard_that_is_not_listed_makes_the_checkpoint_incomplete(standin: Sta
     assert found.incomplete
 
 
-def test_ten_thousand_shards_are_listed_and_bounded(standin: Standin) -> None:
+@pytest.mark.slow
+def test_ten_thousand_shards_are_read(standin: Standin) -> None:
+    shards = {
+        f"model-{n:05}-of-10000.safetensors": file_of({f"a.{n}.w": ("BF16", [4, 4])})
+        for n in range(1, 10_001)
+    }
+    standin.add(repository_of_files("org/many", shards))
+
+    assert 10_000 == len(read("org/many", timeout=300).table)
+    assert 20_001 == len(standin.requests)
+
+
+def test_files_without_a_byte_are_not_asked_for(standin: Standin) -> None:
     shards = {f"a/{n:05}.safetensors": b"" for n in range(2000)}
     standin.add(repository_of_files("org/many", shards))
 
     found = read("org/many")
 
     assert 2000 == len(found.files)
-    assert 1 == standin.count(origin="hub")  # empty files are not asked for
+    assert 1 == standin.count(origin="hub")
 
 
 def test_one_request_each_where_a_mirror_serves_files_itself(standin: Standin) -> None:
