@@ -56,6 +56,7 @@ PASSES = {
     "a branch that moves between two calls": fault("move_branch"),
     "a mirror without sizes": fault("no_sizes"),
     "a mirror that tells sizes in the tree alone": fault("no_blobs"),
+    "a mirror without sizes and without a tree": both(fault("no_sizes"), fault("tree_error", 404)),
     "no sizes, no ranges, no redirects": both(
         fault("no_sizes"), fault("direct"), fault("ignore_range")
     ),

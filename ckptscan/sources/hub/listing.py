@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin
 
 from ckptscan.errors import SourceUnreachable, SourceUnreadable
 from ckptscan.paths import is_inside
-from ckptscan.sources.answers import Wanted
+from ckptscan.sources.answers import Refused, Wanted
 from ckptscan.sources.base import MAX_FILES, FileEntry, is_listed
 from ckptscan.sources.hub.address import Repository
 from ckptscan.sources.ranged import UNKNOWN
@@ -134,31 +134,36 @@ def _size_and_digest(facts: Mapping[str, Any], key: str) -> tuple[int, str | Non
 
 
 def _tree(web: Web, endpoint: str, repository: Repository) -> dict[str, tuple[int, str | None]]:
-    """Sizes and digests by path, as the tree tells them; page after page."""
+    """Sizes and digests by path, as the tree tells them; page after page.
+
+    A server that has no tree tells none: then the files themselves are asked.
+    """
     commit = quote(repository.revision or "main", safe="")
     url: str | None = f"{api_of(endpoint, repository)}/tree/{commit}?recursive=true"
-    home = origin_of(endpoint)
     found: dict[str, tuple[int, str | None]] = {}
-    for _ in range(MAX_PAGES):
-        if url is None or len(found) > MAX_FILES:
+    seen: set[str] = set()
+    while url and url not in seen and len(seen) < MAX_PAGES and len(found) <= MAX_FILES:
+        seen.add(url)
+        try:
+            page = web.get(url, Wanted(most=MAX_LIST))
+        except Refused:
             break
-        page = web.get(url, Wanted(most=MAX_LIST))
         items = _parsed(page.data)
         for one in items if isinstance(items, list) else []:
             if isinstance(one, dict) and isinstance(one.get("path"), str):
                 found[one["path"]] = _size_and_digest(one, "oid")
-        following = _NEXT.search(page.headers.get("link", ""))
-        url = urljoin(url, following[1]) if following else None
-        if url is not None and not _is_at(url, home):
-            break
+        url = _following(url, page.headers.get("link", ""), origin_of(endpoint))
     return found
 
 
-def _is_at(url: str, home: str) -> bool:
+def _following(url: str, link: str, home: str) -> str | None:
+    """The page after this one; never one of another origin."""
+    said = _NEXT.search(link)
     try:
-        return origin_of(url) == home
+        following = urljoin(url, said[1]) if said else ""
+        return following if following and origin_of(following) == home else None
     except ValueError:
-        return False
+        return None
 
 
 def _with_sizes(
