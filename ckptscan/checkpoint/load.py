@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ckptscan import sets as filesets
 from ckptscan.checkpoint.finding import choose, find_sets, parts_of
 from ckptscan.checkpoint.reading import Reader
 from ckptscan.checkpoint.values import Checkpoint, FileFault, SetSummary
@@ -70,7 +71,7 @@ def load(source: Source, set_name: str | None = None, all_sets: bool = False) ->
         found = find_sets(reader, indexes)
         chosen, reason = choose(source.origin, found, reader.sizes, set_name, all_sets)
         builder = TableBuilder()
-        gaps: list[str] = []
+        gaps: list[str] = [*_unsafe(reader)]
         for one in chosen:
             gaps += _add(reader, one, one.name if len(chosen) > 1 else "", builder)
             _compare_with_indexes(reader, one, indexes)
@@ -113,6 +114,16 @@ def _add(reader: Reader, one: FileSet, label: str, builder: TableBuilder) -> Ite
         broken += not header.is_complete
     if broken:
         yield f"{broken:,} header{'s' * (broken != 1)} can't be read in full"
+
+
+def _unsafe(reader: Reader) -> Iterator[str]:
+    """Faults for weight files that are listed under names which are not followed."""
+    weights = [path for path in reader.unsafe if path.endswith(filesets.SUFFIX)]
+    for path in weights[:SHOWN_MISSING]:
+        message = "is listed under a name that leads out of its folder; not followed"
+        reader.fault(quoted(path), "unsafe-file-name", message, "error")
+    if weights:
+        yield f"{len(weights):,} file{'s' * (len(weights) != 1)} listed under unsafe names"
 
 
 def _promised(reader: Reader, one: FileSet) -> Iterator[str]:

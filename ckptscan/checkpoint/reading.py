@@ -11,7 +11,7 @@ from ckptscan.errors import SourceError
 from ckptscan.header import Fault, Header, parse_header
 from ckptscan.index import MAX_INDEX, Index, read_index
 from ckptscan.names import natural_key
-from ckptscan.sources import Fetching, Job, Source, read_head, read_small
+from ckptscan.sources import UNSAFE, Fetching, Job, Source, read_head, read_small
 
 
 class Reader:
@@ -20,6 +20,8 @@ class Reader:
     def __init__(self, source: Source) -> None:
         self.source = source
         listed = sorted(source.files(), key=lambda entry: natural_key(entry.path))
+        self.unsafe = [entry.path for entry in listed if entry.problem == UNSAFE]
+        listed = [entry for entry in listed if entry.problem != UNSAFE]
         self.entries = {entry.path: entry for entry in listed}
         self.sizes = {entry.path: entry.size for entry in listed}
         self.faults: list[FileFault] = []

@@ -3,6 +3,7 @@
 from ckptscan.sources.access import Access
 from ckptscan.sources.base import (
     DANGLING,
+    UNSAFE,
     Fetching,
     FileEntry,
     Job,
@@ -17,6 +18,7 @@ from ckptscan.sources.spec import expand, open_source, redacted
 
 __all__ = [
     "DANGLING",
+    "UNSAFE",
     "Access",
     "Fetching",
     "FileEntry",

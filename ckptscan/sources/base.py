@@ -7,8 +7,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from ckptscan.errors import SourceUnreadable
 from ckptscan.header import LENGTH, wanted
+from ckptscan.paths import is_inside
 
 DANGLING = "is a link to nothing"
+UNSAFE = "is named like no file in a folder"  # of a list that is not ours: ../x, or with an escape
 MAX_DEPTH = 3  # folders below the root: original/, a pipeline's components and their parts
 MAX_FILES = 100_000
 
@@ -122,6 +124,11 @@ def is_listed(path: str) -> bool:
     """Whether files are looked for there: three folders deep, in none that is hidden."""
     folders = path.split("/")[:-1]
     return len(folders) <= MAX_DEPTH and not any(name.startswith(".") for name in folders)
+
+
+def is_told(path: str) -> bool:
+    """Whether a file of somebody's list is shown: it is listed, or its name is a fault."""
+    return is_listed(path) or not is_inside(path)
 
 
 def read_head(source: Source, entry: FileEntry) -> bytes:

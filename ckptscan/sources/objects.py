@@ -19,7 +19,7 @@ from ckptscan.errors import (
 )
 from ckptscan.paths import is_inside
 from ckptscan.sources.access import Access, Deadline
-from ckptscan.sources.base import MAX_FILES, FileEntry, Origin, is_listed
+from ckptscan.sources.base import MAX_FILES, UNSAFE, FileEntry, Origin, is_told
 from ckptscan.sources.crew import alone, together
 from ckptscan.sources.pieces import Pieces
 from ckptscan.sources.ranged import UNKNOWN, Beginning, RangedSource
@@ -108,8 +108,8 @@ class _Reading:
                     f"{self._title}: list() gives {kind}, which is no path and has none",
                     "it should give paths, or pairs of path and size",
                 )
-            if is_listed(path):
-                problem = None if is_inside(path) else "is named like no file in a folder"
+            if is_told(path):
+                problem = None if is_inside(path) else UNSAFE
                 told = UNKNOWN if size is None else _size(path, size)
                 yield FileEntry(path, 0 if problem else told, problem=problem)
 

@@ -281,9 +281,10 @@ def test_nothing_of_an_entry_is_believed_unseen(standin: Standin) -> None:
     standin.listing = lambda _: (200, listed(odd))
     entries = {entry.path: entry for entry in opened().files()}
 
-    assert {"ok.json", "/etc/passwd.json", *(f"{name}.json" for name in "bcdef")} == entries.keys()
+    unsafe = ("/etc/passwd", "a/../../x")
+    assert {f"{name}.json" for name in ("ok", *unsafe, *"bcdef")} == entries.keys()
     assert 2 == entries["ok.json"].size
-    assert all(entries[f"{name}.json"].problem for name in ("/etc/passwd", *"bcd"))
+    assert all(entries[f"{name}.json"].problem for name in (*unsafe, *"bcd"))
     assert entries["e.json"].digest is None
     assert hashlib.sha256(b"{}").hexdigest() == entries["f.json"].digest
 

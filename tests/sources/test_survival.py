@@ -61,7 +61,6 @@ PASSES = {
         fault("no_sizes"), fault("direct"), fault("ignore_range")
     ),
     "sizes that no file has": fault("bad_json", "huge"),
-    "files with hostile names in the list": fault("siblings", HOSTILE),
     "a cookie": fault("set_cookie"),
 }
 
@@ -214,6 +213,18 @@ def test_an_index_that_leads_outside_is_refused_before_any_request(standin: Stan
     assert found.incomplete
     known = {*files, "org/escape"}
     assert known >= {request.file for request in standin.requests}
+
+
+def test_a_weight_file_of_an_unsafe_name_is_told_and_never_asked_for(standin: Standin) -> None:
+    standin.faults.on("siblings", HOSTILE)
+
+    found = read()
+    assert SHARDS * TENSORS == len(found.table)
+    assert found.incomplete
+    assert not found.is_sound
+    unsafe = [name for name in HOSTILE if name.endswith(".safetensors")]
+    assert len(unsafe) == sum(fault.kind == "unsafe-file-name" for _, fault in found.faults)
+    assert {*three(), "org/x"} >= {request.file for request in standin.requests}
 
 
 def test_a_shard_that_is_not_listed_makes_the_checkpoint_incomplete(standin: Standin) -> None:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from ckptscan.errors import SourceNotFound, SourceUnreachable, SourceUnreadable
 from ckptscan.paths import is_inside
 from ckptscan.sources.access import Access, Deadline
-from ckptscan.sources.base import FileEntry, Origin, is_listed
+from ckptscan.sources.base import UNSAFE, FileEntry, Origin, is_told
 from ckptscan.sources.cache import Kept, Shelf
 from ckptscan.sources.cloud.address import Address, endpoint, parse
 from ckptscan.sources.cloud.bucket import Bucket, Meta
@@ -92,13 +92,13 @@ class _Visit:
             if not path:  # a marker of the folder itself
                 continue
             if not is_inside(path):
-                problem = "is named like no file in a folder"
+                problem = UNSAFE
             elif meta.key.endswith("/"):
                 problem = "holds keys that are no paths"
             elif path in seen:
                 problem = "is the name of two objects"
             seen.add(path)
-            if is_listed(path):
+            if is_told(path):
                 yield FileEntry(path, meta.size, problem=problem)
 
     def _origin(self) -> Origin:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin
 from ckptscan.errors import SourceUnreachable, SourceUnreadable
 from ckptscan.paths import is_inside
 from ckptscan.sources.answers import Refused, Wanted
-from ckptscan.sources.base import MAX_FILES, FileEntry, is_listed
+from ckptscan.sources.base import MAX_FILES, UNSAFE, FileEntry, is_told
 from ckptscan.sources.hub.address import Repository
 from ckptscan.sources.ranged import UNKNOWN
 from ckptscan.sources.web import Web, origin_of
@@ -73,7 +73,7 @@ def below(listing: Listing, repository: Repository) -> Iterator[FileEntry]:
     for entry in listing.entries:
         is_meant = entry.path == repository.path or repository.named != "file"
         path = entry.path.removeprefix(prefix)
-        if entry.path.startswith(prefix) and is_meant and is_listed(path):
+        if entry.path.startswith(prefix) and is_meant and is_told(path):
             yield entry._replace(path=path)
 
 
@@ -115,7 +115,7 @@ def _siblings(siblings: object) -> Iterator[FileEntry]:
 
 
 def _entry(path: str, size: int, digest: str | None, is_size_told: bool = True) -> FileEntry:
-    problem = None if is_inside(path) else "is named like no file in a folder"
+    problem = None if is_inside(path) else UNSAFE
     return FileEntry(path, size, digest, problem, is_size_told)
 
 
@@ -129,8 +129,8 @@ def _size_and_digest(facts: Mapping[str, Any], key: str) -> tuple[int, str | Non
         if type(value) is int and 0 <= value < _LARGEST
     ]
     digest = lfs.get(key)
-    is_digest = isinstance(digest, str) and _SHA256.fullmatch(digest)
-    return sizes[0] if sizes else UNKNOWN, digest if is_digest else None
+    digest = digest.lower() if isinstance(digest, str) else ""
+    return sizes[0] if sizes else UNKNOWN, digest if _SHA256.fullmatch(digest) else None
 
 
 def _tree(web: Web, endpoint: str, repository: Repository) -> dict[str, tuple[int, str | None]]:

@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from ckptscan.errors import SourceUnreachable, SourceUnreadable
 from ckptscan.paths import is_inside
 from ckptscan.sources.answers import Refused, Wanted
-from ckptscan.sources.base import MAX_FILES, FileEntry, is_listed
+from ckptscan.sources.base import MAX_FILES, UNSAFE, FileEntry, is_listed
 from ckptscan.sources.hub.address import Repository
 from ckptscan.sources.hub.listing import Listing
 from ckptscan.sources.ranged import UNKNOWN
@@ -158,7 +158,7 @@ def _entry(path: str, facts: Mapping[str, Any]) -> FileEntry:
     size = told if type(told) is int and 0 <= told < _LARGEST else UNKNOWN
     if size == 0 and path.endswith(".safetensors") and is_inside(path):
         size = UNKNOWN
-    problem = None if is_inside(path) else "is named like no file in a folder"
+    problem = None if is_inside(path) else UNSAFE
     return FileEntry(path, size, digest if _SHA256.fullmatch(digest) else None, problem)
 
 

@@ -79,7 +79,8 @@ def test_files_are_those_that_a_folder_on_disk_would_list() -> None:
     [
         ({"size": 5}, (5, None)),
         ({"size": 130, "lfs": {"size": 7, "sha256": SHA}}, (7, SHA)),
-        ({"size": 5, "lfs": {"sha256": SHA.upper()}}, (5, None)),
+        ({"size": 5, "lfs": {"sha256": SHA.upper()}}, (5, SHA)),
+        ({"size": 5, "lfs": {"sha256": "z" * 64}}, (5, None)),
         ({"size": "5"}, (-1, None)),
         ({"size": True}, (-1, None)),
         ({"size": -1}, (-1, None)),
