@@ -129,14 +129,13 @@ def test_any_buffer_is_bytes_and_a_buffer_is_copied() -> None:
 
 
 def test_paths_that_leave_the_folder_are_told_and_never_asked_for() -> None:
-    hostile = ["/etc/x.json", "a//b.json", "c:/x.json", "a\x1b[31m.json", "b\\c.json"]
+    hostile = ["/etc/x.json", "a//b.json", "c:/x.json", "a\x1b[31m.json", "b\\c.json", "../up.json"]
     store = Held(
         {
             **FILES,
             **dict.fromkeys(hostile, b"{}"),
             ".git/x.json": b"",
             "1/2/3/4/x.json": b"",
-            "../up.json": b"",
         }
     )
     source = open_object(store)
@@ -147,7 +146,7 @@ def test_paths_that_leave_the_folder_are_told_and_never_asked_for() -> None:
         path: problem for path, problem in entries.items() if path in hostile
     }
     assert not {*store.sized, *(path for path, _, _ in store.ranges)} & {*hostile}
-    assert not {"../up.json", ".git/x.json", "1/2/3/4/x.json"} & entries.keys()
+    assert not {".git/x.json", "1/2/3/4/x.json"} & entries.keys()
 
 
 def test_of_a_path_that_is_listed_twice_the_first_counts() -> None:
