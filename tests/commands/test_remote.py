@@ -64,7 +64,7 @@ def test_a_repository_is_reported_as_a_folder_is(standin: Standin, tmp_path: Pat
         ([".", "--revision", "main"], 2, "is on this disk"),
         (["ftp://u:secret@host/x"], 2, "ftp://host/x: no kind of address"),
         (
-            ["https://u:secret@127.0.0.1:9/m.safetensors?token=secret", "--timeout", "1"],
+            ["https://u:secret@127.0.0.1:9/m.safetensors?token=secret", "--timeout", "0.3"],
             3,
             "127.0.0.1:9",
         ),
