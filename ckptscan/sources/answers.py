@@ -94,7 +94,7 @@ def _part(url: str, response: Any, wanted: Wanted, length: int, chunks: Iterator
     data = _up_to(chunks, length)
     if not stated or stated[1] is None:
         due = length if wanted.size is None else min(length, max(0, wanted.size - wanted.start))
-        if wanted.size is None or len(data) != due:
+        if wanted.size is None or len(data) != due or not _may_be(data, wanted, response):
             raise Again("it does not say which range it sends")
         return Piece(data, wanted.size, url, response.headers)
     first, last = int(stated[1]), int(stated[2])
@@ -105,6 +105,15 @@ def _part(url: str, response: Any, wanted: Wanted, length: int, chunks: Iterator
         raise Again(f"{last + 1 - first:,} bytes are announced, {len(data):,} come")
     _check_size(size, wanted)
     return Piece(data, size, url, response.headers)
+
+
+def _may_be(data: bytes, wanted: Wanted, response: Any) -> bool:
+    """Whether bytes that nothing is said of may be the range that was asked for."""
+    if "multipart/" in response.headers.get("content-type", "").lower():
+        return False
+    if wanted.start or wanted.enough is None or wanted.size is None or len(data) < 8:
+        return True
+    return int.from_bytes(data[:8], "little") <= wanted.size - 8
 
 
 def _cut(url: str, response: Any, wanted: Wanted, length: int, chunks: Iterator[bytes]) -> Piece:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ckptscan.errors import SourceError, SourceUnreadable
 from ckptscan.header import LENGTH, wanted
-from ckptscan.sources.answers import ENDLESS, Piece, Refused, Wanted
+from ckptscan.sources.answers import ENDLESS, Again, Piece, Refused, Wanted
 from ckptscan.sources.ranged import UNKNOWN, Beginning
 from ckptscan.sources.web import Moved, Web
 
@@ -83,8 +83,8 @@ class Linked:
             near = self._found.get(path)
             if near:
                 try:
-                    return self._web.get(near, ask)
-                except Refused:  # signed addresses run out
+                    return self._web.try_once(near, ask)
+                except (Again, Refused):  # signed addresses run out, and servers behind them fail
                     self._found.pop(path, None)
             piece = self._web.get(self._address(path), ask)
         except Refused as refused:

@@ -93,6 +93,13 @@ class Web:
         assert isinstance(found, Piece)
         return found
 
+    def try_once(self, url: str, wanted: Wanted) -> Piece:
+        """The same without a second try; raises Again and Refused."""
+        self._wait_for_resumption()
+        found = self._redirected(url, wanted, follow=True)
+        assert isinstance(found, Piece)
+        return found
+
     def look(self, url: str, wanted: Wanted) -> Piece | Moved:
         """The same, without following a redirect: the bytes, or where they lie."""
         return self._tried(url, wanted, follow=False)

@@ -1,0 +1,120 @@
+"""Answers to ranges, held against what was asked: each kind of lie is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pytest
+
+from ckptscan.header import wanted as enough
+from ckptscan.sources.answers import SLACK, Again, Refused, Wanted, take
+from tests.conftest import file_of
+
+FILE = file_of({"a": ("BF16", [64, 64])})
+SIZE = len(FILE)
+HEAD = 8 + int.from_bytes(FILE[:8], "little")
+
+
+class Response(NamedTuple):
+    status_code: int
+    headers: Mapping[str, str]
+
+
+def taken(status: int, body: bytes, wanted: Wanted, **headers: str) -> bytes:
+    """What is taken of an answer whose body comes in pieces of 7 bytes."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    chunks = (body[at : at + 7] for at in range(0, len(body), 7))
+    return take("http://h/x", Response(status, named), wanted, chunks).data
+
+
+ASK = Wanted(0, 100, size=SIZE, enough=enough)
+
+
+def part(text: str) -> dict[str, str]:
+    return {"content_range": text}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        part(f"bytes 0-99/{SIZE}"),
+        part(f"  BYTES  0-99/{SIZE} ".replace("BYTES", "bytes")),
+        part("bytes 0-99/*"),
+        part("nonsense"),
+        {},
+    ],
+)
+def test_a_part_that_is_what_was_asked_for_is_taken(headers: dict[str, str]) -> None:
+    assert FILE[:100] == taken(206, FILE[:100], ASK, **headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (FILE[:100], part(f"bytes 1-100/{SIZE}")),
+        (FILE[:100], part(f"bytes 0-100/{SIZE}")),
+        (FILE[:99], part(f"bytes 0-99/{SIZE}")),
+        (FILE[:100], part(f"bytes 0-99/{SIZE + 1}")),
+        (FILE[:100], part("bytes 0-99/50")),
+        (FILE[:99], {}),
+        (b"\r\n--boundary\r\n" + FILE[:86], {}),
+        (FILE[:100], {"content_type": "multipart/byteranges; boundary=x"}),
+    ],
+)
+def test_a_part_that_is_not_is_asked_for_again(body: bytes, headers: dict[str, str]) -> None:
+    with pytest.raises(Again):
+        taken(206, body, ASK, **headers)
+
+
+def test_fewer_bytes_than_asked_for_are_taken_where_they_say_so() -> None:
+    assert FILE[:50] == taken(206, FILE[:50], ASK, **part(f"bytes 0-49/{SIZE}"))
+
+
+def test_of_a_whole_file_the_header_is_taken_and_no_more() -> None:
+    read = []
+
+    def chunks() -> object:
+        for at in range(0, SIZE, 16):
+            read.append(at)
+            yield FILE[at : at + 16]
+
+    answer = Response(200, {"content-length": str(SIZE)})
+    found = take("u", answer, Wanted(0, 8, size=SIZE, enough=enough), chunks())  # type: ignore[arg-type]
+
+    assert FILE[:HEAD] == found.data
+    assert max(read) <= HEAD
+
+
+def test_a_range_deep_in_a_file_is_not_looked_for_in_the_whole() -> None:
+    with pytest.raises(Refused, match="knows no ranges"):
+        taken(200, FILE, Wanted(SLACK + 1, 5, size=1 << 30), content_length=str(1 << 30))
+    assert FILE[100:105] == taken(200, FILE, Wanted(100, 5, size=SIZE), content_length=str(SIZE))
+
+
+def test_a_whole_file_that_is_cut_short_is_asked_for_again() -> None:
+    with pytest.raises(Again, match="are announced"):
+        taken(200, FILE[:20], ASK, content_length=str(SIZE))
+    with pytest.raises(Again, match="are listed, the file served has"):
+        taken(200, FILE, ASK, content_length=str(SIZE + 1))
+
+
+def test_past_the_end_there_is_nothing() -> None:
+    empty = Wanted(0, 8, size=0)
+
+    assert b"" == taken(416, b"", empty, content_range="bytes */0")
+    assert b"" == taken(416, b"", Wanted(SIZE, 8, size=SIZE), content_range=f"bytes */{SIZE}")
+    for text in (f"bytes */{SIZE}", "bytes */*", "", "bytes 0-1/2"):
+        with pytest.raises(Again):
+            taken(416, b"", ASK, content_range=text)
+
+
+def test_a_whole_must_have_the_size_that_is_listed() -> None:
+    assert FILE == taken(200, FILE, Wanted(size=SIZE))
+    assert FILE == taken(200, FILE, Wanted())
+    with pytest.raises(Again, match="are listed"):
+        taken(200, FILE[:-1], Wanted(size=SIZE))
+    with pytest.raises(Again, match="answers 206"):
+        taken(206, FILE, Wanted())
+    with pytest.raises(Refused, match="more than 5 bytes"):
+        taken(200, FILE, Wanted(most=5))
