@@ -1,0 +1,69 @@
+"""Audit: what is wrong with a checkpoint, told by headers, indexes, configs and the file list.
+
+The modules that hold checks are listed here by hand; a test proves the list complete.
+"""
+
+from __future__ import annotations
+
+from ckptscan.checks.running import (
+    Audit,
+    Crash,
+    Selection,
+    Skip,
+    all_checks,
+    audit,
+    codes_of,
+    find_check,
+)
+from ckptscan.checks.values import HEADINGS, SEVERITIES, Check, Finding, Subject, Where
+
+# in the order of the families: headers, index, config, structure, dtypes, quantization, security,
+# efficiency, adapters
+MODULES = (
+    "header_file",
+    "header_entries",
+    "header_layout",
+    "header_tensors",
+    "header_metadata",
+    "index_files",
+    "index_map",
+    "index_size",
+    "config_sizes",
+    "config_parts",
+    "config_experts",
+    "config_ties",
+    "structure_outliers",
+    "structure_gaps",
+    "structure_missing",
+    "structure_names",
+    "dtype_use",
+    "quant_books",
+    "quant_config",
+    "quant_siblings",
+    "security_paths",
+    "security_code",
+    "security_names",
+    "security_metadata",
+    "efficiency_layout",
+    "efficiency_twice",
+    "efficiency_extra",
+    "adapter_parts",
+)
+
+__all__ = [
+    "HEADINGS",
+    "MODULES",
+    "SEVERITIES",
+    "Audit",
+    "Check",
+    "Crash",
+    "Finding",
+    "Selection",
+    "Skip",
+    "Subject",
+    "Where",
+    "all_checks",
+    "audit",
+    "codes_of",
+    "find_check",
+]

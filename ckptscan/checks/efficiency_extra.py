@@ -1,0 +1,74 @@
+"""E004, E006: tensors that no inference reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ckptscan.checks.places import bounded, place_of
+from ckptscan.checks.values import INFERRED, Check, Finding, Subject
+from ckptscan.structure import Family
+
+# optimizer.state.0.exp_avg, model.norm.weight.exp_avg_sq, ema_model.layers.0.weight
+TRAINING = re.compile(
+    r"(?:^|\.)(?:exp_avg(?:_sq)?|max_exp_avg_sq|momentum_buffer|optimizers?|optim|optimizer_state|"
+    r"lr_scheduler|scheduler|grad_scaler|param_groups|master_params?|fp32_master|model_ema|"
+    r"ema_model|ema_params?|grads?|gradients?)(?:\.|$)"
+)
+# rotary_emb.inv_freq, position_ids, rope.freqs, attn.masked_bias, num_batches_tracked
+BUFFERS = re.compile(
+    r"(?:^|\.)(?:inv_freq|position_ids|token_type_ids|freqs|freqs_cis|masked_bias|causal_mask|"
+    r"attention_mask|attn_mask|(?:cos|sin)_cached|relative_position_index|num_batches_tracked)$"
+)
+
+
+def training_state(subject: Subject) -> Iterator[Finding]:
+    """Tensors of an optimizer, a scheduler or an average stand among the weights.
+
+    What it finds: names like `exp_avg`, `momentum_buffer`, `optimizer.`, `model_ema.`.
+    Why it matters: Adam's two moments treble a download, and nothing reads them but a training
+    run; an average may be the weights that are wanted.
+    Example: 582 tensors of training with 26,953,678,848 bytes, as optimizer.state.*.exp_avg.
+    What to do: save the model alone.
+    """
+    found = [family for family in subject.structure.families if TRAINING.search(family.pattern)]
+    yield from _told(TRAINING_STATE, found, "tensors of training", "save the model alone")
+
+
+def stored_buffer(subject: Subject) -> Iterator[Finding]:
+    """Tables that the model computes anew are stored.
+
+    What it finds: rotary frequencies, position ids, causal masks and the like.
+    Why it matters: few bytes as a rule; a stale table is loaded in place of the right one
+    (transformers#35255), and strict loaders stumble over it.
+    Example: 32 recomputable buffers with 8,192 bytes, as layers.*.rotary_emb.inv_freq.
+    What to do: register them as not persistent, and save again.
+    """
+    structure = subject.structure
+    found = [
+        family
+        for family in structure.families
+        if BUFFERS.search(family.pattern) and structure.role(family) in ("buffer", "rope", "other")
+    ]
+    hint = "register them as not persistent, and save again"
+    yield from _told(BUFFER, found, "recomputable buffers", hint)
+
+
+def _told(check: Check, families: Sequence[Family], noun: str, hint: str) -> Iterator[Finding]:
+    if families:
+        count = sum(family.count for family in families)
+        nbytes = sum(family.nbytes for family in families)
+        yield check.finding(
+            f"{count:,} {noun} with {nbytes:,} bytes, as {families[0].pattern}",
+            *bounded(map(place_of, families)),
+            confidence=INFERRED,
+            hint=hint,
+            tensors=count,
+            bytes=nbytes,
+        )
+
+
+TRAINING_STATE = Check("E004", "training-state", "warning", training_state)
+BUFFER = Check("E006", "stored-buffer", "info", stored_buffer)
+
+CHECKS: tuple[Check, ...] = (TRAINING_STATE, BUFFER)

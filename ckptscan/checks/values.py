@@ -1,0 +1,83 @@
+"""What a check looks at, and what it finds."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ckptscan.checkpoint import Checkpoint
+from ckptscan.structure import Structure
+
+SEVERITIES = ("error", "warning", "info")  # the worst first
+PROVED = "proved"  # from headers, indexes and file sizes alone
+INFERRED = "inferred"  # with what a config says, or what names usually mean
+HEADINGS = ("What it finds", "Why it matters", "Example", "What to do")
+
+
+class Where(NamedTuple):
+    """A place: a file, a tensor, or the tensors of a pattern, one IndexSet a star; `count` of them.
+
+    `byte` is an offset from the start of the file, where the finding has one.
+    """
+
+    file: str | None = None
+    tensor: str | None = None
+    pattern: str | None = None
+    indices: tuple[str, ...] = ()
+    count: int = 1  # type: ignore[assignment]  # the contract's word, and a method of tuples
+    byte: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault: one for 58 layers, not 58. `evidence` holds what was expected and what is seen."""
+
+    code: str
+    name: str
+    severity: str
+    confidence: str
+    message: str
+    where: tuple[Where, ...] = ()
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is audited. Checks see no options and no bytes of tensors."""
+
+    checkpoint: Checkpoint
+    structure: Structure
+
+
+class Check(NamedTuple):
+    """One rule: its code and name, how bad what it finds is, and the function that looks.
+
+    The docstring of the function is the check's documentation, under HEADINGS. `look` yields
+    findings, and never raises, whatever the checkpoint holds.
+    """
+
+    code: str
+    name: str
+    severity: str
+    look: Callable[[Subject], Iterator[Finding]]
+
+    @property
+    def documentation(self) -> str:
+        """What the check is for, under HEADINGS."""
+        return inspect.cleandoc(self.look.__doc__ or "")
+
+    def finding(
+        self,
+        message: str,
+        *where: Where,
+        severity: str = "",
+        confidence: str = PROVED,
+        hint: str = "",
+        **evidence: object,
+    ) -> Finding:
+        """A finding of this check."""
+        severity = severity or self.severity
+        return Finding(self.code, self.name, severity, confidence, message, where, evidence, hint)

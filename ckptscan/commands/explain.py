@@ -1,0 +1,24 @@
+"""`ckptscan explain`: what one check finds, why it matters, and what to do."""
+
+from __future__ import annotations
+
+import click
+
+from ckptscan.commands.output import write
+
+
+@click.command("explain")
+@click.argument("codes", nargs=-1, required=True, metavar="CODE...")
+def command(codes: tuple[str, ...]) -> None:
+    """Say what a check finds, why it matters and what to do, by its code or name.
+
+    \b
+    Examples:
+      ckptscan explain I002
+      ckptscan explain offset-gap
+    """
+    from ckptscan.checks import find_check
+
+    for number, check in enumerate(map(find_check, codes)):
+        title = f"{check.code} {check.name} ({check.severity})"
+        write(filter(None, ("\n" if number else "", title, check.documentation)))

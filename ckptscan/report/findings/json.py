@@ -1,0 +1,76 @@
+"""An audit as the JSON contract `ckptscan.audit/1`, written field by field."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ckptscan.checks import Audit, Finding, Where
+from ckptscan.report.json import source
+
+SCHEMA = "ckptscan.audit/1"
+SCHEMA_MANY = "ckptscan.audit-many/1"
+
+
+def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
+    """The document of one audit, or one that holds those of several."""
+    documents = list(map(document, audits))
+    whole = documents[0] if len(audits) == 1 else {"schema": SCHEMA_MANY, "audits": documents}
+    yield json.dumps(whole, indent=2)
+
+
+def document(audit: Audit) -> dict[str, Any]:
+    """The whole report as plain values; integers stay so."""
+    return {
+        "schema": SCHEMA,
+        "source": source(audit.checkpoint),
+        "incomplete": audit.checkpoint.incomplete,
+        "findings": list(map(finding_document, audit.findings)),
+        "summary": {severity: audit.count(severity) for severity in ("error", "warning", "info")},
+        "checks": {
+            "run": list(audit.run),
+            "skipped": [{"code": one.code, "reason": one.reason} for one in audit.skipped],
+            "crashed": [{"code": one.code, "error": one.error} for one in audit.crashed],
+        },
+    }
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """One finding as plain values."""
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "confidence": finding.confidence,
+        "message": finding.message,
+        "where": list(map(_where, finding.where)),
+        "evidence": {key: plain_value(value) for key, value in finding.evidence.items()},
+        "hint": finding.hint,
+    }
+
+
+def _where(where: Where) -> dict[str, Any]:
+    return {
+        "file": where.file,
+        "tensor": where.tensor,
+        "pattern": where.pattern,
+        "indices": list(where.indices),
+        "count": where.count,
+        "byte": where.byte,
+    }
+
+
+def plain_value(value: object) -> Any:
+    """Evidence as JSON knows it: what it does not know becomes text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(held) for key, held in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        held = value if isinstance(value, Sequence) else sorted(value, key=str)
+        return [plain_value(one) for one in held]
+    return str(value)

@@ -1,0 +1,53 @@
+"""What config says of quantization against what is packed."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckptscan.checks.quant_config import CHECKS
+from tests.checks.looking import CONFIG, codes, float8, gptq, llama, without
+
+FOUR = {"quant_method": "gptq", "bits": 4, "group_size": 32}
+HEAD = {**without(llama(), "lm_head"), "lm_head_proj.weight": ("BF16", [1024, 64])}
+PACKED_HEAD = {name.replace("lm_head_proj", "lm_head"): held for name, held in gptq(HEAD).items()}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said", "expected"),
+    [
+        pytest.param(llama(), None, [], id="plain"),
+        pytest.param(gptq(llama()), FOUR, [], id="as said"),
+        pytest.param(gptq(llama()), FOUR | {"group_size": -1}, [], id="group not said"),
+        pytest.param(float8(llama()), {"quant_method": "modelopt"}, [], id="unknown method"),
+        pytest.param(gptq(llama()), FOUR | {"bits": [4]}, [], id="no figure"),
+        pytest.param(llama(), FOUR, ["C014 error"], id="nothing packed"),
+        pytest.param(llama(), {"quant_method": "bitsandbytes"}, ["C014 warning"], id="on loading"),
+        pytest.param(gptq(llama()), None, ["C014 error"], id="not said"),
+        pytest.param(gptq(llama()), FOUR | {"bits": 8}, ["Q007 error"], id="bits"),
+        pytest.param(gptq(llama()), FOUR | {"group_size": 64}, ["Q007 error"], id="group"),
+        pytest.param(gptq(llama()), FOUR | {"quant_method": "fp8"}, ["Q007 error"], id="method"),
+        pytest.param(
+            gptq(llama()), FOUR | {"modules_to_not_convert": ["lm_head", "re:.*q_proj", "²"]}, [],
+            id="others listed",
+        ),
+        pytest.param(
+            gptq(llama()), FOUR | {"modules_to_not_convert": ["o_proj"]}, ["Q006 warning"],
+            id="listed by its name",
+        ),
+        pytest.param(
+            gptq(llama()), FOUR | {"ignore": ["model.layers.3.self_attn.o_proj"]}, ["Q006 warning"],
+            id="listed by its path",
+        ),
+        pytest.param(
+            gptq(llama()), FOUR | {"ignore": ["model.layers.*.self_attn"]}, [],
+            id="wildcards that name no module",
+        ),
+        pytest.param(PACKED_HEAD, FOUR, ["Q009 info"], id="packed head"),
+    ],
+)  # fmt: skip
+def test_quantization(
+    tensors: dict[str, tuple[str, list[int]]], said: object, expected: list[str]
+) -> None:
+    config = CONFIG if said is None else CONFIG | {"quantization_config": said}
+
+    assert expected == codes(CHECKS, tensors, config=config)
