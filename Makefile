@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SLOW ?= slow
 DEMO := Qwen--Qwen2-57B-A14B-Instruct
 
 .DEFAULT_GOAL := help
@@ -46,10 +47,10 @@ demo: $(VENV)/.installed
 	"$(CURDIR)/$(BIN)/ckptscan" inspect Qwen2-57B-A14B
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto
 
 test-slow: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -q -m "slow and not online and not gpu"
+	@$(BIN)/python -m pytest -q -n auto -m "$(SLOW) and not online and not gpu"
 
 # moto and obstore beside the tests; the mirror olah apart, for what it pins. nginx is the system's
 servers: $(VENV)/.installed-dev

@@ -19,6 +19,7 @@ from ckptscan.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from ckptscan.checkpoint import Checkpoint, open_checkpoint
+    from ckptscan.checks import Audit, Finding, audit
     from ckptscan.dtypes import DType
     from ckptscan.errors import CkptscanError
     from ckptscan.header import Fault, Header, parse_header
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 # public name -> the module it lives in
 _HOMES = {
     "Access": "sources",
+    "Audit": "checks",
     "Checkpoint": "checkpoint",
     "CkptscanError": "errors",
     "DType": "dtypes",
     "Family": "structure",
     "Fault": "header",
+    "Finding": "checks",
     "Header": "header",
     "IndexSet": "names",
     "Layers": "structure",
@@ -45,6 +48,7 @@ _HOMES = {
     "Structure": "structure",
     "Tensor": "table",
     "TensorTable": "table",
+    "audit": "checks",
     "describe": "structure",
     "open_checkpoint": "checkpoint",
     "parse_header": "header",

@@ -23,6 +23,14 @@ CONFIG_NAMES = (
     "quantize_config.json",
 )
 SIDE_NAMES = (*CONFIG_NAMES, "modules.json")  # all that is read of json, but for indexes
+# what an audit reads beside these: what may name code that a loader runs
+AUDITED = (
+    "generation_config.json",
+    "tokenizer_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "chat_template.jinja",
+)
 # where multimodal configs keep what they say of the language model, and families nest the rest
 _TEXT = (
     "text_config",
@@ -45,11 +53,13 @@ _MOST_LAYERS = 10_000
 class Config:
     """The small JSON files that stand beside the weights, by file name.
 
-    `documents` holds those that are JSON objects; `problems` says why the others can't be used.
+    `documents` holds those that are JSON objects, `texts` those that are no JSON by their name;
+    `problems` says why the others can't be used.
     """
 
     documents: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, key: str, name: str = "config.json") -> str | None:
         """A value that is a string, else None."""
@@ -182,14 +192,17 @@ class Config:
 
 def read_config(raw: Mapping[str, bytes | None]) -> Config:
     """The config in these files (None: too large to be read); never raises."""
-    documents, problems = {}, {}
+    documents, problems, texts = {}, {}, {}
     for name, data in raw.items():
+        if data is not None and not name.endswith(".json"):
+            texts[name] = data.decode("utf-8", "replace")
+            continue
         parsed = parse_object(data) if data is not None else "too large, or can't be read"
         if isinstance(parsed, str):
             problems[name] = parsed
         else:
             documents[name] = parsed
-    return Config(documents, problems)
+    return Config(documents, problems, texts)
 
 
 def parse_object(data: bytes) -> Mapping[str, object] | str:

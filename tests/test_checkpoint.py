@@ -12,7 +12,7 @@ from ckptscan.checkpoint import Checkpoint, load, open_checkpoint
 from ckptscan.errors import SourceNotFound, SourceUnreadable, UsageError
 from ckptscan.sources.base import FileEntry, Origin
 from ckptscan.sources.memory import MemorySource
-from tests.conftest import checkpoint_of, file_of, index_of, source_of
+from tests.conftest import Tensors, checkpoint_of, file_of, index_of, source_of
 
 ONE = "model-00001-of-00002.safetensors"
 TWO = "model-00002-of-00002.safetensors"
@@ -21,6 +21,21 @@ A, B = {"a": ("F32", [4])}, {"b": ("F32", [2])}
 
 def kinds(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     return [(fault.kind, fault.severity) for _, fault in checkpoint.faults]
+
+
+def test_a_shard_that_holds_what_another_should_is_told() -> None:
+    one: Tensors = {"model.a.weight": ("F32", [2])}
+    two: Tensors = {"model.long.weight": ("F32", [2])}
+    index = index_of({"model.a.weight": "1.safetensors", "model.long.weight": "2.safetensors"})
+
+    def odd(first: Tensors, second: Tensors) -> list[str]:
+        files = {"1.safetensors": first, "2.safetensors": second}
+        found = checkpoint_of({**files, "model.safetensors.index.json": index})
+        return [file for file, fault in found.faults if fault.kind == "index-shard"]
+
+    assert [] == odd(one, two)
+    assert ["1.safetensors", "2.safetensors"] == odd(two, one)
+    assert ["2.safetensors"] == odd(one, one)
 
 
 def test_shards_join_in_the_order_of_their_names() -> None:

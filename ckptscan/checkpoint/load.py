@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ def open_checkpoint(
     set_name: str | None = None,
     all_sets: bool = False,
     access: Access | None = None,
+    beside: Sequence[str] = (),
 ) -> Checkpoint:
     """The checkpoint that a path, an address, a Source or a Store names; see `load`.
 
@@ -54,16 +56,22 @@ def open_checkpoint(
         from ckptscan.sources.objects import open_object
 
         source = open_object(source, access=access)
-    return load(source, set_name, all_sets)
+    return load(source, set_name, all_sets, beside)
 
 
-def load(source: Source, set_name: str | None = None, all_sets: bool = False) -> Checkpoint:
+def load(
+    source: Source,
+    set_name: str | None = None,
+    all_sets: bool = False,
+    beside: Sequence[str] = (),
+) -> Checkpoint:
     """The checkpoint in a source: the set that is asked for, or the one a loader would take.
 
+    `beside` names further small files to be read into its configs (see `config.AUDITED`).
     Raises SourceError where something can't be read, UsageError for a set that is not there.
     """
     with no_collection():
-        reader = Reader(source)
+        reader = Reader(source, beside)
         indexes = reader.indexes()
         if source.origin.is_index and indexes[source.origin.target].problem:
             problem = indexes[source.origin.target].problem
@@ -85,7 +93,7 @@ def load(source: Source, set_name: str | None = None, all_sets: bool = False) ->
             if shard.component
         }
         configs = {name: reader.config(folder) for name, folder in folders.items()}
-    used = [indexes[path] for one in chosen for path in one.indexes]
+    used = tuple(path for one in chosen for path in one.indexes)
     return Checkpoint(
         source.origin,
         table,
@@ -95,10 +103,12 @@ def load(source: Source, set_name: str | None = None, all_sets: bool = False) ->
         tuple(reader.faults),
         tuple(path for one in chosen for path in one.missing),
         tuple(gaps),
-        used[0] if len(used) == 1 else None,
+        indexes[used[0]] if len(used) == 1 else None,
         config,
         parts,
         configs,
+        indexes,
+        used,
     )
 
 
@@ -165,6 +175,25 @@ def _compare_with_indexes(reader: Reader, one: FileSet, indexes: Mapping[str, In
         if indexes[path].tensors != held:
             message = f"lists {indexes[path].tensors:,} tensors, its shards hold {held:,}"
             reader.fault(path, "index-count", message, "warning")
+        else:
+            _compare_shards(reader, path, indexes[path])
+
+
+def _compare_shards(reader: Reader, path: str, index: Index) -> None:
+    """Whether each shard holds as many tensors as the index says, of names as long together.
+
+    Shards that were mixed up hold as many in all; which names they are, audit proves.
+    """
+    folder = path.rpartition("/")[0]
+    for shard, (tensors, names) in index.contents.items():
+        full = f"{folder}/{shard}" if folder else shard
+        held = reader.header(full).names
+        is_alike = tensors == len(held)
+        if is_alike and sum(map(len, held)) + 2 * tensors != names:
+            is_alike = sum(len(json.dumps(name)) for name in held) == names
+        if not is_alike:
+            message = f"holds other tensors than {quoted(path)} names for it"
+            reader.fault(full, "index-shard", message, "warning")
 
 
 def _name_stale_indexes(

@@ -17,8 +17,10 @@ from ckptscan.sources import UNSAFE, Fetching, Job, Source, read_head, read_smal
 class Reader:
     """A source and what was read of it; a header is read once."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, beside: Sequence[str] = ()) -> None:
         self.source = source
+        self._config_names = (*CONFIG_NAMES, *beside)
+        self._side_names = (*SIDE_NAMES, *beside)
         listed = sorted(source.files(), key=lambda entry: natural_key(entry.path))
         self.unsafe = [entry.path for entry in listed if entry.problem == UNSAFE]
         listed = [entry for entry in listed if entry.problem != UNSAFE]
@@ -45,7 +47,7 @@ class Reader:
         paths = list(self.entries) if single else filesets.weight_paths(self.entries)
         weights = [path for path in paths if not self.entries[path].problem]
         indexes = self._sides(filesets.index_paths(self.entries), MAX_INDEX)
-        configs = [path for path in self.entries if path.rpartition("/")[2] in SIDE_NAMES]
+        configs = [path for path in self.entries if path.rpartition("/")[2] in self._side_names]
         pending = {job.path for job in indexes}
 
         def after(path: str) -> Sequence[Job]:
@@ -108,7 +110,7 @@ class Reader:
         return self._configs[folder]
 
     def _read_config(self, folder: str) -> Config:
-        paths = {name: f"{folder}/{name}" if folder else name for name in CONFIG_NAMES}
+        paths = {name: f"{folder}/{name}" if folder else name for name in self._config_names}
         present: Mapping[str, str] = {
             name: path for name, path in paths.items() if path in self.entries
         }

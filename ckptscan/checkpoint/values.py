@@ -43,7 +43,8 @@ class Checkpoint:
     `missing` are promised files that are not there; `gaps` say in words why tensors may be absent
     from the table, if they may. `parts` tells, for a component whose files repeat the same names
     with cut shapes (tensor parallel), how many files they are. `configs` are those of the
-    components of a pipeline.
+    components of a pipeline. `indexes` are all indexes of the source by path, `used` those of the
+    chosen set.
     """
 
     origin: Origin
@@ -58,6 +59,8 @@ class Checkpoint:
     config: Config
     parts: Mapping[str, int]
     configs: Mapping[str, Config] = field(default_factory=dict)
+    indexes: Mapping[str, Index] = field(default_factory=dict)
+    used: tuple[str, ...] = ()
 
     def config_of(self, component: str) -> Config:
         """The config of a component of a pipeline, or that of the whole."""

@@ -19,6 +19,9 @@ from ckptscan.errors import CkptscanError
 # name -> module, in the order of the help; imported when called or listed
 COMMANDS = {
     "inspect": "ckptscan.commands.inspect",
+    "audit": "ckptscan.commands.audit",
+    "checks": "ckptscan.commands.checks",
+    "explain": "ckptscan.commands.explain",
     "pack": "ckptscan.commands.pack",
     "cache": "ckptscan.commands.cache",
 }
@@ -86,7 +89,9 @@ def show_error(error: CkptscanError, spec: str = "") -> None:
     `spec` names the source that it is about, where the message does not.
     """
     from ckptscan.report.words import printable
+    from ckptscan.sources.redaction import redacted
 
+    spec = redacted(spec)
     about = f"{spec}: " if spec and not error.message.startswith(spec) else ""
     click.echo(f"error: {printable(about + error.message)}", err=True)
     if error.hint:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ckptscan.commands import show_error
+from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import Match, set_options, source_options
 from ckptscan.errors import CkptscanError
 from ckptscan.report.options import FORMATS, SORTS, VIEWS, Layout
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
 FAULTS = 1
-_LINES_AT_ONCE = 2000
 
 
 @click.command("inspect")
@@ -90,7 +87,7 @@ def command(
 
     if format_name == "latex" and (view != "formula" or len(sources) > 1):
         raise click.UsageError("latex is a format of one source's --view formula")
-    layout = Layout(view, depth, sort, top, _columns(), expanded)
+    layout = Layout(view, depth, sort, top, columns(), expanded)
     ask = _Ask(matches, set_name, all_sets, peek, access)
     if len(sources) == 1:
         specs = expand(sources[0])
@@ -132,7 +129,7 @@ def _one(spec: str, ask: _Ask, format_name: str, layout: Layout) -> int:
     from ckptscan.report.faults import remark_lines
 
     structure = ask.describe(spec)
-    _write(report(structure, format_name, layout))
+    write(report(structure, format_name, layout))
     if format_name == "csv" or (format_name == "text" and layout.view != "tree"):
         _remark(remark_lines(structure.checkpoint))
     if structure.rows == ():
@@ -157,7 +154,7 @@ def _several(
             structures.append(ask.describe(spec))
         except CkptscanError as error:
             errors.append((spec, error))
-    _write(report_many(structures, format_name, layout, errors))
+    write(report_many(structures, format_name, layout, errors))
     if format_name != "json":
         for structure in structures:
             origin = structure.checkpoint.origin
@@ -173,22 +170,3 @@ def _remark(lines: Iterable[str]) -> None:
     """What has no place in the table that was asked for, on stderr."""
     for line in lines:
         click.echo(printable(line), err=True)
-
-
-def _columns() -> int | None:
-    """The width to write for: COLUMNS, or the terminal's; None where the output is piped."""
-    stated = os.environ.get("COLUMNS", "")
-    if stated.isascii() and stated.isdigit() and len(stated) < 5 and int(stated):
-        return int(stated)
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
-    except (OSError, ValueError):
-        return None
-
-
-def _write(lines: Iterable[str]) -> None:
-    """Lines to stdout, in blocks: 200,000 lines take 0.1 s instead of 1."""
-    waiting = iter(lines)
-    while block := list(islice(waiting, _LINES_AT_ONCE)):
-        sys.stdout.write("\n".join(block) + "\n")
-    sys.stdout.flush()

@@ -39,6 +39,28 @@ class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8
         return lambda name: look(name[:MAX_MATCHED]) is not None
 
 
+class Codes(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+    """`H,I002` -> codes of checks, names or beginnings of codes that there are."""
+
+    name = "CODE,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The words; a usage error with the nearest code where there is no such check."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        from ckptscan.checks import codes_of
+        from ckptscan.errors import UsageError
+
+        words = tuple(word.strip() for word in value.split(","))
+        try:
+            codes_of(words)
+        except UsageError as error:
+            self.fail(f"{printable(error.message)}; {printable(error.hint)}", param, ctx)
+        return words
+
+
 def source_options(command: F) -> F:
     """What may be said of sources that lie elsewhere; the command takes them as one Access."""
 

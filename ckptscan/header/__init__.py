@@ -9,6 +9,8 @@ as the reference library does.
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
+from json import dumps
 
 from ckptscan.dtypes import dtype
 from ckptscan.header.exact import Document, read_document
@@ -62,7 +64,25 @@ def parse_header(head: bytes, file_size: int) -> Header:
         problem = fault("header-not-utf8", message, "InvalidHeader")
         return Header(stated, faults=_with_nature(problem, head, file_size), is_complete=False)
     regular = read_regular(text, stated, file_size)
-    return regular or _from_document(read_document(text), stated, head, file_size)
+    return _placed(regular or _from_document(read_document(text), stated, head, file_size), raw)
+
+
+def _placed(header: Header, raw: bytes) -> Header:
+    """The header, its faults about one tensor with the byte at which that tensor's entry begins."""
+    if not any(found.tensor and found.byte is None for found in header.faults):
+        return header
+    return replace(header, faults=tuple(_found(fault, raw) for fault in header.faults))
+
+
+def _found(fault: Fault, raw: bytes) -> Fault:
+    if not fault.tensor or fault.byte is not None:
+        return fault
+    for written in (dumps(fault.tensor, ensure_ascii=False), dumps(fault.tensor)):
+        # the last of several counts, and is the one that repeats the others
+        at = raw.rfind(written.encode("utf-8", "surrogatepass"))
+        if at >= 0:
+            return fault._replace(byte=LENGTH + at)
+    return fault
 
 
 def _length_fault(head: bytes, file_size: int, stated: int) -> Fault | None:
@@ -96,7 +116,7 @@ def _from_document(document: Document, size: int, head: bytes, file_size: int) -
         found = (*_with_nature(problem, head, file_size), *others)
         return Header(size, document.metadata, faults=found, is_complete=False)
     entries = _last_of_each_name(document.entries, faults)
-    end = check_layout(entries, document.is_complete, faults)
+    end = check_layout(entries, document.is_complete, size, faults)
     if document.is_complete or LENGTH + size + end > file_size:
         check_end(end, size, file_size, faults)
     odd_metadata(document.metadata, faults)

@@ -29,7 +29,8 @@ class Fault(NamedTuple):
     `kind` is stable and kebab-case. `error` is the reference library's own variant name
     (safetensors tensor.rs, enum SafeTensorError) where it refuses the file for this, None where
     it tolerates it. `severity` is error, warning or note. `tensor` is the first tensor concerned
-    and `times` how many faults this line stands for.
+    and `times` how many faults this line stands for. `byte` is where it lies, from the start of the
+    file, None where that is not known.
     """
 
     kind: str
@@ -38,14 +39,20 @@ class Fault(NamedTuple):
     tensor: str | None = None
     times: int = 1
     severity: str = "note"
+    byte: int | None = None
 
 
 def fault(
-    kind: str, message: str, error: str | None = None, tensor: str | None = None, times: int = 1
+    kind: str,
+    message: str,
+    error: str | None = None,
+    tensor: str | None = None,
+    times: int = 1,
+    byte: int | None = None,
 ) -> Fault:
     """A fault of a header, with the severity that its kind has."""
     severity = "error" if error else "warning" if kind in SUSPICIOUS else "note"
-    return Fault(kind, message, error, tensor, times, severity)
+    return Fault(kind, message, error, tensor, times, severity, byte)
 
 
 class FaultList:
@@ -58,12 +65,17 @@ class FaultList:
         self._counts: dict[tuple[str, str | None], int] = {}
 
     def add(
-        self, kind: str, message: str, error: str | None = None, tensor: str | None = None
+        self,
+        kind: str,
+        message: str,
+        error: str | None = None,
+        tensor: str | None = None,
+        byte: int | None = None,
     ) -> None:
         """Keep this fault, or count it where ten of its kind are kept already."""
         count = self._counts[kind, error] = self._counts.get((kind, error), 0) + 1
         if count <= self.SHOWN:
-            self._faults.append(fault(kind, message, error, tensor))
+            self._faults.append(fault(kind, message, error, tensor, byte=byte))
 
     @property
     def has_errors(self) -> bool:

@@ -66,7 +66,7 @@ def document(structure: Structure, layout: Layout) -> dict[str, Any]:
             "sort": layout.sort,
             "top": layout.top,
         },
-        "source": _source(checkpoint),
+        "source": source(checkpoint),
         "sets": [
             {
                 "name": one.name,
@@ -131,7 +131,8 @@ def document(structure: Structure, layout: Layout) -> dict[str, Any]:
     }
 
 
-def _source(checkpoint: Checkpoint) -> dict[str, Any]:
+def source(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Where a checkpoint is from; users, passwords and queries left out."""
     origin = checkpoint.origin
     return {
         "spec": redacted(origin.spec),

@@ -14,7 +14,8 @@ from ckptscan.sources.base import (
     read_ranges,
     read_small,
 )
-from ckptscan.sources.spec import expand, open_source, redacted
+from ckptscan.sources.redaction import redacted
+from ckptscan.sources.spec import expand, open_source
 
 __all__ = [
     "DANGLING",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import NamedTuple, Protocol
 
-from ckptscan.errors import SourceUnreachable
+from ckptscan.errors import SourceUnreachable, UsageError
 
+LONGEST = 1e8  # seconds that a wait may be told to last
 TIMEOUT = 120.0  # seconds for the whole reading of one source
 
 
@@ -65,11 +66,13 @@ class Access(NamedTuple):
 
 
 class Deadline:
-    """When the reading of a source must be over."""
+    """When the reading of a source must be over; raises UsageError for no number of seconds."""
 
     def __init__(self, seconds: float) -> None:
+        if not seconds > 0:
+            raise UsageError(f"{seconds:g} seconds are no time", "give --timeout a number above 0")
         self._seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._end = time.monotonic() + min(seconds, LONGEST)
 
     def left(self) -> float:
         """Seconds that are left; raises SourceUnreachable where there are none."""

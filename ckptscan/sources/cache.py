@@ -30,6 +30,8 @@ BOUND = 1 << 30  # bytes; DeepSeek-V3 takes 21 MB, of which its index 9
 _KEPT = 0.8  # of the bound, once it is passed
 _MAGIC = b"ckptscan1"
 _VARIABLE = "CKPTSCAN_CACHE"
+# never waits for a FIFO
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _DAY = 86_400  # seconds; what was used is marked so at most once a day
 
 
@@ -99,8 +101,8 @@ class Shelf:
 
     def _key(self, commit: str, entry: FileEntry, part: str) -> tuple[str, str]:
         if part == "head":
-            return "headers", entry.digest or self._placed(commit, entry.path)
-        return "files", self._placed(commit, entry.path)
+            return "headers", entry.digest or self._placed(commit, entry.path, str(entry.size))
+        return "files", self._placed(commit, entry.path, str(entry.size))
 
     def settle(self) -> None:
         """Hold the cache within its bound, where this reading has added to it."""
@@ -132,7 +134,7 @@ class Shelf:
         if not self._is_ours:
             return None
         try:
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            handle = os.open(path, _READ)
             with os.fdopen(handle, "rb") as opened:
                 found = os.fstat(handle)
                 if not stat.S_ISREG(found.st_mode):

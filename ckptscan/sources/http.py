@@ -17,12 +17,13 @@ from ckptscan.errors import (
     SourceUnreachable,
     UsageError,
 )
-from ckptscan.index import MAX_INDEX, is_index
+from ckptscan.index import MAX_INDEX, is_index, read_index
 from ckptscan.paths import is_inside
 from ckptscan.sources.access import Access, Deadline
 from ckptscan.sources.answers import Refused
 from ckptscan.sources.base import FileEntry, Origin
 from ckptscan.sources.crew import alone
+from ckptscan.sources.hub import settings
 from ckptscan.sources.links import Linked
 from ckptscan.sources.ranged import UNKNOWN, RangedSource
 from ckptscan.sources.unlisted import if_there, open_unlisted
@@ -37,9 +38,12 @@ def open_http(url: str, shown: str, access: Access) -> RangedSource:
 
     Raises SourceError, UsageError.
     """
-    if access.offline:
+    if access.offline or settings.is_offline():
         raise SourceUnreachable(f"{shown}: requests are forbidden", "leave --offline out")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UsageError(f"{shown}: no http address", "write https://host/path") from None
     if _PAGE.match(parts.path):
         raise UsageError(
             f"{shown}: a page to look at, no file",
@@ -56,8 +60,8 @@ class _Visit:
     """One opening of an address; `base` is the folder that its file lies in."""
 
     def __init__(self, url: str, shown: str, access: Access) -> None:
-        plain, credential = without_user(url.partition("#")[0])
         try:
+            plain, credential = without_user(url.partition("#")[0])
             origin = origin_of(plain)
         except ValueError:
             raise UsageError(f"{shown}: no http address", "write https://host/path") from None
@@ -91,7 +95,8 @@ class _Visit:
     def open_folder(self) -> RangedSource:
         """What loaders look for in a folder: an index, else the one weight file."""
         index, single = USUAL
-        if alone(lambda: if_there(self._place, index, MAX_INDEX), self._deadline) is None:
+        raw = alone(lambda: if_there(self._place, index, MAX_INDEX), self._deadline)
+        if raw is None or read_index(raw).problem:  # some answer 200 and a page for anything
             return self.open_file(single)
         return self.open_index(index)
 
@@ -113,7 +118,7 @@ class _Visit:
             return SourceNotFound(
                 f"{path}: {self._host} has no such file ({refused.status})", "check the address"
             )
-        if refused.status in (401, 403):
+        if 400 <= refused.status < 500:
             return SourceRefused(
                 f"{path}: {self._host} refuses it ({refused.status})",
                 "it wants a login, or its signature has run out",

@@ -72,6 +72,7 @@ class Linked:
         """All of a small file."""
         if size > most:
             raise SourceUnreadable(f"{path}: {size:,} bytes are more than {most:,}")
+        most = most if size == UNKNOWN else size
         return self._get(path, Wanted(most=most, size=_known(size))).data
 
     def read(self, path: str, start: int, length: int, size: int) -> bytes:

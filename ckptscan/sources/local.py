@@ -55,7 +55,7 @@ class LocalSource:
     def read(self, path: str, start: int, length: int) -> bytes:
         """Bytes of a file; fewer where it ends."""
         try:
-            handle = _open_regular(self._at(path))
+            handle = open_regular(self._at(path))
         except OSError as error:
             raise _unreadable(path, error) from error
         try:
@@ -87,14 +87,15 @@ class LocalSource:
                 yield from self._walk(path, depth + 1)
 
     def _entry(self, path: str, full: str) -> FileEntry:
+        link = _link(full)
         try:
             found = os.stat(full)
         except OSError as error:
-            gone = DANGLING if os.path.islink(full) else error.strerror
-            return FileEntry(path, 0, None, gone or "can't be read")
+            gone = DANGLING if link is not None else error.strerror
+            return FileEntry(path, 0, None, gone or "can't be read", link=link)
         if not stat.S_ISREG(found.st_mode):
-            return FileEntry(path, 0, None, _strangeness(found.st_mode))
-        return FileEntry(path, found.st_size, _blob_digest(full))
+            return FileEntry(path, 0, None, _strangeness(found.st_mode), link=link)
+        return FileEntry(path, found.st_size, _blob_digest(link), link=link)
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:
@@ -104,7 +105,7 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
         return False
 
 
-def _open_regular(path: str) -> int:
+def open_regular(path: str) -> int:
     """A descriptor of a regular file; raises OSError or SourceUnreadable, and never waits."""
     handle = os.open(path, _OPEN_FLAGS)
     mode = os.fstat(handle).st_mode
@@ -134,16 +135,21 @@ def _unreadable(path: str, error: OSError) -> SourceUnreadable:
     return SourceUnreadable(f"{path}: {reason}", "check the path and its permissions")
 
 
-def _blob_digest(full: str) -> str | None:
+def _link(full: str) -> str | None:
+    """Where a symbolic link leads, as it is written; None for what is none."""
+    try:
+        return os.readlink(full)
+    except OSError:
+        return None
+
+
+def _blob_digest(link: str | None) -> str | None:
     """The sha256 that a Hugging Face cache link tells by its target's name.
 
     One readlink, never realpath: since huggingface_hub 2 the blob itself may be a link into a
     store that is named by other hashes.
     """
-    try:
-        target = os.path.basename(os.readlink(full))
-    except OSError:
-        return None
+    target = os.path.basename(link or "")
     return target if _SHA256.fullmatch(target) else None
 
 
@@ -185,7 +191,7 @@ def _open_cached(spec: str, path: str, snapshots: str) -> LocalSource:
     commits = sorted(os.listdir(snapshots))
     revision: str | None = "main"
     try:
-        handle = _open_regular(os.path.join(path, "refs", "main"))
+        handle = open_regular(os.path.join(path, "refs", "main"))
     except (OSError, SourceUnreadable):
         commit, revision = commits[0] if len(commits) == 1 else "", None
     else:

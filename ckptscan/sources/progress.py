@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from ckptscan.names import is_visible
@@ -46,10 +47,11 @@ class Bar:
         """A line on stderr, also where it is no terminal."""
         with self._lock:
             line = f"note: {text if is_visible(text) else ascii(text)}"
-            if self._bar is not None:
-                self._bar.write(line, file=sys.stderr)
-            elif sys.stderr is not None:
-                sys.stderr.write(f"{line}\n")
+            with suppress(OSError, ValueError):  # nobody can be told
+                if self._bar is not None:
+                    self._bar.write(line, file=sys.stderr)
+                elif sys.stderr is not None:
+                    sys.stderr.write(f"{line}\n")
 
     def end(self) -> None:
         """Take the bar away."""

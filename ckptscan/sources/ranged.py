@@ -24,6 +24,7 @@ UNKNOWN = -1  # the size of a file whose place does not tell it
 # bytes from the start of a weight file where nothing foretells its header: of 1,671 shards of 76
 # models one in seven has more, and is asked for twice
 DEFAULT_HEAD = 128 << 10
+LARGE = 1 << 30  # bytes of a weight file whose header is expected to be twice as long
 MAX_HELD = 2 << 30  # bytes of headers and side files of one source
 
 
@@ -260,7 +261,9 @@ class RangedSource:
         seen = self._seen.get(job.path, b"")
         if len(seen) >= LENGTH:
             return wanted(seen, max(self._entries[job.path].size, 0))
-        return job.nbytes or DEFAULT_HEAD
+        if job.nbytes:
+            return job.nbytes
+        return DEFAULT_HEAD * (2 if self._entries[job.path].size >= LARGE else 1)
 
     def _sized(self, entry: FileEntry, found: Beginning) -> FileEntry:
         """The entry with its size, if that was not known: told by the place, or by its header."""

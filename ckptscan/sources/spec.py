@@ -12,6 +12,7 @@ from ckptscan.errors import SourceNotFound, SourceUnreadable, UsageError
 from ckptscan.sources.access import Access
 from ckptscan.sources.base import Source
 from ckptscan.sources.local import open_local
+from ckptscan.sources.redaction import redacted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,9 +35,6 @@ _ELSEWHERE = {
 
 _XZ = b"\xfd7zXZ\x00"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-# user:password@ and the ?query or #fragment of an address, which may hold secrets
-_SECRETS = re.compile(r"^(\s*[A-Za-z][A-Za-z0-9+.-]*:/+)[^/?#]*@|[?#].*$", re.DOTALL)
-_ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:/")
 _WILD = re.compile(r"[*?[]")
 
 
@@ -140,11 +138,6 @@ def _open_short(spec: str, access: Access) -> Source:
             f"did you mean {near[0]}? a repository of the Hub is meant by hf://{spec}",
         )
     return _open_repository(spec, access)
-
-
-def redacted(spec: str) -> str:
-    """A spec as it may be shown: an address without user information and query."""
-    return _SECRETS.sub(r"\1", spec) if _ADDRESS.match(spec) else spec
 
 
 def _is_pack(spec: str) -> bool:

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from ckptscan.errors import SourceUnreachable
 from ckptscan.sources.access import Deadline, Watch
-from ckptscan.sources.answers import Again, Piece, Refused, Wanted, take
+from ckptscan.sources.answers import Again, Piece, Refused, Wanted, decoded, take
 
 TRIES = 5  # of what fails by chance
 FIRST_PAUSE = 0.5  # seconds; doubled at each further try, with up to as much again by chance
@@ -26,6 +26,7 @@ CONNECT = 10.0  # seconds to a connection, as huggingface_hub's HF_HUB_DOWNLOAD_
 SILENT = 10.0  # seconds without a byte
 ONE_REQUEST = 30.0  # seconds for one request, and as many as its bytes take at SLOWEST
 SLOWEST = 100_000  # bytes a second
+SAID = 200  # characters of what a server says that are shown
 SHORT = 1 << 16  # bytes of the body of a redirect or a refusal
 MAX_REDIRECTS = 8
 NOTED = 3.0  # seconds; pauses that a server asks for and that are longer are told
@@ -111,11 +112,12 @@ class Web:
             try:
                 return self._redirected(url, wanted, follow=follow)
             except Again as again:
-                turn += 1
+                turn += again.wait is None  # a wait that is asked for is no failure
                 reason = f"{urlsplit(url).netloc.rpartition('@')[2]}: {again.reason}"
                 if turn >= again.tries:
                     raise SourceUnreachable(
-                        f"{reason}, {turn} times", again.hint or "try again later"
+                        f"{reason}, {turn} times" if turn > 1 else reason,
+                        again.hint or "try again later",
                     ) from again
                 self._pause(again, reason, FIRST_PAUSE * 2 ** (turn - 1) * (1 + random.random()))
 
@@ -138,16 +140,17 @@ class Web:
                 f"{reason}: the server asks to wait {again.wait:,.0f} s, {left:,.0f} s are left",
                 again.hint or "give it longer with --timeout SECONDS, or try again later",
             )
+        wait = max(again.wait, FIRST_PAUSE)
         with self._lock:
-            resume = time.monotonic() + again.wait
-            if again.wait > NOTED and resume > self._resume + 1:
-                self._watch.say(f"{reason}: waiting {again.wait:,.0f} s, as the server asks")
+            resume = time.monotonic() + wait
+            if wait > NOTED and resume > self._resume + 1:
+                self._watch.say(f"{reason}: waiting {wait:,.0f} s, as the server asks")
             self._resume = max(self._resume, resume)
 
     def _wait_for_resumption(self) -> None:
         wait = self._resume - time.monotonic()
-        if wait > 0:
-            time.sleep(min(wait, self._deadline.left()))
+        if wait > 0:  # not all at once, when it is over
+            time.sleep(min(wait + random.random(), self._deadline.left()))
 
     def _redirected(self, url: str, wanted: Wanted, *, follow: bool) -> Piece | Moved:
         """One try: the request, and those that redirects ask for."""
@@ -201,7 +204,7 @@ class Web:
             raise Again(f"what it redirects to is refused ({status})")
         raise Refused(
             status,
-            response.headers.get("x-error-message", ""),
+            self._scrubbed(response.headers.get("x-error-message", "")),
             response.headers.get("x-error-code", ""),
             url,
             body,
@@ -210,7 +213,7 @@ class Web:
     def _chunks(self, response: Any, nbytes: int) -> Iterator[bytes]:
         """The body as it comes in, decoded; raises where so many bytes take too long."""
         until = time.monotonic() + ONE_REQUEST + nbytes / SLOWEST
-        for chunk in response.iter_bytes():
+        for chunk in decoded(response):
             self._watch.received(len(chunk))
             self._deadline.left()
             if time.monotonic() > until:
@@ -225,6 +228,13 @@ class Web:
             if len(body) > SHORT:
                 break
         return body
+
+    def _scrubbed(self, text: str) -> str:
+        """What a server says, cut short and without a credential that it may repeat."""
+        for credential in self._connected().credentials.values():
+            secret = credential.rpartition(" ")[2]
+            text = text.replace(secret, "...") if secret else text
+        return text[:SAID]
 
     def _connected(self) -> Connection:
         with self._lock:
@@ -253,11 +263,12 @@ def without_user(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     if not at:
-        return url, ""
+        return urlunsplit(parts), ""
     from base64 import b64encode
     from urllib.parse import unquote
 
     plain = urlunsplit(parts._replace(netloc=host))
+    user += "" if ":" in user else ":"
     return plain, "Basic " + b64encode(unquote(user).encode()).decode()
 
 
@@ -282,7 +293,7 @@ def _next(url: str, location: str) -> str:
         raise Refused(0, "it redirects to no http address", url=url) from None
     if not location:
         raise Refused(0, "it redirects to nowhere", url=url)
-    if url.startswith("https:") and not target.startswith("https:"):
+    if urlsplit(url).scheme == "https" != urlsplit(target).scheme:
         raise Refused(0, "it redirects from https to http, which is not followed", url=url)
     return target
 
@@ -309,7 +320,7 @@ def _again(error: Exception) -> Again:
         return Again("no connection", hint=_NO_CONNECTION)
     for part, words in _FAILURES:
         if part in name:
-            return Again(words, tries=TRIES)
+            return Again(words, tries=1 if part in _LASTING else TRIES)
     return Again(f"the connection fails ({name})", tries=TRIES)
 
 
@@ -322,4 +333,9 @@ _FAILURES = (
     ("ReadError", "the connection is cut"),
     ("DecodingError", "the answer's compression is damaged"),
     ("OfflineMode", "huggingface_hub is set to be offline"),
+    ("InvalidURL", "the address is none"),
+    ("UnsupportedProtocol", "the address is none"),
+    ("Unicode", "the address or a header is none"),
+    ("LocalProtocol", "the request can't be sent"),
 )
+_LASTING = ("OfflineMode", "InvalidURL", "UnsupportedProtocol", "Unicode", "LocalProtocol")

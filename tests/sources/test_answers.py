@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gzip
+import zlib
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
 
 from ckptscan.header import wanted as enough
-from ckptscan.sources.answers import SLACK, Again, Refused, Wanted, take
+from ckptscan.sources.answers import PIECE, SLACK, Again, Refused, Wanted, decoded, take
 from tests.conftest import file_of
 
 FILE = file_of({"a": ("BF16", [64, 64])})
@@ -97,6 +99,40 @@ def test_a_whole_file_that_is_cut_short_is_asked_for_again() -> None:
         taken(200, FILE[:20], ASK, content_length=str(SIZE))
     with pytest.raises(Again, match="are listed, the file served has"):
         taken(200, FILE, ASK, content_length=str(SIZE + 1))
+
+
+class Raw(NamedTuple):
+    headers: Mapping[str, str]
+    body: bytes
+
+    def iter_raw(self) -> Iterator[bytes]:
+        yield from (self.body[at : at + 100] for at in range(0, len(self.body), 100))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "", "identity", "GZIP"])
+def test_one_layer_of_compression_is_undone(encoding: str) -> None:
+    packed = {"": FILE, "identity": FILE, "deflate": zlib.compress(FILE)}
+    body = packed.get(encoding, gzip.compress(FILE))
+
+    assert FILE == b"".join(decoded(Raw({"content-encoding": encoding}, body)))
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "gzip,deflate", "chunked"])
+def test_other_compression_is_refused(encoding: str) -> None:
+    with pytest.raises(Refused, match="not asked for"):
+        list(decoded(Raw({"content-encoding": encoding}, b"")))
+
+
+def test_what_expands_comes_in_bounded_pieces() -> None:
+    bomb = gzip.compress(bytes(20 << 20))
+
+    assert PIECE >= max(map(len, decoded(Raw({"content-encoding": "gzip"}, bomb))))
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(FILE)[:-9]])
+def test_damaged_compression_is_asked_for_again(body: bytes) -> None:
+    with pytest.raises(Again):
+        list(decoded(Raw({"content-encoding": "gzip"}, body)))
 
 
 def test_past_the_end_there_is_nothing() -> None:

@@ -73,6 +73,12 @@ def test_what_is_not_there_is_told_with_a_way_out(spec: str, message: str, hint:
         ("hf://a/b/../c", "hf://a/b/../c: no path within a repository"),
         ("hf://../etc", "hf://../etc: no name of a repository"),
         ("hf://org/name@", "hf://org/name@: no revision"),
+        ("https://[bad/model.safetensors", "no http address"),
+        (
+            "https://u:token@huggingface.co/org/name/weird/x",
+            "https://huggingface.co/org/name/weird",
+        ),
+        ("https://huggingface.co/o!rg/name#token", "https://huggingface.co/o!rg/name: no name"),
         ("https://hf-mirror.example/org/name/tree/main", "a page to look at, no file"),
         ("https://huggingface.co/org/name/discussions/3", "no address of a repository"),
     ],
@@ -126,6 +132,10 @@ def test_an_empty_source_is_a_usage_error() -> None:
         ("https://user:p@ss@host/a", "https://host/a"),
         (" https:/user:secret@host/#token=1", " https:/host/"),
         ("org/name@main", "org/name@main"),
+        ("hf://gpt2@main", "hf://gpt2@main"),
+        ("ms://org/name@v1/a?b", "ms://org/name@v1/a"),
+        ("https://user:sec/ret@host/a", "https://host/a"),
+        ("http://host:80/a@b", "http://host:80/a@b"),
     ],
 )
 def test_secrets_of_an_address_are_not_shown(spec: str, shown: str) -> None:

@@ -125,7 +125,7 @@ ENDS: dict[str, tuple[Setup, Sequence[str]]] = {
     "an empty answer": (fault("bad_json", "empty"), ["its answer is no JSON"]),
     "a file of another size than listed": (
         lambda standin: standin.faults.on("other_size", 7, path="config.json"),
-        ["config.json", "are listed"],
+        ["config.json", "bytes come"],
     ),
 }
 
@@ -239,6 +239,19 @@ def test_a_shard_that_is_not_listed_makes_the_checkpoint_incomplete(standin: Sta
 
     assert (shard(2),) == found.missing
     assert found.incomplete
+
+
+def test_a_rate_limit_slows_a_reading_and_does_not_end_it(standin: Standin) -> None:
+    standin.faults.on("status", retry_after(429, 0), stage="cdn", times=12)
+
+    assert SHARDS * TENSORS == len(read().table)
+
+
+def test_a_refused_shard_is_named(standin: Standin) -> None:
+    standin.faults.on("status", 401, stage="resolve", path=shard(2))
+
+    with pytest.raises(SourceError, match=rf"{shard(2)}: .* refuses it \(401\)"):
+        read()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from ckptscan.errors import SourceUnreachable
+from ckptscan.errors import SourceUnreachable, UsageError
 from ckptscan.sources.access import Deadline, Silence
 from ckptscan.sources.answers import Refused, Wanted
 from ckptscan.sources.web import Connection, Web, _asked_wait, _next, origin_of, without_user
@@ -65,13 +65,15 @@ def test_a_redirect_leads_where_it_says_and_brings_no_credential(
     ],
 )
 def test_a_redirect_that_is_not_followed_says_why(location: str, reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
-        _next("https://host/a/b", location)
+    for scheme in ("https", "HTTPS"):
+        with pytest.raises(Refused, match=reason):
+            _next(f"{scheme}://host/a/b", location)
 
 
 def test_a_user_in_an_address_becomes_a_header() -> None:
     assert ("https://host/a", "") == without_user("https://host/a")
     assert ("https://host/a?b", "Basic dTpwQDE=") == without_user("https://u:p%401@host/a?b")
+    assert ("https://host/", "Basic dG9rOg==") == without_user("HTTPS://tok@host/")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,17 @@ def test_a_whole_that_is_larger_than_wanted_is_refused(standin: Standin) -> None
 
     with pytest.raises(Refused, match="more than 10 bytes come"):
         web(standin, "").get(url, Wanted(most=10))
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), 0.0, -1.0])
+def test_what_is_no_time_is_a_usage_error(seconds: float) -> None:
+    with pytest.raises(UsageError, match="no time"):
+        Deadline(seconds)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300])
+def test_a_deadline_may_be_far(seconds: float) -> None:
+    assert 1e7 < Deadline(seconds).left() < 1e9
 
 
 def test_past_the_deadline_nothing_is_asked(standin: Standin) -> None:

@@ -9,10 +9,16 @@ from __future__ import annotations
 import os
 from urllib.parse import quote
 
-from ckptscan.errors import SourceError, SourceNotFound, SourceUnreachable, UsageError
+from ckptscan.errors import (
+    SourceError,
+    SourceNotFound,
+    SourceUnreachable,
+    SourceUnreadable,
+    UsageError,
+)
 from ckptscan.sources.access import Access, Deadline
 from ckptscan.sources.answers import Refused
-from ckptscan.sources.base import Origin
+from ckptscan.sources.base import MAX_FILES, Origin
 from ckptscan.sources.cache import Kept, Shelf
 from ckptscan.sources.crew import alone
 from ckptscan.sources.hub import settings
@@ -50,8 +56,8 @@ class _Visit:
         self._repository = repository
         self._access = access
         self._deadline = Deadline(access.timeout)
-        self._endpoint, self._basic = without_user(settings.endpoint())
         try:
+            self._endpoint, self._basic = without_user(settings.endpoint())
             self._home = origin_of(self._endpoint)
         except ValueError:
             raise UsageError(
@@ -126,6 +132,10 @@ class _Visit:
         base = f"{self._endpoint}/{kind}{repository.name}/resolve/{listing.commit}/"
         entries = list(below(listing, repository))
         target = repository.path[len(self._inside("")) :]
+        if len(entries) > MAX_FILES:
+            raise SourceUnreadable(
+                f"{repository.name}: more than {MAX_FILES:,} files", "name a folder of it"
+            )
         is_there = target in (entry.path for entry in entries) if repository.named else entries
         if not is_there and repository.path:
             raise SourceNotFound(

@@ -15,6 +15,7 @@ from ckptscan.errors import UsageError
 from ckptscan.index import is_index
 from ckptscan.paths import is_inside
 from ckptscan.sources.hub import settings
+from ckptscan.sources.redaction import redacted
 
 KINDS = ("model", "dataset", "space")
 _PLURALS = {f"{kind}s": kind for kind in KINDS}
@@ -55,9 +56,11 @@ def looks_short(spec: str) -> bool:
 
 def is_page(url: str) -> bool:
     """Whether an address is one of the Hub: of huggingface.co or the endpoint that is set."""
-    host = (urlsplit(url).netloc.rpartition("@")[2]).lower()
-    ours = urlsplit(settings.endpoint()).netloc.rpartition("@")[2].lower()
-    return host in (*settings.HOSTS, ours)
+    try:
+        hosts = [urlsplit(one).netloc.rpartition("@")[2] for one in (url, settings.endpoint())]
+    except ValueError:
+        return False
+    return hosts[0].lower() in (*settings.HOSTS, hosts[1].lower())
 
 
 def parse(spec: str) -> Repository:
@@ -94,7 +97,7 @@ def parse_page(url: str) -> Repository:
         return _checked(url, Repository(kind, "/".join(name)))
     if rest[0] not in _PAGES or len(rest) < 2:
         raise UsageError(
-            f"{url.partition('?')[0]}: no address of a repository, a folder or a file",
+            f"{redacted(url)}: no address of a repository, a folder or a file",
             "paste the address of the model's page, or of Files and versions",
         )
     revision, inside = _split_revision("/".join(rest[1:]))
@@ -126,17 +129,20 @@ def _split_revision(text: str) -> tuple[str, str]:
 
 
 def _checked(spec: str, found: Repository) -> Repository:
-    shown = spec.partition("?")[0]
+    shown = redacted(spec)
     segments: Sequence[str] = found.name.split("/")
     is_name = len(segments) in (1, 2) and all(
         _SEGMENT.fullmatch(segment) and ".." not in segment for segment in segments
     )
     if not is_name:
         raise UsageError(f"{shown}: no name of a repository", "one is written org/name")
-    if found.revision is not None and (
-        not found.revision.strip() or not found.revision.isprintable()
-    ):
+    if found.revision is not None and not _is_revision(found.revision):
         raise UsageError(f"{shown}: no revision is named so", "name a branch, a tag or a commit")
     if found.path and not is_inside(found.path):
         raise UsageError(f"{shown}: no path within a repository", "write it org/name@main/folder")
     return found
+
+
+def _is_revision(text: str) -> bool:
+    """Whether a revision may be called so, and no server takes a part of it for a folder."""
+    return text.isprintable() and {"", ".", ".."}.isdisjoint(text.strip().split("/"))

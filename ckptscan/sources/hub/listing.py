@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin
 
-from ckptscan.errors import SourceUnreachable, SourceUnreadable
+from ckptscan.errors import SourceUnreachable
 from ckptscan.paths import is_inside
 from ckptscan.sources.answers import Refused, Wanted
 from ckptscan.sources.base import MAX_FILES, UNSAFE, FileEntry, is_told
@@ -20,6 +20,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # sha1, and the sha256 th
 MAX_LIST = 64 << 20  # bytes; a file takes about 250
 MAX_PAGES = 1000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[\w-][\w.-]*(?:/[\w-][\w.-]*)?", re.ASCII)
 _NEXT = re.compile(r"<([^<>]*)>\s*;\s*rel=\"?next\"?")
 _LARGEST = 1 << 62  # bytes of a file that we believe
 
@@ -45,7 +46,8 @@ def fetch_listing(web: Web, endpoint: str, repository: Repository) -> Listing:
     """
     revision = repository.revision or "main"
     url = f"{api_of(endpoint, repository)}/revision/{quote(revision, safe='')}?blobs=true"
-    document = _parsed(web.get(url, Wanted(most=MAX_LIST)).data)
+    page = web.get(url, Wanted(most=MAX_LIST))
+    document = _parsed(page.data)
     commit = document.get("sha") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(commit, str):
         raise _nonsense("it does not tell the commit")
@@ -55,8 +57,9 @@ def fetch_listing(web: Web, endpoint: str, repository: Repository) -> Listing:
     if COMMIT.fullmatch(revision.lower()) and commit != revision.lower():
         raise _nonsense(f"asked for commit {revision}, it tells of {commit}")
     name = document.get("id")
-    if not isinstance(name, str) or not is_inside(name) or name.count("/") > 1:
-        name = repository.name
+    is_moved = page.url.partition("?")[0] != url.partition("?")[0]
+    if not is_moved or not isinstance(name, str) or not _NAME.fullmatch(name):
+        name = repository.name  # what a mirror calls it is of no use to ask for files
     repository = repository._replace(name=name, revision=commit)
     entries = list(_siblings(document.get("siblings")))
     if any(entry.size == UNKNOWN for entry in entries):
@@ -91,21 +94,33 @@ def from_document(document: Mapping[str, Any], commit: str) -> Listing | None:
     """What `to_document` made; None where it is anything else."""
     try:
         entries = tuple(
-            _entry(str(path), int(size), digest, bool(is_told))
+            _entry(str(path), _sound(int(size)), _sound_digest(digest), bool(is_told))
             for path, size, digest, is_told in document["files"]
         )
         claims = tuple((str(where), int(value)) for where, value in document["claims"])
         found = Listing(str(document["name"]), str(document["commit"]), entries, claims)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return found if found.commit == commit else None
+
+
+def _sound(size: int) -> int:
+    """A size that a file may have, or UNKNOWN; raises ValueError."""
+    if not UNKNOWN <= size < _LARGEST:
+        raise ValueError(size)
+    return size
+
+
+def _sound_digest(digest: object) -> str | None:
+    """A sha256 or None; raises ValueError."""
+    if digest is not None and not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+        raise ValueError(digest)
+    return digest
 
 
 def _siblings(siblings: object) -> Iterator[FileEntry]:
     if not isinstance(siblings, list):
         raise _nonsense("it tells no list of files")
-    if len(siblings) > MAX_FILES:
-        raise SourceUnreadable(f"more than {MAX_FILES:,} files", "name a folder of it")
     seen = set()
     for one in siblings:
         path = one.get("rfilename") if isinstance(one, dict) else None
@@ -188,7 +203,7 @@ def _claims(document: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 def _parsed(raw: bytes) -> object:
     try:
-        return json.loads(raw.decode("utf-8"))
+        return json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise _nonsense("its answer is no JSON") from None
 

@@ -49,10 +49,7 @@ class Refusals:
                 f"{path}: {self._host} lists it and has it not (404)",
                 "the upload may be broken; look at its page, or name another revision",
             )
-        if (
-            refused.code in ("GatedRepo", "RepoNotFound", "RevisionNotFound")
-            or refused.status == 401
-        ):
+        if refused.code in ("GatedRepo", "RepoNotFound", "RevisionNotFound"):
             return self.of_repository(refused)
         return self._other(path, refused)
 
@@ -77,7 +74,7 @@ class Refusals:
         return SourceRefused(f"{name}: is gated, its terms must be accepted first", way)
 
     def _other(self, about: str, refused: Refused) -> SourceError:
-        said = f": {refused.message[:200]}" if refused.message else ""
+        said = f": {refused.message}" if refused.message else ""
         if not refused.status:
             return SourceUnreachable(
                 f"{about}: {refused.message}", f"{self._host} or a proxy before it is set up wrong"

@@ -37,4 +37,5 @@ def cache_folder() -> str:
 def silence_seconds() -> float:
     """Seconds without a byte that a request may take: HF_HUB_DOWNLOAD_TIMEOUT, 10 by default."""
     stated = os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT", "")
-    return float(stated) if stated.isascii() and stated.isdigit() and int(stated) else 10.0
+    is_number = stated.isascii() and stated.isdigit() and len(stated) < 7
+    return float(stated) if is_number and int(stated) else 10.0

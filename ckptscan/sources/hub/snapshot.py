@@ -10,7 +10,7 @@ from ckptscan.errors import SourceError
 from ckptscan.sources.base import FileEntry, Origin, read_head
 from ckptscan.sources.hub import settings
 from ckptscan.sources.hub.address import Repository
-from ckptscan.sources.local import LocalSource
+from ckptscan.sources.local import LocalSource, open_regular
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MOST = 64 << 20  # bytes of a list of files or an index
@@ -78,9 +78,10 @@ def cached_commit(repository: Repository) -> str | None:
     if _COMMIT.fullmatch(revision):
         return revision
     try:
-        with open(os.path.join(above, "refs", *revision.split("/")), "rb") as opened:
+        handle = open_regular(os.path.join(above, "refs", *revision.split("/")))
+        with os.fdopen(handle, "rb") as opened:
             commit = opened.read(64).decode("ascii", "replace").strip()
-    except (OSError, ValueError):
+    except (OSError, ValueError, SourceError):
         commit = _only(above, revision)
     return commit if _COMMIT.fullmatch(commit) else None
 
@@ -103,8 +104,8 @@ def _folder(repository: Repository) -> str:
 def _document(path: str) -> dict[str, object]:
     """The JSON object in a file, {} where there is none."""
     try:
-        with open(path, "rb") as opened:
+        with os.fdopen(open_regular(path), "rb") as opened:
             document = json.loads(opened.read(_MOST))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, SourceError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -69,8 +69,8 @@ class _Visit:
         self._repository = repository
         self._access = access
         self._deadline = Deadline(access.timeout)
-        self._endpoint, self._basic = without_user(endpoint())
         try:
+            self._endpoint, self._basic = without_user(endpoint())
             self._home = origin_of(self._endpoint)
         except ValueError:
             raise UsageError(

@@ -89,6 +89,8 @@ def test_a_mirror_that_is_the_endpoint_has_pages(monkeypatch: pytest.MonkeyPatch
         "hf://org/name/../../x",
         "hf://org/name@",
         "hf://org/name@ ",
+        "hf://org/name@..",
+        "hf://org/name@.%2Fmain",
         "hf://org/name@a\x1b[0m",
         "hf://org/name@main//x",
         "hf://org/name@main/C:/x",

@@ -183,6 +183,23 @@ def test_two_endpoints_share_nothing(standin: Standin, monkeypatch: pytest.Monke
         assert SHARDS * 2 == other.count(file="*.safetensors")
 
 
+def test_a_fifo_in_a_cache_does_not_hang(standin: Standin, caches: Path) -> None:
+    commit = snapshot(caches, standin, ["config.json"])
+    above = caches / "huggingface" / "hub" / "models--org--x"
+    (above / "refs" / "main").unlink()
+    os.mkfifo(above / "refs" / "main")
+    (above / "trees").mkdir()
+    os.mkfifo(above / "trees" / f"{commit}.json")
+
+    with pytest.raises(SourceUnreachable, match="in no cache"):
+        read(offline=True)
+    assert ALL == len(read(revision=commit).table)
+    for kept in [path for path in (caches / "ckptscan").rglob("*") if path.is_file()]:
+        kept.unlink()
+        os.mkfifo(kept)
+    assert ALL == len(read(revision=commit).table)
+
+
 def test_a_damaged_cache_is_read_again(standin: Standin, caches: Path) -> None:
     expected = list(read().table)
     for kept in (caches / "ckptscan").rglob("*"):
