@@ -78,21 +78,15 @@ def load(
             raise SourceUnreadable(f"{source.origin.spec}: {problem}", "inspect its folder instead")
         found = find_sets(reader, indexes)
         chosen, reason = choose(source.origin, found, reader.sizes, set_name, all_sets)
-        builder = TableBuilder()
-        gaps: list[str] = [*_unsafe(reader)]
-        for one in chosen:
-            gaps += _add(reader, one, one.name if len(chosen) > 1 else "", builder)
-            _compare_with_indexes(reader, one, indexes)
+        table, gaps = _join(reader, chosen, indexes)
         _name_stale_indexes(reader, found, chosen)
-        table = builder.table()
         parts = _parts(reader, table, chosen)
         config = reader.config(chosen[0].folder)
-        folders = {
-            shard.component: shard.path.rpartition("/")[0]
+        configs = {
+            shard.component: reader.config(shard.path.rpartition("/")[0])
             for shard in table.shards
             if shard.component
         }
-        configs = {name: reader.config(folder) for name, folder in folders.items()}
     used = tuple(path for one in chosen for path in one.indexes)
     return Checkpoint(
         source.origin,
@@ -110,6 +104,18 @@ def load(
         indexes,
         used,
     )
+
+
+def _join(
+    reader: Reader, chosen: Sequence[FileSet], indexes: Mapping[str, Index]
+) -> tuple[TensorTable, list[str]]:
+    """The tensors of all files of these sets, and the reasons why some may be absent."""
+    builder = TableBuilder()
+    gaps = [*_unsafe(reader)]
+    for one in chosen:
+        gaps += _add(reader, one, one.name if len(chosen) > 1 else "", builder)
+        _compare_with_indexes(reader, one, indexes)
+    return builder.table(), gaps
 
 
 def _add(reader: Reader, one: FileSet, label: str, builder: TableBuilder) -> Iterator[str]:
@@ -148,15 +154,20 @@ def _promised(reader: Reader, one: FileSet) -> Iterator[str]:
         reader.fault(missing[-1], "missing-file", message, "error")
     if missing:
         yield f"{len(missing):,} file{'s' * (len(missing) != 1)} missing"
-    for path in one.strays:
-        message = f"names {quoted(path)}, which is outside its folder; not followed"
-        reader.fault(one.indexes[0], "index-path-escapes", message, "error")
+    _name_strays(reader, one)
     if one.strays:
         yield "an index names files outside its folder"
     for folder in one.weightless:
         message = "a component without safetensors weights"
         reader.fault(f"{folder}/", "component-without-weights", message, "error")
         yield f"{folder} has no safetensors weights"
+
+
+def _name_strays(reader: Reader, one: FileSet) -> None:
+    """Faults for what an index names outside its folder."""
+    for path in one.strays:
+        message = f"names {quoted(path)}, which is outside its folder; not followed"
+        reader.fault(one.indexes[0], "index-path-escapes", message, "error")
 
 
 def _compare_with_indexes(reader: Reader, one: FileSet, indexes: Mapping[str, Index]) -> None:
@@ -203,6 +214,7 @@ def _name_stale_indexes(
     taken = {one.name for one in chosen}
     for one in found:
         if one.name not in taken and one.indexes and not one.members and not one.parts:
+            _name_strays(reader, one)
             message = f"names {len(one.missing):,} files, of which none is there"
             reader.fault(one.indexes[0], "index-stale", message, "warning")
 

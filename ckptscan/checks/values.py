@@ -16,7 +16,8 @@ INFERRED = "inferred"  # with what a config says, or what names usually mean
 HEADINGS = ("What it finds", "Why it matters", "Example", "What to do")
 
 
-class Where(NamedTuple):
+@dataclass(frozen=True)
+class Where:
     """A place: a file, a tensor, or the tensors of a pattern, one IndexSet a star; `count` of them.
 
     `byte` is an offset from the start of the file, where the finding has one.
@@ -26,7 +27,7 @@ class Where(NamedTuple):
     tensor: str | None = None
     pattern: str | None = None
     indices: tuple[str, ...] = ()
-    count: int = 1  # type: ignore[assignment]  # the contract's word, and a method of tuples
+    count: int = 1
     byte: int | None = None
 
 

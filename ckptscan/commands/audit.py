@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands import BUG, show_error
+from ckptscan.commands.named import expand_all
 from ckptscan.commands.output import columns, write
-from ckptscan.commands.params import Codes, set_options, source_options
+from ckptscan.commands.params import Codes, format_option, set_options, source_options
 from ckptscan.errors import CkptscanError
 
 if TYPE_CHECKING:
@@ -33,14 +34,7 @@ NEVER = "never"
     show_default=True,
     help="Exit with 1 if a finding is as bad.",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option(FORMATS)
 @set_options
 @source_options
 @click.pass_context
@@ -70,17 +64,10 @@ def command(
     """
     from ckptscan.checks import Selection
     from ckptscan.report.findings import report
-    from ckptscan.sources import expand
 
     selection = Selection(sum(select, ()), sum(ignore, ()))
-    specs: list[str] = []
-    errors: list[tuple[str, CkptscanError]] = []
+    specs, errors = expand_all(sources)
     audits: list[Audit] = []
-    for source in sources:
-        try:
-            specs += expand(source)
-        except CkptscanError as error:
-            errors.append((source, error))
     for spec in specs:
         try:
             audits.append(_audit(spec, selection, set_name, all_sets, access))

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from ckptscan.commands.params import format_option
+
 
 @click.group("cache", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
@@ -23,14 +25,7 @@ def command() -> None:
 
 
 @command.command("info")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option(("text", "json"))
 def info(format_name: str) -> None:
     """Say where the cache lies and what it holds.
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ckptscan.commands import show_error
+from ckptscan.commands.named import expand_all
 from ckptscan.commands.output import columns, write
-from ckptscan.commands.params import Match, set_options, source_options
+from ckptscan.commands.params import Match, format_option, set_options, source_options
 from ckptscan.errors import CkptscanError
 from ckptscan.report.options import FORMATS, SORTS, VIEWS, Layout
 from ckptscan.report.words import printable
@@ -41,14 +42,7 @@ FAULTS = 1
 )
 @click.option("--expand", "expanded", is_flag=True, help="Every layer, in the view flow.")
 @click.option("--peek", is_flag=True, help="Read the few bytes that tell a packed shape.")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option(FORMATS)
 @set_options
 @source_options
 @click.pass_context
@@ -94,12 +88,7 @@ def command(
         if len(specs) == 1:
             ctx.exit(_one(specs[0], ask, format_name, layout))
         ctx.exit(_several(specs, [], ask, format_name, layout))
-    specs, errors = [], []
-    for source in sources:
-        try:
-            specs += expand(source)
-        except CkptscanError as error:
-            errors.append((source, error))
+    specs, errors = expand_all(sources)
     ctx.exit(_several(specs, errors, ask, format_name, layout))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -26,7 +26,7 @@ class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8
     ) -> Callable[[str], bool]:
         """The test; a usage error where the expression is none."""
         if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
+            return cast("Callable[[str], bool]", value)
         import re
         from fnmatch import translate
 
@@ -49,7 +49,7 @@ class Codes(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8
     ) -> tuple[str, ...]:
         """The words; a usage error with the nearest code where there is no such check."""
         if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
+            return cast("tuple[str, ...]", value)
         from ckptscan.checks import codes_of
         from ckptscan.errors import UsageError
 
@@ -97,7 +97,19 @@ def source_options(command: F) -> F:
         ),
     ):
         with_access = option(with_access)
-    return with_access  # type: ignore[return-value]
+    return cast("F", with_access)
+
+
+def format_option(formats: Sequence[str]) -> Callable[[F], F]:
+    """--format, of which the first is the default."""
+    return click.option(
+        "--format",
+        "format_name",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="How to write it.",
+    )
 
 
 def set_options(command: F) -> F:

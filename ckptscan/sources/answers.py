@@ -80,15 +80,16 @@ def decoded(response: Any) -> Iterator[bytes]:
         return
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise Refused(0, "it compresses in a way that was not asked for")
-    undo = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    undo, is_empty = zlib.decompressobj(32 + zlib.MAX_WBITS), True
     try:
         for chunk in response.iter_raw():
+            is_empty = is_empty and not chunk
             yield undo.decompress(chunk, PIECE)
             while undo.unconsumed_tail:
                 yield undo.decompress(undo.unconsumed_tail, PIECE)
     except zlib.error as error:
         raise Again("the answer's compression is damaged") from error
-    if not undo.eof:
+    if not undo.eof and not is_empty:
         raise Again("the answer breaks off")
 
 

@@ -30,6 +30,7 @@ class Crew(Generic[A, B]):
         self._waiting = queue.SimpleQueue[A | None]()
         self._done = queue.SimpleQueue[tuple[A, B] | BaseException]()
         self._threads = self._added = self._finished = 0
+        self._begun: dict[A, None] = {}  # what is being done, in the order of its beginning
         self._is_over = threading.Event()
 
     def add(self, inputs: Iterable[A]) -> None:
@@ -51,12 +52,18 @@ class Crew(Generic[A, B]):
         try:
             result = self._done.get(timeout=self._deadline.left() + GRACE)
         except queue.Empty:
-            reached = f"{self._finished:,} of {self._added:,} files read"
-            raise self._deadline.over(reached) from None
+            raise self._deadline.over(self._reached()) from None
         self._finished += 1
         if isinstance(result, BaseException):
             raise result
         return result
+
+    def _reached(self) -> str:
+        """How far it came, and what is still waited for."""
+        reached = f"{self._finished:,} of {self._added:,} done"
+        waited = next(iter([*self._begun]), None)
+        path = getattr(waited, "path", waited)
+        return f"{reached}, waiting for {path}" if isinstance(path, str) and path else reached
 
     def dismiss(self) -> None:
         """No further input is begun; threads end when they have done what they are at."""
@@ -66,7 +73,9 @@ class Crew(Generic[A, B]):
 
     def _work(self) -> None:
         while (one := self._waiting.get()) is not None and not self._is_over.is_set():
+            self._begun[one] = None
             self._done.put(self._result(one))
+            self._begun.pop(one, None)
 
     def _result(self, one: A) -> tuple[A, B] | BaseException:
         try:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -221,12 +222,16 @@ class Web:
             yield chunk
 
     def _drained(self, response: Any) -> bytes:
-        """A body that should be short, read to its end if it is, so that the connection is kept."""
+        """A body that should be short, read to its end if it is, so that the connection is kept.
+
+        What it says is of little use: a status tells more than a body that is packed wrongly.
+        """
         body = b""
-        for chunk in self._chunks(response, 0):
-            body += chunk
-            if len(body) > SHORT:
-                break
+        with suppress(Again, Refused):
+            for chunk in self._chunks(response, 0):
+                body += chunk
+                if len(body) > SHORT:
+                    break
         return body
 
     def _scrubbed(self, text: str) -> str:
@@ -316,6 +321,8 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
 def _again(error: Exception) -> Again:
     """A failure of the net in our words, without what a message of the library may tell."""
     name = type(error).__name__
+    if _is_of_certificates(error):
+        return Again("its certificate is not trusted", hint=_NO_TRUST, tries=1)
     if "Connect" in name:  # ConnectError, ConnectTimeout: nobody is there
         return Again("no connection", hint=_NO_CONNECTION)
     for part, words in _FAILURES:
@@ -324,6 +331,18 @@ def _again(error: Exception) -> Again:
     return Again(f"the connection fails ({name})", tries=TRIES)
 
 
+def _is_of_certificates(error: BaseException | None) -> bool:
+    """Whether TLS refused the other side, however the library has wrapped that."""
+    for _ in range(8):
+        if error is None:
+            return False
+        if type(error).__name__ == "SSLCertVerificationError":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+_NO_TRUST = "SSL_CERT_FILE names further authorities to trust, as that of a company's proxy"
 _NO_CONNECTION = (
     "is the net there, and HTTPS_PROXY right? a mirror of the Hub is set as HF_ENDPOINT"
 )

@@ -123,6 +123,10 @@ def test_other_compression_is_refused(encoding: str) -> None:
         list(decoded(Raw({"content-encoding": encoding}, b"")))
 
 
+def test_nothing_is_nothing_whatever_it_is_packed_as() -> None:
+    assert [] == [piece for piece in decoded(Raw({"content-encoding": "gzip"}, b"")) if piece]
+
+
 def test_what_expands_comes_in_bounded_pieces() -> None:
     bomb = gzip.compress(bytes(20 << 20))
 

@@ -42,8 +42,20 @@ def test_the_first_error_ends_it() -> None:
 def test_a_task_that_hangs_is_not_waited_for() -> None:
     forever = threading.Event()
 
-    with pytest.raises(SourceUnreachable, match=r"not done within 0.1 seconds: 0 of 1 files read"):
+    with pytest.raises(SourceUnreachable, match=r"not done within 0.1 seconds: 0 of 1 done$"):
         alone(forever.wait, Deadline(0.1))
+    forever.set()
+
+
+def test_what_is_waited_for_is_named() -> None:
+    forever = threading.Event()
+
+    with pytest.raises(SourceUnreachable, match=r": 1 of 2 done, waiting for b.safetensors$"):
+        list(
+            together(
+                lambda path: path[0] == "a" or forever.wait(), ["a", "b.safetensors"], Deadline(0.1)
+            )
+        )
     forever.set()
 
 

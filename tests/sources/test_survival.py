@@ -12,7 +12,7 @@ import pytest
 
 from ckptscan.errors import SourceError, SourceNotFound, SourceUnreachable
 from ckptscan.sources.access import Silence
-from tests.conftest import file_of
+from tests.conftest import file_of, index_of
 from tests.sources.conftest import SHARDS, TENSORS, heads, read, shard, three
 from tests.standin import (
     HOSTILE,
@@ -228,6 +228,20 @@ def test_a_weight_file_of_an_unsafe_name_is_told_and_never_asked_for(standin: St
     unsafe = [name for name in HOSTILE if name.endswith(".safetensors")]
     assert len(unsafe) == sum(fault.kind == "unsafe-file-name" for _, fault in found.faults)
     assert {*three(), "org/x"} >= {request.file for request in standin.requests}
+
+
+def test_an_index_that_names_nothing_inside_is_told_beside_what_is_there(
+    standin: Standin,
+) -> None:
+    files = {
+        "model.safetensors": three()[shard(1)],
+        "other.safetensors.index.json": index_of({"a": "../x.safetensors"}),
+    }
+    standin.add(repository_of_files("org/beside", files))
+
+    found = read("org/beside")
+    assert not found.is_sound
+    assert ["index-path-escapes", "index-stale"] == [fault.kind for _, fault in found.faults]
 
 
 def test_a_shard_that_is_not_listed_makes_the_checkpoint_incomplete(standin: Standin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from email.utils import formatdate
 
@@ -10,7 +11,15 @@ import pytest
 from ckptscan.errors import SourceUnreachable, UsageError
 from ckptscan.sources.access import Deadline, Silence
 from ckptscan.sources.answers import Refused, Wanted
-from ckptscan.sources.web import Connection, Web, _asked_wait, _next, origin_of, without_user
+from ckptscan.sources.web import (
+    Connection,
+    Web,
+    _again,
+    _asked_wait,
+    _next,
+    origin_of,
+    without_user,
+)
 from tests.standin import Standin
 
 
@@ -121,6 +130,25 @@ def test_a_credential_goes_to_its_scheme_host_and_port_alone(standin: Standin) -
     assert "Bearer hf_standin" == standin.requests[-1].headers["authorization"]
     assert reader.has_credential(standin.endpoint)
     assert not reader.has_credential(standin.cdn)
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip", "gzip, gzip"])
+def test_a_refusal_is_what_its_status_says_however_its_body_is_packed(
+    encoding: str, standin: Standin
+) -> None:
+    standin.faults.on("status", (404, {"Content-Encoding": encoding}), stage="plain")
+
+    with pytest.raises(Refused) as caught:
+        web(standin, "").get(standin.put("x", b"0"), Wanted(0, 1))
+    assert 404 == caught.value.status
+
+
+def test_a_certificate_that_is_not_trusted_is_told_as_that() -> None:
+    wrapped = OSError("x")
+    wrapped.__cause__ = ssl.SSLCertVerificationError("y")
+
+    assert "its certificate is not trusted" == _again(wrapped).reason
+    assert "SSL_CERT_FILE" in _again(wrapped).hint
 
 
 def test_a_whole_that_is_larger_than_wanted_is_refused(standin: Standin) -> None:

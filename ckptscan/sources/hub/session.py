@@ -47,5 +47,5 @@ def token() -> str | None:
 def _unusable(error: Exception) -> SourceUnreachable:
     return SourceUnreachable(
         f"huggingface_hub, or its token, can't be used: {type(error).__name__}",
-        "look at HF_TOKEN, HF_HOME and the other HF_ variables, or install it anew",
+        "look at HTTPS_PROXY, SSL_CERT_FILE, HF_TOKEN, HF_HOME and their like",
     )
