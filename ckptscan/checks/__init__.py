@@ -15,7 +15,7 @@ from ckptscan.checks.running import (
     codes_of,
     find_check,
 )
-from ckptscan.checks.values import HEADINGS, SEVERITIES, Check, Finding, Subject, Where
+from ckptscan.checks.values import HEADINGS, SEVERITIES, Check, Finding, Given, Subject, Where
 
 # in the order of the families: headers, index, config, structure, dtypes, quantization, security,
 # efficiency, adapters
@@ -58,6 +58,7 @@ __all__ = [
     "Check",
     "Crash",
     "Finding",
+    "Given",
     "Selection",
     "Skip",
     "Subject",

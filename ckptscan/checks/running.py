@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
-from ckptscan.checks.values import SEVERITIES, Check, Finding, Subject
+from ckptscan.checks.values import NEEDS, SEVERITIES, Check, Finding, Given, Subject
 from ckptscan.errors import UsageError
 from ckptscan.names import natural_key
 from ckptscan.structure import Structure, describe
@@ -26,7 +26,12 @@ FAMILIES = {  # letter of a code -> what the checks of that family look at, in t
     "E": "efficiency",
     "A": "adapters",
     "V": "values",
+    "P": "policy",
+    "L": "lock",
 }
+
+
+NOTHING = Given()
 
 
 class Skip(NamedTuple):
@@ -126,14 +131,17 @@ def audit(
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
     checks: Sequence[Check] | None = None,
+    given: Given = NOTHING,
 ) -> Audit:
     """Run the checks over a checkpoint; codes or their beginnings choose. Raises UsageError.
+
+    `given` is what the checkpoint is held against; checks that need what is not there are skipped.
 
     A check that raises is a bug of ours: it is told under `crashed`, and the others are run.
     """
     structure = subject if isinstance(subject, Structure) else describe(subject)
     selected, ignored = codes_of(select), codes_of(ignore)
-    looked_at = Subject(structure.checkpoint, structure)
+    looked_at = Subject(structure.checkpoint, structure, given)
     findings: list[Finding] = []
     run, skipped, crashed = [], [], []
     for check in all_checks() if checks is None else checks:
@@ -141,6 +149,8 @@ def audit(
             skipped.append(Skip(check.code, "ignored"))
         elif selected and check.code not in selected:
             skipped.append(Skip(check.code, "not selected"))
+        elif check.needs and getattr(given, check.needs) is None:
+            skipped.append(Skip(check.code, NEEDS[check.needs]))
         else:
             run.append(check.code)
             try:

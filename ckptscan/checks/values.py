@@ -46,24 +46,38 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a checkpoint is held against, where the user gave it; see `NEEDS`."""
+
+    base: Structure | None = None  # the model that an adapter belongs to
+
+
+# field of Given -> what a check says that needs it, where it was not given
+NEEDS = {"base": "asks for --base MODEL"}
+
+
+@dataclass(frozen=True)
 class Subject:
-    """What is audited. Checks see no options and no bytes of tensors."""
+    """What is audited, and what it is held against. Checks see no options."""
 
     checkpoint: Checkpoint
     structure: Structure
+    given: Given = field(default_factory=Given)
 
 
 class Check(NamedTuple):
     """One rule: its code and name, how bad what it finds is, and the function that looks.
 
     The docstring of the function is the check's documentation, under HEADINGS. `look` yields
-    findings, and never raises, whatever the checkpoint holds.
+    findings, and never raises, whatever the checkpoint holds. `needs` names a field of Given
+    without which there is nothing to look at: the check is skipped then.
     """
 
     code: str
     name: str
     severity: str
     look: Callable[[Subject], Iterator[Finding]]
+    needs: str = ""
 
     @property
     def documentation(self) -> str:

@@ -53,7 +53,7 @@ def test_a_module_lists_its_checks_by_code_and_has_a_test_file(name: str) -> Non
 def test_a_check_says_what_it_is(check: Check) -> None:
     first, _, rest = check.documentation.partition("\n")
 
-    assert re.fullmatch(r"[HICSDQXEAV]\d{3}", check.code)
+    assert re.fullmatch(r"[HICSDQXEAVPL]\d{3}", check.code)
     assert re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", check.name)
     assert not check.name.startswith(("check-", "no-"))
     assert check.severity in SEVERITIES

@@ -7,8 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from ckptscan.checks import Check, Finding, Subject, Where, all_checks, audit, codes_of, find_check
+from ckptscan.checks import (
+    Check,
+    Finding,
+    Given,
+    Skip,
+    Subject,
+    Where,
+    all_checks,
+    audit,
+    codes_of,
+    find_check,
+)
 from ckptscan.errors import UsageError
+from ckptscan.structure import describe
 from tests.checks.making import ONE, audit_of
 from tests.conftest import checkpoint_of
 
@@ -41,6 +53,16 @@ def test_a_check_that_fails_is_told_and_the_others_are_run() -> None:
     assert ("Z001", "KeyError: 'a bug of ours'") == crash[:2]
     assert "in broken" in crash.traceback
     assert 4 == sum(finding.code == "Z002" for finding in done.findings)
+
+
+def test_a_check_that_needs_what_is_not_given_is_skipped() -> None:
+    needing = MANY._replace(needs="base")
+    structure = describe(checkpoint_of(SUBJECT))
+    done = audit(structure, checks=[needing])
+    given = audit(structure, checks=[needing], given=Given(base=structure))
+
+    assert (Skip("Z002", "asks for --base MODEL"),) == done.skipped
+    assert ("Z002",) == given.run
 
 
 def test_findings_are_sorted_by_severity_code_and_place() -> None:
