@@ -17,10 +17,10 @@ LEVELS = [
     for line in """
     __main__
     commands
-    report
+    report settings
     checks diff plan verify
     content hardware
-    structure
+    structure lock
     checkpoint
     sets
     sources
@@ -44,6 +44,7 @@ ALLOWED = {
     "safetensors": {"verify"},
     "numpy": {"content"},
     "plotly": {"report"},
+    "tomli": {"settings"},
     "pyarrow": {"report"},
 }
 STANDARD = set(__import__("sys").stdlib_module_names)

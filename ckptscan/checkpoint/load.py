@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckptscan import sets as filesets
 from ckptscan.checkpoint.finding import choose, find_sets, parts_of
-from ckptscan.checkpoint.reading import Reader
+from ckptscan.checkpoint.reading import Reader, Witness
 from ckptscan.checkpoint.values import Checkpoint, FileFault, SetSummary
 from ckptscan.errors import SourceError, SourceUnreadable
 from ckptscan.header import quoted
@@ -64,14 +64,16 @@ def load(
     set_name: str | None = None,
     all_sets: bool = False,
     beside: Sequence[str] = (),
+    witness: Witness | None = None,
 ) -> Checkpoint:
     """The checkpoint in a source: the set that is asked for, or the one a loader would take.
 
-    `beside` names further small files to be read into its configs (see `config.AUDITED`).
+    `beside` names further small files to be read into its configs (see `config.AUDITED`). `witness`
+    is told the path and the first bytes of each weight file, up to its header's end.
     Raises SourceError where something can't be read, UsageError for a set that is not there.
     """
     with no_collection():
-        reader = Reader(source, beside)
+        reader = Reader(source, beside, witness)
         indexes = reader.indexes()
         if source.origin.is_index and indexes[source.origin.target].problem:
             problem = indexes[source.origin.target].problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ckptscan import sets as filesets
 from ckptscan.checkpoint.values import FileFault
@@ -13,12 +13,18 @@ from ckptscan.index import MAX_INDEX, Index, read_index
 from ckptscan.names import natural_key
 from ckptscan.sources import UNSAFE, Fetching, Job, Source, read_head, read_small
 
+# is told the path and the first bytes of each weight file, up to its header's end
+Witness = Callable[[str, bytes], None]
+
 
 class Reader:
     """A source and what was read of it; a header is read once."""
 
-    def __init__(self, source: Source, beside: Sequence[str] = ()) -> None:
+    def __init__(
+        self, source: Source, beside: Sequence[str] = (), witness: Witness | None = None
+    ) -> None:
         self.source = source
+        self._witness = witness
         self._config_names = (*CONFIG_NAMES, *beside)
         self._side_names = (*SIDE_NAMES, *beside)
         listed = sorted(source.files(), key=lambda entry: natural_key(entry.path))
@@ -83,7 +89,10 @@ class Reader:
         """The header of a weight file; raises SourceError."""
         if path not in self._headers:
             entry = self.entries[path]
-            self._headers[path] = parse_header(read_head(self.source, entry), entry.size)
+            head = read_head(self.source, entry)
+            if self._witness is not None:
+                self._witness(path, head)
+            self._headers[path] = parse_header(head, entry.size)
         return self._headers[path]
 
     def indexes(self) -> dict[str, Index]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ckptscan.checks.running import (
     Audit,
     Crash,
+    Ignored,
     Selection,
     Skip,
     all_checks,
@@ -18,7 +19,7 @@ from ckptscan.checks.running import (
 from ckptscan.checks.values import HEADINGS, SEVERITIES, Check, Finding, Given, Subject, Where
 
 # in the order of the families: headers, index, config, structure, dtypes, quantization, security,
-# efficiency, adapters
+# efficiency, adapters, policy, lock
 MODULES = (
     "header_file",
     "header_entries",
@@ -48,6 +49,9 @@ MODULES = (
     "efficiency_twice",
     "efficiency_extra",
     "adapter_parts",
+    "policy_rules",
+    "lock_tensors",
+    "lock_files",
 )
 
 __all__ = [
@@ -59,6 +63,7 @@ __all__ = [
     "Crash",
     "Finding",
     "Given",
+    "Ignored",
     "Selection",
     "Skip",
     "Subject",

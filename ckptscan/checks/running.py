@@ -41,6 +41,13 @@ class Skip(NamedTuple):
     reason: str
 
 
+class Ignored(NamedTuple):
+    """A finding that the project allows, and its reason."""
+
+    finding: Finding
+    reason: str
+
+
 class Crash(NamedTuple):
     """A check that failed on its own account: a bug of ours, with its traceback."""
 
@@ -58,13 +65,20 @@ class Selection(NamedTuple):
 
 @dataclass(frozen=True)
 class Audit:
-    """What the checks found: the worst first, then by code and place; and what was run."""
+    """What the checks found: the worst first, then by code and place; and what was run.
+
+    `ignored` are findings that the settings allow, `known` those of a baseline, if there was one;
+    neither counts.
+    """
 
     structure: Structure
     findings: tuple[Finding, ...]
     run: tuple[str, ...]
     skipped: tuple[Skip, ...] = ()
     crashed: tuple[Crash, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    known: tuple[Finding, ...] = ()
+    has_baseline: bool = False
 
     @property
     def checkpoint(self) -> Checkpoint:

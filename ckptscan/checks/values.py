@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.structure import Structure
+
+if TYPE_CHECKING:
+    from ckptscan.checks.policy import Rule
+    from ckptscan.lock import Compared
 
 SEVERITIES = ("error", "warning", "info")  # the worst first
 PROVED = "proved"  # from headers, indexes and file sizes alone
@@ -50,10 +54,16 @@ class Given:
     """What a checkpoint is held against, where the user gave it; see `NEEDS`."""
 
     base: Structure | None = None  # the model that an adapter belongs to
+    policy: tuple[Rule, ...] | None = None  # what the project asserts of it
+    lock: Compared | None = None  # what it was, beside what it is
 
 
 # field of Given -> what a check says that needs it, where it was not given
-NEEDS = {"base": "asks for --base MODEL"}
+NEEDS = {
+    "base": "asks for --base MODEL",
+    "policy": "asks for a policy in the settings",
+    "lock": "asks for --lock FILE",
+}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ckptscan.errors import PackError, SourceNotFound, SourceUnreadable
 from ckptscan.paths import is_inside
 from ckptscan.sources.base import FileEntry, Origin, Source, read_head
 from ckptscan.sources.memory import MemorySource
+from ckptscan.sources.writing import write_whole
 
 SCHEMA = "ckptscan.pack/1"
 MANIFEST = "ckptpack.json"
@@ -91,7 +92,7 @@ def write_pack(source: Source, path: str) -> Packed:
             "look at it with ckptscan inspect",
         )
     try:
-        _write(path, packed)
+        write_whole(path, packed)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise SourceUnreadable(f"{path}: {reason}", "choose another place with -o") from error
@@ -103,19 +104,6 @@ def write_pack(source: Source, path: str) -> Packed:
         len(packed),
         tuple(entry.path for entry in unfit),
     )
-
-
-def _write(path: str, data: bytes) -> None:
-    """Write a file that appears only once it is whole, through no link and over no other file."""
-    temporary = f"{path}.{os.getpid()}.part"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(data)
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
 
 
 def _is_weights(source: Source, entry: FileEntry) -> bool:

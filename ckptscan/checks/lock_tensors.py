@@ -1,0 +1,105 @@
+"""L001-L004: tensors that are not what they were when the checkpoint was locked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ckptscan.checks.places import bounded, by_pattern
+from ckptscan.checks.values import Check, Finding, Subject, Where
+from ckptscan.lock import Recast
+
+HINT = "take the revision that was locked, or lock it anew"
+_Named = Sequence[tuple[str, tuple[str, ...]]]
+
+
+def tensor_drift(subject: Subject) -> Iterator[Finding]:
+    """Tensors have come or gone since the checkpoint was locked.
+
+    What it finds: Names that the lock has and no file holds, and names that the lock does not have.
+    Why it matters: It is another model than the one that was tested.
+    Example: 1 tensor of the lock is gone, as model.layers.3.mlp.up_proj.weight.
+    What to do: Take the revision that was locked; if the change is meant, lock it anew.
+    """
+    lock = subject.given.lock
+    for named, what in (
+        ((lock.drift.removed, "of the lock gone"), (lock.drift.added, "that the lock does not have"))
+        if lock
+        else ()
+    ):
+        count = sum(len(names) for _, names in named)
+        if count:
+            yield NAMES.finding(
+                f"{_tensors(count)} {what}, as {named[0][1][0][:200]}",
+                *_places(named),
+                hint=HINT,
+                drift="removed" if named is lock.drift.removed else "added",
+                tensors=count,
+            )
+
+
+def _places(named: _Named) -> tuple[Where, ...]:
+    return bounded(where for file, names in named for where in by_pattern(names, file))
+
+
+def _tensors(count: int) -> str:
+    return f"{count:,} tensor{'s' * (count != 1)}"
+
+
+def shape_drift(subject: Subject) -> Iterator[Finding]:
+    """Tensors have another shape than when the checkpoint was locked.
+
+    What it finds: Names that the lock has too, with another shape; one finding for each pair of
+    shapes.
+    Why it matters: A resized vocabulary or a changed width is another model under the same names.
+    Example: model.embed_tokens.weight: [151936, 3584] in the lock, [152064, 3584] now.
+    What to do: Take the revision that was locked; if the change is meant, lock it anew.
+    """
+    yield from _recast(SHAPES, subject.given.lock.drift.shapes if subject.given.lock else ())
+
+
+def dtype_drift(subject: Subject) -> Iterator[Finding]:
+    """Tensors are stored in another dtype than when the checkpoint was locked.
+
+    What it finds: Names that the lock has too, in another dtype; one finding for each pair.
+    Why it matters: A cast loses digits and changes what a card must hold.
+    Example: 224 tensors: BF16 in the lock, F16 now.
+    What to do: Take the revision that was locked; if the change is meant, lock it anew.
+    """
+    yield from _recast(DTYPES, subject.given.lock.drift.dtypes if subject.given.lock else ())
+
+
+def placement_drift(subject: Subject) -> Iterator[Finding]:
+    """Tensors stand in another file than when the checkpoint was locked.
+
+    What it finds: Names that the lock has too, in another shard; one finding for each pair of files.
+    Why it matters: The files were written anew; what was pinned, cached or streamed by file is of
+    no use.
+    Example: 12 tensors: model-00001-of-00002.safetensors in the lock, model.safetensors now.
+    What to do: Take the revision that was locked; if the change is meant, lock it anew.
+    """
+    yield from _recast(PLACES, subject.given.lock.drift.moved if subject.given.lock else ())
+
+
+def _recast(check: Check, changes: Sequence[Recast]) -> Iterator[Finding]:
+    for one in changes:
+        before, after = (_written(value) for value in (one.before, one.after))
+        more = f" and {len(one.names) - 1:,} more" if len(one.names) > 1 else ""
+        yield check.finding(
+            f"{one.names[0][:200]}{more}: {before} in the lock, {after} now",
+            *by_pattern(one.names),
+            hint=HINT,
+            expected=one.before,
+            seen=one.after,
+        )
+
+
+def _written(value: str | tuple[int, ...]) -> str:
+    return value[:200] if isinstance(value, str) else str(list(value))
+
+
+NAMES = Check("L001", "tensor-drift", "error", tensor_drift, "lock")
+SHAPES = Check("L002", "shape-drift", "error", shape_drift, "lock")
+DTYPES = Check("L003", "dtype-drift", "error", dtype_drift, "lock")
+PLACES = Check("L004", "placement-drift", "error", placement_drift, "lock")
+
+CHECKS: tuple[Check, ...] = (NAMES, SHAPES, DTYPES, PLACES)
