@@ -44,7 +44,6 @@ ALLOWED = {
     "safetensors": {"verify"},
     "numpy": {"content"},
     "plotly": {"report"},
-    "tomli": {"settings"},
     "pyarrow": {"report"},
 }
 STANDARD = set(__import__("sys").stdlib_module_names)

@@ -25,7 +25,7 @@ MAX_BASELINE = 64 << 20  # bytes
 # evidence that tells one fault of a check from another at the same place
 _ESSENTIAL = ("kind", "key", "rule", "drift", "expected", "seen")
 # F8_E4M3, embed_tokens.weight: a name; what has a space in it is prose, a bare number a count
-_NAME = re.compile(r"[^\W\d][\w.:/-]{0,199}")
+_NAME = re.compile(r"(?=[\w.:/-]*[A-Za-z_])[\w.:/-]{1,200}")
 _LARGEST = 1 << 64
 
 
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     file: str | None
     pattern: str | None
     indices: tuple[str, ...]
-    count: int
+    tensors: int
 
 
 class Entry(NamedTuple):
@@ -63,7 +63,7 @@ def entry_of(finding: Finding) -> Entry:
 
 
 def _order(place: Place) -> tuple[str, str, tuple[str, ...], int]:
-    return place.file or "", place.pattern or "", place.indices, place.count
+    return place.file or "", place.pattern or "", place.indices, place.tensors
 
 
 def _essence(key: str, value: object) -> object:
@@ -101,7 +101,8 @@ def apply_baseline(audit: Audit, baseline: Baseline) -> tuple[Audit, int]:
     by_essence: dict[tuple[str, str], list[Entry]] = {}
     for entry in own:
         by_essence.setdefault((entry.code, entry.essence), []).append(entry)
-    new, known = [], []
+    new: list[Finding] = []
+    known: list[Finding] = []
     seen: set[tuple[str, str]] = set()
     for finding in audit.findings:
         found = entry_of(finding)
@@ -134,12 +135,12 @@ def _is_held(place: Place, held: Sequence[Place]) -> bool:
     if len(place.indices) != 1 or not all(len(one.indices) == 1 for one in held):
         return False
     joined = ",".join(one.indices[0] for one in held if one.indices[0])
-    whole = Place(place.file, place.pattern, (joined,), sum(one.count for one in held))
+    whole = Place(place.file, place.pattern, (joined,), sum(one.tensors for one in held))
     return _is_part(place, whole)
 
 
 def _is_part(place: Place, whole: Place) -> bool:
-    if place.count > whole.count or len(place.indices) != len(whole.indices):
+    if place.tensors > whole.tensors or len(place.indices) != len(whole.indices):
         return False
     return all(map(_is_subset, place.indices, whole.indices))
 
@@ -153,7 +154,9 @@ def _is_subset(inner: str, outer: str) -> bool:
         many = _merged(IndexSet.parse(outer).ranges)
     except ValueError:
         return False
-    return all(any(low <= first <= last <= high for low, high in many) for first, last in few.ranges)
+    return all(
+        any(low <= first <= last <= high for low, high in many) for first, last in few.ranges
+    )
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -219,12 +222,14 @@ def _read(value: Mapping[str, object]) -> Entry:
 
 
 def _read_place(value: Mapping[str, object]) -> Place:
-    file, pattern, count, indices = (value[key] for key in ("file", "pattern", "count", "indices"))
+    file, pattern, tensors, indices = (
+        value[key] for key in ("file", "pattern", "tensors", "indices")
+    )
     return Place(
         file if isinstance(file, str) else None,
         pattern if isinstance(pattern, str) else None,
         tuple(map(str, indices)) if isinstance(indices, list) else (),
-        count if isinstance(count, int) else 1,
+        tensors if isinstance(tensors, int) else 1,
     )
 
 
@@ -243,18 +248,24 @@ def _is_entry(value: object) -> bool:
         and isinstance(value.get("code"), str)
         and value.get("severity") in SEVERITIES
         and isinstance(value.get("essence"), dict)
+        and all(map(_is_flat, value["essence"].values()))
         and isinstance(value.get("where"), list)
         and all(map(_is_place, value["where"]))
     )
+
+
+def _is_flat(value: object) -> bool:
+    is_list = isinstance(value, list) and all(isinstance(one, str | int) for one in value)
+    return is_list or isinstance(value, str)
 
 
 def _is_place(value: object) -> TypeGuard[Mapping[str, object]]:
     return (
         isinstance(value, dict)
         and all(isinstance(value.get(key), str | None) for key in ("file", "pattern"))
-        and {"file", "pattern", "indices", "count"} <= value.keys()
+        and {"file", "pattern", "indices", "tensors"} <= value.keys()
         and isinstance(value["indices"], list)
         and all(isinstance(axis, str) for axis in value["indices"])
-        and type(value["count"]) is int
-        and 0 <= value["count"] < _LARGEST
+        and type(value["tensors"]) is int
+        and 0 <= value["tensors"] < _LARGEST
     )

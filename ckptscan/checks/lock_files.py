@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ckptscan.checks.lock_tensors import HINT
+from ckptscan.checks.lock_tensors import HINT, drift_of
 from ckptscan.checks.places import bounded
 from ckptscan.checks.values import Check, Finding, Subject, Where
 from ckptscan.lock import FileDrift
@@ -19,9 +19,9 @@ def shard_drift(subject: Subject) -> Iterator[Finding]:
     Example: model.safetensors: 4,302,384,375 bytes in the lock, 4,302,384,367 now.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
-    drift = subject.given.lock.drift.sizes if subject.given.lock else ()
+    drift = drift_of(subject).sizes
     if drift:
-        yield SHARDS.finding(_told(drift), *_places(drift), hint=HINT, **_evidence(drift))
+        yield _finding(SHARDS, drift)
 
 
 def header_drift(subject: Subject) -> Iterator[Finding]:
@@ -34,13 +34,9 @@ def header_drift(subject: Subject) -> Iterator[Finding]:
     Example: model.safetensors: another header with the same tensors.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
-    lock = subject.given.lock
+    drift = drift_of(subject)
     for is_same, what in ((True, "the same tensors"), (False, "other tensors")):
-        paths = [
-            path
-            for path in (lock.drift.headers if lock else ())
-            if (path in lock.drift.same_tensors) is is_same
-        ]
+        paths = [path for path in drift.headers if (path in drift.same_tensors) is is_same]
         if paths:
             more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
             yield HEADERS.finding(
@@ -54,21 +50,29 @@ def header_drift(subject: Subject) -> Iterator[Finding]:
 def content_drift(subject: Subject) -> Iterator[Finding]:
     """Files hold something else than when the checkpoint was locked.
 
-    What it finds: Weight files whose sha256 is known without reading them (from the Hub's list, or a
+    What it finds: Weight files whose sha256 is known without reading them (from the Hub's list or a
     cache) and is another; configs, tokenizers, templates and code that changed, came or went.
-    Why it matters: Headers do not tell weights apart that were trained on; a config, a chat template
-    or a line of Python changes what the model does.
+    Why it matters: Headers do not tell apart weights that were trained on; a config, a template or
+    a line of Python changes what the model does.
     Example: config.json: its sha256 is another than in the lock.
     What to do: Read what has changed; take the revision that was locked, or lock it anew.
     """
-    drift = subject.given.lock.drift.contents if subject.given.lock else ()
+    drift = drift_of(subject).contents
     if drift:
-        yield CONTENTS.finding(_told(drift), *_places(drift), hint=HINT, **_evidence(drift))
+        yield _finding(CONTENTS, drift)
 
 
-def _told(drift: Sequence[FileDrift]) -> str:
+def _finding(check: Check, drift: Sequence[FileDrift]) -> Finding:
+    """The first file in words; before and after of it and a few more as evidence."""
     more = f"; {len(drift) - 1:,} more files drifted" if len(drift) > 1 else ""
-    return f"{drift[0].path}: {_change(drift[0])}{more}"
+    return check.finding(
+        f"{drift[0].path}: {_change(drift[0])}{more}",
+        *bounded(Where(one.path) for one in drift),
+        hint=HINT,
+        expected=drift[0].before,
+        seen=drift[0].after,
+        files={one.path: [one.before, one.after] for one in drift[:20]},
+    )
 
 
 def _change(one: FileDrift) -> str:
@@ -79,16 +83,6 @@ def _change(one: FileDrift) -> str:
     if isinstance(one.before, int) and isinstance(one.after, int):
         return f"{one.before:,} bytes in the lock, {one.after:,} now"
     return "its sha256 is another than in the lock"
-
-
-def _places(drift: Sequence[FileDrift]) -> tuple[Where, ...]:
-    return bounded(Where(one.path) for one in drift)
-
-
-def _evidence(drift: Sequence[FileDrift]) -> dict[str, object]:
-    """Before and after of the first file; of a few more by their names."""
-    files = {one.path: [one.before, one.after] for one in drift[:20]}
-    return {"expected": drift[0].before, "seen": drift[0].after, "files": files}
 
 
 SHARDS = Check("L005", "shard-drift", "error", shard_drift, "lock")

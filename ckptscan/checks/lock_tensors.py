@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ckptscan.checks.places import bounded, by_pattern
 from ckptscan.checks.values import Check, Finding, Subject, Where
-from ckptscan.lock import Recast
+from ckptscan.lock import NO_DRIFT, Drift, Recast
 
 HINT = "take the revision that was locked, or lock it anew"
 _Named = Sequence[tuple[str, tuple[str, ...]]]
@@ -20,11 +20,10 @@ def tensor_drift(subject: Subject) -> Iterator[Finding]:
     Example: 1 tensor of the lock is gone, as model.layers.3.mlp.up_proj.weight.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
-    lock = subject.given.lock
-    for named, what in (
-        ((lock.drift.removed, "of the lock gone"), (lock.drift.added, "that the lock does not have"))
-        if lock
-        else ()
+    drift = drift_of(subject)
+    for kind, named, what in (
+        ("removed", drift.removed, "of the lock gone"),
+        ("added", drift.added, "that the lock does not have"),
     ):
         count = sum(len(names) for _, names in named)
         if count:
@@ -32,9 +31,14 @@ def tensor_drift(subject: Subject) -> Iterator[Finding]:
                 f"{_tensors(count)} {what}, as {named[0][1][0][:200]}",
                 *_places(named),
                 hint=HINT,
-                drift="removed" if named is lock.drift.removed else "added",
+                drift=kind,
                 tensors=count,
             )
+
+
+def drift_of(subject: Subject) -> Drift:
+    """How the checkpoint has drifted from its lock."""
+    return subject.given.lock.drift if subject.given.lock is not None else NO_DRIFT
 
 
 def _places(named: _Named) -> tuple[Where, ...]:
@@ -54,7 +58,7 @@ def shape_drift(subject: Subject) -> Iterator[Finding]:
     Example: model.embed_tokens.weight: [151936, 3584] in the lock, [152064, 3584] now.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
-    yield from _recast(SHAPES, subject.given.lock.drift.shapes if subject.given.lock else ())
+    yield from _recast(SHAPES, drift_of(subject).shapes)
 
 
 def dtype_drift(subject: Subject) -> Iterator[Finding]:
@@ -65,19 +69,20 @@ def dtype_drift(subject: Subject) -> Iterator[Finding]:
     Example: 224 tensors: BF16 in the lock, F16 now.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
-    yield from _recast(DTYPES, subject.given.lock.drift.dtypes if subject.given.lock else ())
+    yield from _recast(DTYPES, drift_of(subject).dtypes)
 
 
 def placement_drift(subject: Subject) -> Iterator[Finding]:
     """Tensors stand in another file than when the checkpoint was locked.
 
-    What it finds: Names that the lock has too, in another shard; one finding for each pair of files.
+    What it finds: Names that the lock has too, in another shard; one finding for each pair of
+    files.
     Why it matters: The files were written anew; what was pinned, cached or streamed by file is of
     no use.
     Example: 12 tensors: model-00001-of-00002.safetensors in the lock, model.safetensors now.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
-    yield from _recast(PLACES, subject.given.lock.drift.moved if subject.given.lock else ())
+    yield from _recast(PLACES, drift_of(subject).moved)
 
 
 def _recast(check: Check, changes: Sequence[Recast]) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "checks": "ckptscan.commands.checks",
     "explain": "ckptscan.commands.explain",
     "pack": "ckptscan.commands.pack",
+    "lock": "ckptscan.commands.lock",
     "cache": "ckptscan.commands.cache",
 }
 BUG = 4

@@ -10,12 +10,13 @@ from ckptscan.commands import BUG, show_error
 from ckptscan.commands.named import expand_all
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import Codes, format_option, set_options, source_options
+from ckptscan.commands.settings import Asked, Standing, settings_options, settle
 from ckptscan.errors import CkptscanError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckptscan.checks import Audit, Selection
+    from ckptscan.checks import Audit
     from ckptscan.sources import Access
 
 FOUND = 1
@@ -30,10 +31,9 @@ NEVER = "never"
 @click.option(
     "--fail-on",
     type=click.Choice(("error", "warning", "info", NEVER)),
-    default="error",
-    show_default=True,
-    help="Exit with 1 if a finding is as bad.",
+    help="Exit with 1 if a finding is as bad.  [default: error]",
 )
+@settings_options
 @format_option(FORMATS)
 @set_options
 @source_options
@@ -43,7 +43,8 @@ def command(
     sources: tuple[str, ...],
     select: tuple[tuple[str, ...], ...],
     ignore: tuple[tuple[str, ...], ...],
-    fail_on: str,
+    fail_on: str | None,
+    asked: Asked,
     format_name: str,
     set_name: str | None,
     all_sets: bool,
@@ -62,26 +63,26 @@ def command(
       ckptscan audit Llama-3.1-8B/ --select H,I --ignore I007
       ckptscan audit model.safetensors --format sarif
     """
-    from ckptscan.checks import Selection
     from ckptscan.report.findings import report
 
-    selection = Selection(sum(select, ()), sum(ignore, ()))
     specs, errors = expand_all(sources)
+    standing = settle(asked, specs, sum(select, ()), sum(ignore, ()), fail_on)
     audits: list[Audit] = []
     for spec in specs:
         try:
-            audits.append(_audit(spec, selection, set_name, all_sets, access))
+            audits.append(_audit(spec, standing, set_name, all_sets, access))
         except CkptscanError as error:
             errors.append((spec, error))
+    audits = standing.settled(audits, is_whole=not errors)
     if audits:
         write(report(audits, format_name, columns()))
     for spec, failed in errors:
         show_error(failed, spec)
-    ctx.exit(_exit_code(audits, [error for _, error in errors], fail_on))
+    ctx.exit(_exit_code(audits, [error for _, error in errors], standing.fail_on))
 
 
 def _audit(
-    spec: str, selection: Selection, set_name: str | None, all_sets: bool, access: Access
+    spec: str, standing: Standing, set_name: str | None, all_sets: bool, access: Access
 ) -> Audit:
     """What the selected checks find in a source."""
     from ckptscan.checkpoint import load
@@ -89,8 +90,11 @@ def _audit(
     from ckptscan.config import AUDITED
     from ckptscan.sources import open_source
 
-    checkpoint = load(open_source(spec, access), set_name, all_sets, AUDITED)
-    return audit(checkpoint, selection.select, selection.ignore)
+    source = open_source(spec, access)
+    headers, witness = standing.witness()
+    checkpoint = load(source, set_name, all_sets, AUDITED, witness)
+    given = standing.given(spec, source, checkpoint, headers)
+    return audit(checkpoint, *standing.selection, given=given)
 
 
 def _exit_code(audits: Sequence[Audit], errors: Sequence[CkptscanError], fail_on: str) -> int:

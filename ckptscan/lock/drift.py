@@ -47,6 +47,9 @@ class Drift(NamedTuple):
     contents: tuple[FileDrift, ...]
 
 
+NO_DRIFT = Drift((), (), (), (), (), (), (), frozenset(), ())
+
+
 @dataclass(frozen=True)
 class Compared:
     """What a checkpoint was when it was locked, and what it is now."""

@@ -103,7 +103,8 @@ def _blocks(table: TensorTable, shard: Shard, kinds: dict[Kind, int]) -> Iterato
 
 def split(name: str) -> tuple[str, tuple[int, ...]]:
     """A name as its pattern and indices, from which it can be made again; `07` is no index."""
-    pieces, indices = [], []
+    pieces: list[str] = []
+    indices: list[int] = []
     for segment in name.split("."):
         is_plain = is_index(segment) and (segment[0] != "0" or len(segment) == 1)
         if is_plain and len(indices) < MAX_STARS:
@@ -129,4 +130,3 @@ def products(tuples: Sequence[tuple[int, ...]]) -> list[tuple[IndexSet, ...]]:
     return [
         (IndexSet.of(firsts), *rest) for below, firsts in alike.items() for rest in products(below)
     ]
-

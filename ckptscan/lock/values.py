@@ -1,4 +1,4 @@
-"""What a lock holds: kinds of tensors, weight files with theirs, other files that a loader reads."""
+"""What a lock holds: kinds of tensors, weight files with theirs, other files of a loader."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Block(NamedTuple):
     axes: tuple[IndexSet, ...]
 
     @property
-    def count(self) -> int:
-        """How many tensors there are."""
+    def tensors(self) -> int:
+        """How many there are."""
         return prod(map(len, self.axes))
 
 
@@ -66,7 +66,7 @@ class Lock:
     @property
     def count(self) -> int:
         """How many tensors all weight files hold."""
-        return sum(block.count for file in self.files for block in file.blocks)
+        return sum(block.tensors for file in self.files for block in file.blocks)
 
     def tensors(self, file: WeightFile) -> Iterator[tuple[str, Kind]]:
         """The names of a file's tensors, each with its kind."""

@@ -44,9 +44,8 @@ def lies_in(path: str, folders: Iterable[str]) -> bool:
     """Whether a file lies in one of these real folders, by its name or where links lead."""
     real = os.path.realpath(path)
     named = os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))
-    return any(
-        one.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders for one in (real, named)
-    )
+    beginnings = tuple(folder.rstrip(os.sep) + os.sep for folder in folders)
+    return real.startswith(beginnings) or named.startswith(beginnings)
 
 
 def read_own(path: str, folders: Sequence[str], limit: int) -> bytes:

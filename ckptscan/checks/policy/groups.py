@@ -16,18 +16,18 @@ class Part(NamedTuple):
     """Tensors of one family that a group means: all, or those of these names."""
 
     family: Family
-    count: int
+    tensors: int
     names: Sequence[str] | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of these."""
-        return self.count * self.family.kind.nbytes
+        return self.tensors * self.family.kind.nbytes
 
     @property
     def numel(self) -> int:
         """Elements of these, as stored."""
-        return self.count * self.family.kind.numel
+        return self.tensors * self.family.kind.numel
 
 
 def parts_of(structure: Structure, group: Group) -> list[Part]:
@@ -76,7 +76,7 @@ def parameters(structure: Structure, parts: Iterable[Part]) -> int | None:
         each = each_of(structure, part)
         if each is None:
             return None
-        total += each * (part.count // part.family.copies)
+        total += each * (part.tensors // part.family.copies)
     return total
 
 
@@ -87,7 +87,7 @@ def each_of(structure: Structure, part: Part) -> int | None:
 
 
 MEASURES: dict[str, Callable[[Structure, Sequence[Part]], int | None]] = {
-    "tensors": lambda _, parts: sum(part.count for part in parts),
+    "tensors": lambda _, parts: sum(part.tensors for part in parts),
     "bytes": lambda _, parts: sum(part.nbytes for part in parts),
     "elements": lambda _, parts: sum(part.numel for part in parts),
     "parameters": parameters,

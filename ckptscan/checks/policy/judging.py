@@ -144,7 +144,7 @@ def _unwanted(subject: Subject, rule: Unwanted) -> Verdict | None:
     if not found:
         is_moot = not whole and rule.dtypes
         return _no_tensor(rule.group) if is_moot else None
-    held = f"{sum(part.count for part in found):,} tensors with {_bytes(found):,} bytes"
+    held = f"{sum(part.tensors for part in found):,} tensors with {_bytes(found):,} bytes"
     what = " or ".join(rule.dtypes) or rule.group.words
     if rule.limit is None:
         return Verdict(f"no {what}", held, places(found), _sure(rule.group))

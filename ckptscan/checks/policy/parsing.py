@@ -31,6 +31,7 @@ _SEVERITIES = ("error", "warning", "info")
 _MEASURES = ("bytes", "tensors", "parameters")
 _MOST_DIMS = 16
 
+
 def parse_rule(text: str, severity: str = "", reason: str = "", path: str = "") -> Rule:
     """The rule that a line says; raises UsageError that names the column and the nearest word.
 

@@ -119,4 +119,3 @@ class Scanner:
             return False
         self.place += 1
         return True
-

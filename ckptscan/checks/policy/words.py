@@ -28,7 +28,7 @@ adapters, lora: lora.a lora.b lora.magnitude lora.alpha
 
 
 def _groups() -> dict[str, Group]:
-    found = {word: EVERYTHING for word in ("all", "everything", "all tensors", "tensors")}
+    found = dict.fromkeys(("all", "everything", "all tensors", "tensors"), EVERYTHING)
     for line in _GROUPS.strip().split("\n"):
         words, _, roles = line.partition(": ")
         named = words.split(", ")

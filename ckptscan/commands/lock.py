@@ -1,0 +1,67 @@
+"""`ckptscan lock`: what a checkpoint is, in a file that later audits hold it against."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ckptscan.commands.params import set_options, source_options
+
+if TYPE_CHECKING:
+    from ckptscan.sources import Access
+
+
+@click.command("lock")
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="The lock to write.  [default: the source's name with .lock.json]",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@set_options
+@source_options
+def command(
+    source: str,
+    output: str | None,
+    force: bool,
+    set_name: str | None,
+    all_sets: bool,
+    access: Access,
+) -> None:
+    """Write down what a checkpoint is, to see later whether it still is.
+
+    A lock holds every tensor with its dtype, shape and file, the size and the sha256 of the header
+    of each weight file, and the sha256 of configs, tokenizers, templates and code. `ckptscan audit
+    --lock FILE` names each drift. Weights are not read: two that differ in values alone are told
+    apart only where their sha256 is known, as from the Hub.
+
+    \b
+    Example:
+      ckptscan lock Qwen/Qwen2-7B -o qwen2.lock.json
+      ckptscan audit Qwen/Qwen2-7B --lock qwen2.lock.json
+    """
+    from ckptscan.errors import UsageError
+    from ckptscan.lock import open_for_lock, written
+    from ckptscan.report import words
+    from ckptscan.sources import open_source
+    from ckptscan.sources.own import folders_of, write_own
+
+    opened = open_source(source, access)
+    name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
+    path = output or f"{words.printable(name)}.lock.json"
+    if os.path.lexists(path) and not force:
+        raise UsageError(f"{path}: there is a file already", "replace it with --force")
+    _, lock = open_for_lock(opened, set_name, all_sets)
+    text = written(lock)
+    write_own(path, text, folders_of([source]))
+    tensors, files = words.plural(lock.count, "tensor"), words.plural(len(lock.files), "file")
+    beside = words.plural(len(lock.others), "file")
+    click.echo(
+        f"{words.printable(path)}: {words.nbytes(len(text))} for {tensors} in {files}, and {beside}"
+        " beside them",
+        err=True,
+    )
