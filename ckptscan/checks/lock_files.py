@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ckptscan.checks.lock_tensors import HINT, drift_of
 from ckptscan.checks.places import bounded
 from ckptscan.checks.values import Check, Finding, Subject, Where
-from ckptscan.lock import FileDrift
+
+if TYPE_CHECKING:
+    from ckptscan.lock import FileDrift
 
 
 def shard_drift(subject: Subject) -> Iterator[Finding]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ckptscan.checks.places import bounded, by_pattern
 from ckptscan.checks.values import Check, Finding, Subject, Where
-from ckptscan.lock import NO_DRIFT, Drift, Recast
 
+if TYPE_CHECKING:
+    from ckptscan.lock import Drift, Recast
+
+MOST = 20  # changes of one kind that are told apart
 HINT = "take the revision that was locked, or lock it anew"
 _Named = Sequence[tuple[str, tuple[str, ...]]]
 
@@ -17,13 +21,13 @@ def tensor_drift(subject: Subject) -> Iterator[Finding]:
 
     What it finds: Names that the lock has and no file holds, and names that the lock does not have.
     Why it matters: It is another model than the one that was tested.
-    Example: 1 tensor of the lock is gone, as model.layers.3.mlp.up_proj.weight.
+    Example: 1 tensor of the lock and no more, as model.layers.3.mlp.up_proj.weight.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
     drift = drift_of(subject)
     for kind, named, what in (
-        ("removed", drift.removed, "of the lock gone"),
-        ("added", drift.added, "that the lock does not have"),
+        ("removed", drift.removed, "of the lock and no more"),
+        ("added", drift.added, "not of the lock"),
     ):
         count = sum(len(names) for _, names in named)
         if count:
@@ -38,6 +42,8 @@ def tensor_drift(subject: Subject) -> Iterator[Finding]:
 
 def drift_of(subject: Subject) -> Drift:
     """How the checkpoint has drifted from its lock."""
+    from ckptscan.lock import NO_DRIFT
+
     return subject.given.lock.drift if subject.given.lock is not None else NO_DRIFT
 
 
@@ -75,18 +81,31 @@ def dtype_drift(subject: Subject) -> Iterator[Finding]:
 def placement_drift(subject: Subject) -> Iterator[Finding]:
     """Tensors stand in another file than when the checkpoint was locked.
 
-    What it finds: Names that the lock has too, in another shard; one finding for each pair of
-    files.
+    What it finds: Names that the lock has too, in another shard; with the file that
+    they are in now.
     Why it matters: The files were written anew; what was pinned, cached or streamed by file is of
     no use.
     Example: 12 tensors: model-00001-of-00002.safetensors in the lock, model.safetensors now.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
-    yield from _recast(PLACES, drift_of(subject).moved)
+    moved = drift_of(subject).moved
+    if moved:
+        names = sum(len(one.names) for one in moved)
+        first = moved[0]
+        more = f" and {names - 1:,} more" if names > 1 else ""
+        yield PLACES.finding(
+            f"{first.names[0][:200]}{more}: in another file than in the lock",
+            *bounded(where for one in moved for where in by_pattern(one.names, str(one.after))),
+            hint=HINT,
+            expected=first.before,
+            seen=first.after,
+            moves=[[one.before, one.after, len(one.names)] for one in moved[:MOST]],
+        )
 
 
 def _recast(check: Check, changes: Sequence[Recast]) -> Iterator[Finding]:
-    for one in changes:
+    """A finding for each of the first changes, one for all others."""
+    for one in changes[:MOST]:
         before, after = (_written(value) for value in (one.before, one.after))
         more = f" and {len(one.names) - 1:,} more" if len(one.names) > 1 else ""
         yield check.finding(
@@ -96,6 +115,10 @@ def _recast(check: Check, changes: Sequence[Recast]) -> Iterator[Finding]:
             expected=one.before,
             seen=one.after,
         )
+    rest = [name for one in changes[MOST:] for name in one.names]
+    if rest:
+        message = f"{_tensors(len(rest))} more, in {len(changes) - MOST:,} other ways"
+        yield check.finding(message, *by_pattern(rest), hint=HINT, tensors=len(rest))
 
 
 def _written(value: str | tuple[int, ...]) -> str:

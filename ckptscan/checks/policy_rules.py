@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from ckptscan.checks.policy import Rule, Verdict, judge
 from ckptscan.checks.values import Check, Finding, Subject
+
+if TYPE_CHECKING:
+    from ckptscan.checks.policy import Rule, Verdict
 
 
 def policy_violated(subject: Subject) -> Iterator[Finding]:
@@ -53,6 +56,8 @@ def policy_moot(subject: Subject) -> Iterator[Finding]:
 
 
 def _verdicts(subject: Subject) -> Iterator[tuple[Rule, Verdict]]:
+    from ckptscan.checks.policy import judge
+
     for rule in subject.given.policy or ():
         verdict = judge(subject, rule.assertion)
         if verdict is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -85,10 +85,12 @@ class Standing:
 
     def witness(self) -> tuple[dict[str, str], Witness | None]:
         """What is to be told each header, and where it notes its sha256; None without a lock."""
+        if self.lock is None:
+            return {}, None
         from ckptscan.lock import Headers
 
         headers = Headers()
-        return headers.found, headers.note if self.lock is not None else None
+        return headers.found, headers.note
 
     def given(
         self, spec: str, source: Source, checkpoint: Checkpoint, headers: dict[str, str]
@@ -96,7 +98,6 @@ class Standing:
         """What the checks of one source are held against."""
         from ckptscan.checks import Given
         from ckptscan.checks.globs import source_matches
-        from ckptscan.lock import Compared, lock_of
 
         names = (spec, checkpoint.origin.title)
         rules = tuple(
@@ -106,11 +107,15 @@ class Standing:
         )
         lock = None
         if self.lock is not None:
+            from ckptscan.lock import Compared, lock_of
+
             lock = Compared(self.lock, lock_of(source, checkpoint, headers))
         return Given(policy=rules or None, lock=lock)
 
     def judged(self, audits: Sequence[Audit]) -> list[Audit]:
         """The audits without what is allowed and known; stale permissions are told on stderr."""
+        if not self.settings.allow and self.baseline is None:
+            return list(audits)
         from ckptscan.checks.allowing import Allow, apply_allows, stale
         from ckptscan.checks.baseline import apply_baseline
 
@@ -134,15 +139,13 @@ class Standing:
 
         Nothing is written where something could not be looked at: the next run would fail.
         """
-        from dataclasses import replace
-
-        from ckptscan.checks.baseline import written
-        from ckptscan.sources.own import folders_of, write_own
-
         judged = self.judged(audits)
         path = self.asked.write_baseline
         if path is None:
             return judged
+        from ckptscan.checks.baseline import written
+        from ckptscan.sources.own import folders_of, write_own
+
         if not is_whole or any(audit.crashed for audit in judged):
             _note(f"{path}: not written, as not everything could be looked at")
             return judged
@@ -169,7 +172,7 @@ def settle(
 
     if asked.baseline and asked.write_baseline:
         raise UsageError("--baseline and --write-baseline", "give one of the two")
-    if asked.lock and len(specs) != 1:
+    if asked.lock and len(specs) > 1:
         raise UsageError("--lock is that of one SOURCE", "audit the sources one by one")
     inside = folders_of(specs)
     settings = _settings(asked, specs, inside) or Settings()
@@ -195,7 +198,7 @@ def _settings(asked: Asked, specs: Sequence[str], inside: Sequence[str]) -> Sett
         return None
     if asked.config is None:
         return _found(specs)
-    from ckptscan.settings import read_settings
+    from ckptscan.settings.reading import read_settings
 
     return read_settings(read_own(asked.config, inside, MAX_SETTINGS), asked.config)
 
@@ -210,7 +213,7 @@ def _found(specs: Sequence[str]) -> Settings | None:
             _note(f"{_shown(path)}: lies inside SOURCE and is not read; use --config")
             continue
         data = read_own(path, (), MAX_SETTINGS)
-        from ckptscan.settings import CONFIG, has_section, read_settings
+        from ckptscan.settings.reading import CONFIG, has_section, read_settings
 
         if os.path.basename(path) == CONFIG or has_section(data):
             return read_settings(data, _shown(path))

@@ -18,12 +18,12 @@ Keys stand at the top of ckptscan.toml, without a table:
     rule = "parameters = 8.03 B"
     path = "models/llama*"
 
-(a list of policy holds lines or tables, not both in toml's two ways of writing it). In setup.cfg
-lists are lines, and a permission reads
+Of a list, either lines or tables can be written so; TOML takes no mixture. In setup.cfg lists are
+lines, and a permission, there or as a line of `allow`, reads
 `S001 path models/zaya* tensor model.layers.0.* because the first layer has no conv by design`.
+`reading` reads them; it is imported where there is a file.
 """
 
-from ckptscan.settings.reading import CONFIG, SECTION, has_section, read_settings
 from ckptscan.settings.values import Settings
 
-__all__ = ["CONFIG", "SECTION", "Settings", "has_section", "read_settings"]
+__all__ = ["Settings"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ckptscan.checks.allowing import Allow
-from ckptscan.checks.policy import Rule
+if TYPE_CHECKING:
+    from ckptscan.checks.allowing import Allow
+    from ckptscan.checks.policy import Rule
 
 
 @dataclass(frozen=True)

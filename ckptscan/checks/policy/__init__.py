@@ -16,8 +16,9 @@ names in quotes. A LIMIT is `N %`, of bytes unless `of tensors` or `of parameter
 size. A COMPARISON is `=`, `!=`, `<`, `<=`, `>`, `>=`, `at most`, `at least` or `between N and N`.
 An AMOUNT has thousands with commas or none, and a unit where one fits: K, M, B, T, KiB to TiB, KB
 to TB; with `=` and a unit it is held to the digits that are written: `8.03 B`. The severity is
-error unless another is said. Words of the language are in `words`; `parsing` reads a line, `judging`
-holds a checkpoint against it.
+error unless another is said.
+
+Words of the language are in `words`; `parsing` reads a line, `judging` holds a checkpoint to it.
 """
 
 from ckptscan.checks.policy.judging import Verdict, judge

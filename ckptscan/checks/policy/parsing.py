@@ -39,9 +39,7 @@ def parse_rule(text: str, severity: str = "", reason: str = "", path: str = "") 
     """
     text = text.strip()
     if not text or len(text) > LONGEST or not text.isprintable():
-        raise UsageError(
-            f"policy: a line of {len(text):,} characters", f"1 to {LONGEST:,}, on one line"
-        )
+        raise UsageError(f"a line of {len(text):,} characters", f"1 to {LONGEST:,}, on one line")
     parser = _Parser(text)
     said = parser.severity()
     assertion = parser.assertion()

@@ -64,7 +64,7 @@ class Scanner:
 
     def fail(self, message: str, start: int, hint: str) -> NoReturn:
         """Raise the error for a place of the line."""
-        raise UsageError(f"policy: column {start + 1} of {self.text[:200]!r}: {message}", hint)
+        raise UsageError(f"column {start + 1} of {self.text[:200]!r}: {message}", hint)
 
     def wrong(self, expected: str, known: Iterable[str] = ()) -> NoReturn:
         """Raise the error for the token at hand, with the nearest of the words that fit."""

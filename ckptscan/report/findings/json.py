@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ckptscan.checks import Audit, Finding, Where
+from ckptscan.report.findings.places import permissions
 from ckptscan.report.json import source
 
 SCHEMA = "ckptscan.audit/1"
@@ -29,6 +30,11 @@ def document(audit: Audit) -> dict[str, Any]:
         "incomplete": audit.checkpoint.incomplete,
         "findings": list(map(finding_document, audit.findings)),
         "summary": {severity: audit.count(severity) for severity in ("error", "warning", "info")},
+        "ignored": [
+            {"code": code, "reason": reason, "count": count}
+            for code, reason, count in permissions(audit)
+        ],
+        "known": list(map(finding_document, audit.known)) if audit.has_baseline else None,
         "checks": {
             "run": list(audit.run),
             "skipped": [{"code": one.code, "reason": one.reason} for one in audit.skipped],

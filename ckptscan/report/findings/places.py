@@ -67,13 +67,25 @@ def plain(text: str) -> str:
 
 
 def summary(audit: Audit) -> str:
-    """`1 error, 2 warnings, 3 remarks; 35 checks run, 2 left out`."""
+    """`1 error, 2 warnings, 3 remarks, 1 ignored; 35 checks run, 2 left out`."""
     counts = (
         words.plural(audit.count("error"), "error"),
         words.plural(audit.count("warning"), "warning"),
         words.plural(audit.count("info"), "remark"),
     )
-    told = ", ".join(counts) if audit.findings else "nothing found"
+    nothing = "nothing new found" if audit.known else "nothing found"
+    told = ", ".join(counts) if audit.findings else nothing
     left_out = f", {len(audit.skipped):,} left out" if audit.skipped else ""
     crashed = f", {len(audit.crashed):,} failed" if audit.crashed else ""
-    return f"{told}; {words.plural(len(audit.run), 'check')} run{left_out}{crashed}"
+    ignored = f", {len(audit.ignored):,} ignored" if audit.ignored else ""
+    known = f", {len(audit.known):,} known" if audit.known else ""
+    checks = words.plural(len(audit.run), "check")
+    return f"{told}{ignored}{known}; {checks} run{left_out}{crashed}"
+
+
+def permissions(audit: Audit) -> list[tuple[str, str, int]]:
+    """Code and reason of the findings that were ignored, and how many there are of each."""
+    counts: dict[tuple[str, str], int] = {}
+    for finding, reason in audit.ignored:
+        counts[finding.code, reason] = counts.get((finding.code, reason), 0) + 1
+    return [(code, reason, count) for (code, reason), count in sorted(counts.items())]

@@ -30,7 +30,8 @@ def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
 
 
 def _run(audit: Audit) -> dict[str, Any]:
-    codes = {*audit.run, *(finding.code for finding in audit.findings)}
+    excused = (*audit.known, *(one.finding for one in audit.ignored))
+    codes = {*audit.run, *(finding.code for finding in (*audit.findings, *excused))}
     checks = [check for check in all_checks() if check.code in codes]
     numbers = {check.code: number for number, check in enumerate(checks)}
     return {
@@ -49,7 +50,7 @@ def _run(audit: Audit) -> dict[str, Any]:
                 ],
             }
         ],
-        "results": [_result(finding, numbers, audit) for finding in audit.findings],
+        "results": list(_results(audit, numbers)),
         "columnKind": "unicodeCodePoints",
     }
 
@@ -64,6 +65,18 @@ def _rule(check: Check) -> dict[str, Any]:
         "help": {"text": rest.strip() or first},
         "defaultConfiguration": {"level": _LEVELS[check.severity]},
     }
+
+
+def _results(audit: Audit, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """New findings, those of the baseline, and those that the settings allow, with the reason."""
+    for finding in audit.findings:
+        state = {"baselineState": "new"} if audit.has_baseline else {}
+        yield _result(finding, numbers, audit) | state
+    for finding in audit.known:
+        yield _result(finding, numbers, audit) | {"baselineState": "unchanged"}
+    for finding, reason in audit.ignored:
+        why = {"kind": "external", "justification": _text(places.plain(reason))}
+        yield _result(finding, numbers, audit) | {"suppressions": [why]}
 
 
 def _result(finding: Finding, numbers: dict[str, int], audit: Audit) -> dict[str, Any]:

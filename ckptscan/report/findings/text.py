@@ -19,6 +19,9 @@ def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
         for finding in audit.findings:
             yield from _finding(finding, width)
         yield from map(_crash, audit.crashed)
+        for code, reason, count in places.permissions(audit):
+            told = f"ignored: {words.plural(count, 'finding')} of {code}: {places.plain(reason)}"
+            yield from words.wrapped(told, width, 2, 4)
         if audit.checkpoint.origin.packed:
             yield f"note: {PACK_NOTE}"
         yield places.summary(audit)
