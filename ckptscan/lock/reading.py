@@ -12,7 +12,7 @@ from ckptscan.lock.writing import SCHEMA
 from ckptscan.names import IndexSet, split_stars
 
 MAX_LOCK = 64 << 20  # bytes; that of DeepSeek-V3 has 80,000
-MAX_TENSORS = 5_000_000  # the largest real checkpoint has 1.3 million
+MAX_TENSORS = 2_000_000  # the largest real checkpoint has 1.3 million
 _LARGEST = 1 << 64
 _LONGEST = 1 << 20  # characters of a name
 _MOST_DIMS = 64

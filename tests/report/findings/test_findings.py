@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from ckptscan.checks import Ignored
 from ckptscan.commands.audit import FORMATS as OFFERED
 from ckptscan.report.findings import FORMATS, places, report
 from ckptscan.report.findings.github import data, property_value
@@ -48,6 +50,22 @@ def test_nothing_found_says_so() -> None:
     lines = list(report([audit_with()], "text", None))
 
     assert "nothing found; 4 checks run, 1 left out" == lines[-1]
+
+
+def test_what_is_ignored_or_known_is_counted() -> None:
+    done = replace(
+        audit_with(),
+        ignored=(Ignored(FINDINGS[0], "a\x1b reason"),) * 2,
+        known=(FINDINGS[2],),
+        has_baseline=True,
+    )
+    lines = list(report([done], "text", None))
+    held = json.loads("".join(report([done], "json", None)))
+
+    assert r"  ignored: 2 findings of H008: a\x1b reason" == lines[-2]
+    assert "nothing new found, 2 ignored, 1 known; 4 checks run, 1 left out" == lines[-1]
+    assert [{"code": "H008", "reason": "a\x1b reason", "count": 2}] == held["ignored"]
+    assert ["H012"] == [one["code"] for one in held["known"]]
 
 
 def test_several_audits_stand_one_after_the_other() -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ckptscan.checkpoint import load, open_checkpoint
-from ckptscan.checks import Audit, audit
+from ckptscan.checks import Audit, Ignored, audit
 from ckptscan.report.findings import report
 from tests.conftest import ATTACKS, pack
 from tests.report.findings.making import FINDINGS, audit_with
@@ -32,7 +33,8 @@ OBJECTS = {
     "reportingConfiguration": ("", "level"),
     "invocation": ("executionSuccessful", "toolExecutionNotifications"),
     "notification": ("message", "level"),
-    "result": ("message", "ruleId ruleIndex level locations properties"),
+    "result": ("message", "ruleId ruleIndex level locations properties baselineState suppressions"),
+    "suppression": ("kind", "justification"),
     "message": ("", "text"),
     "location": ("", "physicalLocation logicalLocations message"),
     "physicalLocation": ("", "artifactLocation region"),
@@ -53,6 +55,7 @@ HOLDS = {
     "invocations": "invocation",
     "toolExecutionNotifications": "notification",
     "results": "result",
+    "suppressions": "suppression",
     "message": "message",
     "locations": "location",
     "physicalLocation": "physicalLocation",
@@ -60,6 +63,7 @@ HOLDS = {
     "region": "region",
     "logicalLocations": "logicalLocation",
 }
+STATES = ("new", "unchanged", "updated", "absent")
 LEVELS = ("none", "note", "warning", "error")
 # a relative reference of RFC 3986, without a scheme and an authority
 URI = re.compile(r"(?:[\w.~-]|%[0-9A-F]{2})+(?:/(?:[\w.~-]|%[0-9A-F]{2})+)*", re.ASCII)
@@ -76,6 +80,10 @@ def validate(kind: str, held: dict[str, Any]) -> None:
                 validate(HOLDS[key], one)
         elif key == "level":
             assert value in LEVELS
+        elif key == "baselineState":
+            assert value in STATES
+        elif kind == "suppression" and key == "kind":
+            assert value in ("inSource", "external")
         elif key in ("byteOffset", "byteLength", "ruleIndex"):
             assert isinstance(value, int)
             assert value >= 0
@@ -115,6 +123,23 @@ def test_a_document_is_as_the_schema_wants_it(done: Audit) -> None:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
         assert result["locations"]
     assert run["invocations"][0]["executionSuccessful"] is not bool(done.crashed)
+
+
+def test_what_is_ignored_or_known_says_so() -> None:
+    done = replace(
+        audit_with(FINDINGS[0]),
+        ignored=(Ignored(FINDINGS[1], "[x](y) is read {0}"),),
+        known=(FINDINGS[2],),
+        has_baseline=True,
+    )
+    found = document(done)
+    validate("log", found)
+    new, known, ignored = found["runs"][0]["results"]
+
+    assert ("new", "unchanged") == (new["baselineState"], known["baselineState"])
+    assert "[x] (y) is read {{0}}" == ignored["suppressions"][0]["justification"]
+    assert "suppressions" not in new
+    assert "baselineState" not in ignored
 
 
 def test_help_is_the_documentation_of_the_check() -> None:
