@@ -1,6 +1,6 @@
 """Settings of a project for audit: `ckptscan.toml`, or the section `[ckptscan]` of setup.cfg.
 
-Keys stand at the top of ckptscan.toml, without a table:
+Keys stand at the top of ckptscan.toml, or all of them in one table `[ckptscan]`:
 
     select = ["H", "I"]
     ignore = ["D001"]

@@ -76,8 +76,9 @@ def _of_cfg(text: str, path: str) -> Mapping[str, object]:
 
 
 def _settings(document: Mapping[str, object], path: str) -> Settings:
-    if isinstance(document.get(SECTION), dict):
-        raise UsageError(f"a table [{SECTION}]", "the keys stand at the top, without a table")
+    own = document.get(SECTION)
+    if isinstance(own, dict) and len(document) == 1:  # as in setup.cfg
+        document = own
     _known(document, KEYS, "settings")
     fail_on = _word(document, "fail-on")
     if fail_on is not None and fail_on not in FAIL_ON:

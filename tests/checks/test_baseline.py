@@ -78,6 +78,10 @@ def test_a_worse_place_of_two_axes_is_new() -> None:
     assert not known(before, found(at("0-4", "0-7", count=9)))
 
 
+def test_indices_that_are_none_are_new() -> None:
+    assert not known(found(at("0-3", "x")), found(at("0-3", "y")))
+
+
 def test_what_is_found_no_more_is_counted() -> None:
     two = audit_of(found(at("0-3")), found(Where("a"), code="I005"))
     baseline = read_baseline(written([two]).encode(), "x")

@@ -67,6 +67,19 @@ def test_what_is_known_without_reading_is_compared(
     assert expected == [finding.code for finding in done.findings]
 
 
+def test_of_what_was_not_read_the_size_is_compared() -> None:
+    def listed(size: int) -> MemorySource:
+        data = file_of(W)
+        entries = [FileEntry("x.gguf", size)]
+        return MemorySource({"model.safetensors": data}, entries)
+
+    _, then = open_for_lock(listed(7))
+    checkpoint, now = open_for_lock(listed(8))
+    (finding,) = audit(checkpoint, ["L"], given=Given(lock=Compared(then, now))).findings
+
+    assert "x.gguf: 7 bytes in the lock, 8 now" == finding.message
+
+
 def test_the_sha256_of_a_config_is_in_the_evidence() -> None:
     (finding,) = audit_against(ONE, {**ONE, "config.json": b"[]"}, "L007").findings
 

@@ -28,6 +28,7 @@ DENSE = unheld(llama(), config=CONFIG)
 MIXED = unheld(mixture())
 FP8 = unheld(float8(llama()))
 GPTQ = unheld(gptq(llama()))
+OPEN = unheld({"a.q_proj.qweight": ("I32", [8, 64]), "b.w": ("F32", [2])})
 HEAD = unheld({**llama(), "lm_head.weight": ("F32", [1024, 64])})
 
 
@@ -92,6 +93,13 @@ HEAD = unheld({**llama(), "lm_head.weight": ("F32", [1024, 64])})
         pytest.param(DENSE, "architecture = LlamaForCausalLM", [], id="architecture"),
         pytest.param(MIXED, "model type = llama", ["P002 warning"], id="no config"),
         pytest.param(DENSE, "format = safetensors", [], id="format"),
+        pytest.param(OPEN, "all are 4 bits", ["P002 warning"], id="bits not told"),
+        pytest.param(OPEN, "parameters > 0", ["P002 warning"], id="parameters not told"),
+        pytest.param(OPEN, "parameters of all > 0", ["P002 warning"], id="nor of a group"),
+        pytest.param(OPEN, "no F32 over 1 % of parameters", ["P002 warning"], id="nor a share"),
+        pytest.param(OPEN, 'no "b.*" over 1 % of bytes', [], id="a glob within its share"),
+        pytest.param(OPEN, "layers = 3", ["P002 warning"], id="no layers"),
+        pytest.param(DENSE, "layers between 1 and 3", ["P001 error"], id="not between"),
     ],
 )  # fmt: skip
 def test_a_rule(structure: Structure, line: str, expected: list[str]) -> None:
@@ -156,6 +164,7 @@ def test_a_broken_rule_says_where_what_and_why() -> None:
                 "no pickle files",
                 "norms are BF16",
                 "shards = 163",
+                "routers are BF16",
             ),
         ),
         (
@@ -169,6 +178,11 @@ def test_a_broken_rule_says_where_what_and_why() -> None:
                 "kv heads = 4",
                 "quantization = none",
             ),
+        ),
+        ("openai--gpt-oss-120b", ("experts are 4 bits", "biases are BF16", "no F32")),
+        (
+            "Qwen--Qwen3-Next-80B-A3B-Instruct",
+            ("heads = 16", "kv heads = 2", "head dim = 256", "layers = 48"),
         ),
         (
             "hugging-quants--Meta-Llama-3.1-8B-Instruct-GPTQ-INT4",

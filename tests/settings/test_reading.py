@@ -77,6 +77,13 @@ def test_rules_may_be_tables_with_a_path() -> None:
     assert ("layers = 8", "info", "so", "a/*") == (rule.text, rule.severity, rule.reason, rule.path)
 
 
+def test_all_may_stand_in_one_table() -> None:
+    text = '[ckptscan]\nselect = "H"\n[[ckptscan.allow]]\ncheck = "X"\nreason = "read"\n'
+    found = read_settings(text.encode(), "x.toml")
+
+    assert (("H",), (allow_of("X", "read"),)) == (found.select, found.allow)
+
+
 def test_nothing_is_said_by_an_empty_file() -> None:
     assert Settings("x.toml") == read_settings(b"\xef\xbb\xbf", "x.toml")
 
@@ -85,7 +92,7 @@ def test_nothing_is_said_by_an_empty_file() -> None:
     ("text", "expected"),
     [
         ('selct = ["H"]', "no key 'selct' | did you mean select?"),
-        ("[ckptscan]\nselect = []", "a table [ckptscan] | at the top"),
+        ("fail-on = 'info'\n[ckptscan]\nselect = []", "settings know no key 'ckptscan'"),
         ('select = ["H", "Z9"]', "select: no check's code begins with 'Z9'"),
         ('ignore = ["H0088"]', "ignore: no check's code begins with 'H0088' | did you mean H008?"),
         ("select = 3", "select: is no list of codes"),

@@ -12,11 +12,12 @@
     FACT = VALUE                            quantization = gptq 4 bits
 
 A GROUP is a word for a role (experts, routers, norms, attention ...), `all`, or a glob over tensor
-names in quotes. A LIMIT is `N %`, of bytes unless `of tensors` or `of parameters` is said, or a
-size. A COMPARISON is `=`, `!=`, `<`, `<=`, `>`, `>=`, `at most`, `at least` or `between N and N`.
-An AMOUNT has thousands with commas or none, and a unit where one fits: K, M, B, T, KiB to TiB, KB
-to TB; with `=` and a unit it is held to the digits that are written: `8.03 B`. The severity is
-error unless another is said.
+names in quotes. What is said of a role's dtype, bits or shape is said of its weights; their biases
+are a group of their own. A LIMIT is a size, or `N %`, of bytes unless `of tensors` or `of
+parameters` is said. A COMPARISON is `=`, `!=`, `<`, `<=`, `>`, `>=`, `at most`, `at least` or
+`between N and N`. An AMOUNT has thousands with commas or none, and a unit where one fits: K, M, B,
+T, KiB to TiB, KB to TB; with `=` and a unit it is held to the digits that are written: `8.03 B`.
+The severity is error unless another is said.
 
 Words of the language are in `words`; `parsing` reads a line, `judging` holds a checkpoint to it.
 """

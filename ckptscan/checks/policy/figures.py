@@ -14,6 +14,8 @@ from ckptscan.structure import Attention, Structure
 # of these figures, headers alone do not tell what is what
 _PROVED = ("tensors", "bytes", "elements", "files", "shards", "largest shard")
 
+_HEADLESS = ("linear", "ssm")  # kinds of attention whose heads are no query heads
+
 
 def figure(subject: Subject, name: str, group: Group | None) -> tuple[int, ...]:
     """The values that a figure has, as layers may differ; none where it can't be told."""
@@ -22,7 +24,8 @@ def figure(subject: Subject, name: str, group: Group | None) -> tuple[int, ...]:
         parts = parts_of(structure, group)
         return _known(MEASURES[name](structure, parts)) if parts else ()
     if name in _OF_ATTENTION:
-        found = {_OF_ATTENTION[name](one) for one in _main_attention(structure)}
+        heads = [one for one in _main_attention(structure) if one.kind not in _HEADLESS]
+        found = {_OF_ATTENTION[name](one) for one in heads}
         return () if None in found else tuple(sorted(one for one in found if one is not None))
     return _known(_FIGURES[name](subject))
 

@@ -11,6 +11,8 @@ from ckptscan.checks.policy.values import Group
 from ckptscan.checks.values import Where
 from ckptscan.structure import Family, Structure
 
+BIAS = "bias"  # bias, gate_up_proj_bias, e_score_correction_bias
+
 
 class Part(NamedTuple):
     """Tensors of one family that a group means: all, or those of these names."""
@@ -38,8 +40,16 @@ def parts_of(structure: Structure, group: Group) -> list[Part]:
     if group.roles:
         return [Part(one, one.count) for one in found if structure.role(one) in group.roles]
     if group.leaf:
-        return [Part(one, one.count) for one in found if _leaf(one) == group.leaf]
+        return [Part(one, one.count) for one in found if _leaf(one).endswith(group.leaf)]
     return [Part(one, one.count) for one in found]
+
+
+def weights_of(structure: Structure, group: Group) -> list[Part]:
+    """The tensors of a group without the biases beside its weights, where a role names it."""
+    parts = parts_of(structure, group)
+    if not group.is_by_role:
+        return parts
+    return [part for part in parts if not _leaf(part.family).endswith(BIAS)]
 
 
 def _leaf(family: Family) -> str:

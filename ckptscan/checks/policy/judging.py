@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ckptscan.checks.globs import matcher
 from ckptscan.checks.places import bounded
 from ckptscan.checks.policy.figures import fact, figure, sureness
-from ckptscan.checks.policy.groups import MEASURES, Part, each_of, parts_of, places
+from ckptscan.checks.policy.groups import MEASURES, Part, each_of, parts_of, places, weights_of
 from ckptscan.checks.policy.values import (
     Amount,
     Assertion,
@@ -80,7 +80,7 @@ def _seen(values: Sequence[object]) -> str:
 
 
 def _of_dtypes(subject: Subject, group: Group, dtypes: Sequence[str]) -> Verdict | None:
-    parts = parts_of(subject.structure, group)
+    parts = weights_of(subject.structure, group)
     if not parts:
         return _no_tensor(group)
     wrong = [part for part in parts if part.family.dtype.name not in dtypes]
@@ -98,7 +98,7 @@ def _broken(
 def _of_bits(subject: Subject, group: Group, bits: int) -> Verdict | None:
     """Bits of a tensor by its parameters, where it has any: those of scales do not count."""
     structure = subject.structure
-    found = [(part, each_of(structure, part)) for part in parts_of(structure, group)]
+    found = [(part, each_of(structure, part)) for part in weights_of(structure, group)]
     if any(each is None for _, each in found):
         return _moot(f"headers do not tell how many parameters {group.words} have")
     counted = [(part, each) for part, each in found if each]
@@ -116,7 +116,7 @@ def _of_bits(subject: Subject, group: Group, bits: int) -> Verdict | None:
 def _of_shape(subject: Subject, group: Group, shape: Sequence[int | None]) -> Verdict | None:
     """Shapes as they are stored; a packed weight may also have it unpacked."""
     structure = subject.structure
-    parts = parts_of(structure, group)
+    parts = weights_of(structure, group)
     if not parts:
         return _no_tensor(group)
     wrong = []
