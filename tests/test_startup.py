@@ -41,11 +41,35 @@ def run(*arguments: str) -> str:
         run("inspect", str(ATTACKS / "ok.safetensors")),
         run("inspect", str(PACKS / "Qwen--Qwen2-7B.ckptpack"), "--format", "json"),
         run("inspect", str(PACKS / "Qwen--Qwen2-7B.ckptpack"), "--view", "tensors"),
+        run("audit", str(ATTACKS / "ok.safetensors")),
     ],
-    ids=["package", "commands", "help", "inspect-help", "small-file", "json", "tensors"],
+    ids=["package", "commands", "help", "inspect-help", "small-file", "json", "tensors", "audit"],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
     assert set() == HEAVY & modules_after(code)
+
+
+def test_an_audit_without_settings_loads_no_reader_of_them() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            run("audit", "--no-config", str(ATTACKS / "ok.safetensors"))
+            + "\nimport sys; print('MODULES', *sys.modules)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = set(done.stdout.rpartition("MODULES")[2].split())
+
+    assert set() == modules & {
+        "tomllib",
+        "configparser",
+        "ckptscan.lock",
+        "ckptscan.checks.policy",
+        "ckptscan.checks.baseline",
+    }
 
 
 def test_importing_the_package_imports_no_room() -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptscan.checks.allowing import allow_of
 from ckptscan.checks.policy import parse_rule
+from ckptscan.checks.policy.words import FIGURES, GROUPS
 from ckptscan.errors import UsageError
 from ckptscan.settings import Settings
 from ckptscan.settings.reading import has_section, read_settings
+from tests.conftest import HERE
+
+# other words for what the README names
+ALIASES = (
+    "routed experts", "mlps", "feed-forward", "ffn", "router", "norm", "embedding", "output head",
+    "quantization tensors", "lora", "everything", "all tensors", "size", "head",
+)  # fmt: skip
 
 TOML = """
 select = ["H", "I"]
@@ -75,6 +85,22 @@ def test_rules_may_be_tables_with_a_path() -> None:
     (rule,) = read_settings(text.encode(), "x.toml").policy
 
     assert ("layers = 8", "info", "so", "a/*") == (rule.text, rule.severity, rule.reason, rule.path)
+
+
+def test_the_example_of_the_readme_is_true() -> None:
+    readme = (HERE.parent / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    found = read_settings(example.encode(), "ckptscan.toml")
+
+    assert (("E",), "warning", "known.json") == (found.ignore, found.fail_on, found.baseline)
+    assert (4, 2) == (len(found.policy), len(found.allow))
+    section = readme.partition("| a line of policy")[2].partition("### Locks")[0]
+    for line in re.findall(
+        r"`((?:parameters|bytes|quant|attention|archi|no pickle|no files)[^`]*)`", section
+    ):
+        parse_rule(line)
+    for word in (*GROUPS, *FIGURES):
+        assert word in section or word in ALIASES, word
 
 
 def test_all_may_stand_in_one_table() -> None:

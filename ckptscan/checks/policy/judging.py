@@ -54,7 +54,7 @@ def judge(subject: Subject, assertion: Assertion) -> Verdict | None:
             return _no_files(subject, kind, glob)
         case Compared():
             return _compared(subject, assertion)
-        case Stated():
+        case _:
             return _stated(subject, assertion)
 
 

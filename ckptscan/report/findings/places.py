@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ckptscan.checks import Audit, Finding, Where
+from ckptscan.checks.values import NEEDS
 from ckptscan.names import is_visible
 from ckptscan.report import words
 
@@ -67,7 +68,10 @@ def plain(text: str) -> str:
 
 
 def summary(audit: Audit) -> str:
-    """`1 error, 2 warnings, 3 remarks, 1 ignored; 35 checks run, 2 left out`."""
+    """`1 error, 2 warnings, 3 remarks, 1 ignored; 35 checks run, 2 left out`.
+
+    Checks that ask for something that was not given are not left out.
+    """
     counts = (
         words.plural(audit.count("error"), "error"),
         words.plural(audit.count("warning"), "warning"),
@@ -75,7 +79,8 @@ def summary(audit: Audit) -> str:
     )
     nothing = "nothing new found" if audit.known else "nothing found"
     told = ", ".join(counts) if audit.findings else nothing
-    left_out = f", {len(audit.skipped):,} left out" if audit.skipped else ""
+    chosen = sum(one.reason not in NEEDS.values() for one in audit.skipped)
+    left_out = f", {chosen:,} left out" if chosen else ""
     crashed = f", {len(audit.crashed):,} failed" if audit.crashed else ""
     ignored = f", {len(audit.ignored):,} ignored" if audit.ignored else ""
     known = f", {len(audit.known):,} known" if audit.known else ""

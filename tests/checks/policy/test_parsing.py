@@ -120,6 +120,7 @@ def test_severity_and_reason_stand_around_it() -> None:
         ("no F32 over 1", "% or a unit", "%"),
         ("no F32 over 1 B", "a unit", "GiB"),
         ("no files *.py", "column 10 ", "README"),
+        ("no files py", "a glob", "README"),
         ("bytes <= 100 B", "a unit that fits", "GB"),
         ("layers of experts = 3", "only parameters", "README"),
         ("parameters = many", "a number", "README"),
