@@ -29,7 +29,8 @@ def is_within(where: Where, glob: str) -> bool:
         return where.tensor is not None and matcher(glob)(where.tensor)
     stars = len(split_stars(where.pattern)) - 1
     # a star of the pattern stands for digits, which a star of the glob takes as well
-    if not set(glob) & set("?[") and matcher(glob)(where.pattern):
+    is_plain = not set(glob) & set("?[") and "\\" not in where.pattern
+    if is_plain and matcher(glob)(where.pattern):
         return True
     try:
         axes = [IndexSet.parse(axis) for axis in where.indices]

@@ -205,11 +205,11 @@ def _settings(asked: Asked, specs: Sequence[str], inside: Sequence[str]) -> Sett
 
 def _found(specs: Sequence[str]) -> Settings | None:
     """The settings of the nearest folder of the project that has some."""
-    from ckptscan.sources.own import MAX_SETTINGS, folders_around, lies_in, read_own
+    from ckptscan.sources.own import MAX_SETTINGS, folders_around, is_cached, lies_in, read_own
 
     around = folders_around(specs)
     for path in _candidates():
-        if lies_in(path, around):
+        if lies_in(path, around) or is_cached(path):
             _note(f"{_shown(path)}: lies inside SOURCE and is not read; use --config")
             continue
         data = read_own(path, (), MAX_SETTINGS)

@@ -17,6 +17,7 @@ from ckptscan.table import Shard, TensorTable
 # endings of what loaders read beside weights: configs, tokenizers, templates, code
 READ = (".json", ".jinja", ".py", ".txt", ".model", ".tiktoken", ".yaml", ".yml", ".bpe", ".vocab")
 _LISTED = (*READ, SUFFIX, *OTHER_WEIGHTS)
+MAX_SIDES = 500  # side files that are read; of others the size is compared
 MAX_STARS = 8  # of a pattern; further indices are part of it
 
 
@@ -62,7 +63,7 @@ def _is_listed(entry: FileEntry) -> bool:
 
 def _sides(source: Source, others: Sequence[FileEntry]) -> Iterator[SideFile]:
     """Files beside the weights; of those that a loader reads the sha256, where it can be had."""
-    unread = [one for one in others if one.digest is None and _is_read(one)]
+    unread = [one for one in others if one.digest is None and _is_read(one)][:MAX_SIDES]
     if isinstance(source, Fetching):
         for _ in source.fetch([Job(one.path, "whole", MAX_CONFIG) for one in unread]):
             pass

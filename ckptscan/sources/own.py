@@ -7,6 +7,7 @@ is found in it. Only regular files of a bounded size are read.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ckptscan.errors import SourceError, SourceUnreadable, UsageError
@@ -14,6 +15,8 @@ from ckptscan.sources.local import open_regular
 from ckptscan.sources.writing import write_whole
 
 MAX_SETTINGS = 1 << 20  # bytes
+# hub/models--org--name/snapshots/<commit>/ckptscan.toml
+_SNAPSHOT = re.compile(r"/(?:models|datasets|spaces)--[^/]+/snapshots/")
 _MARKS = (".git", "pyproject.toml", "setup.cfg")  # what the root of a project holds
 
 
@@ -46,6 +49,11 @@ def lies_in(path: str, folders: Iterable[str]) -> bool:
     named = os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))
     beginnings = tuple(folder.rstrip(os.sep) + os.sep for folder in folders)
     return real.startswith(beginnings) or named.startswith(beginnings)
+
+
+def is_cached(path: str) -> bool:
+    """Whether a file lies in a snapshot of the Hugging Face cache, and so in some checkpoint."""
+    return _SNAPSHOT.search(os.path.abspath(path).replace(os.sep, "/")) is not None
 
 
 def read_own(path: str, folders: Sequence[str], limit: int) -> bytes:

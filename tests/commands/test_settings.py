@@ -127,6 +127,19 @@ def test_settings_inside_source_are_not_read(
     ]
 
 
+def test_settings_in_a_snapshot_of_the_cache_are_not_read(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = project / "models--org--name" / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "ckptscan.toml").write_text('ignore = ["X"]')
+    monkeypatch.chdir(snapshot)
+    result = run(str(project / "model"))
+
+    assert "note: ckptscan.toml: lies inside SOURCE and is not read" in result.stderr
+    assert "X003" in result.stdout
+
+
 def test_settings_above_source_are_read_from_inside_it(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ def _sure(group: Group) -> str:
 
 def _seen(values: Sequence[object]) -> str:
     """Different values in few words, in their order."""
-    distinct = list(dict.fromkeys(map(str, values)))
+    distinct = list(dict.fromkeys(str(value)[:80] for value in values))
     more = f" and {len(distinct) - _MOST_SEEN:,} more" if len(distinct) > _MOST_SEEN else ""
     return ", ".join(distinct[:_MOST_SEEN]) + more
 
