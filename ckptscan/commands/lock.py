@@ -48,16 +48,18 @@ def command(
     from ckptscan.lock import open_for_lock, written
     from ckptscan.report import words
     from ckptscan.sources import open_source
-    from ckptscan.sources.own import folders_of, write_own
+    from ckptscan.sources.own import folders_of, refuse_inside, write_own
 
     opened = open_source(source, access)
     name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
     path = output or f"{words.printable(name)}.lock.json"
     if os.path.lexists(path) and not force:
         raise UsageError(f"{path}: there is a file already", "replace it with --force")
+    inside = folders_of([source])
+    refuse_inside(path, inside)
     _, lock = open_for_lock(opened, set_name, all_sets)
     text = written(lock)
-    write_own(path, text, folders_of([source]))
+    write_own(path, text, inside)
     tensors, files = words.plural(lock.count, "tensor"), words.plural(len(lock.files), "file")
     beside = words.plural(len(lock.others), "file")
     click.echo(

@@ -168,13 +168,15 @@ def settle(
     """
     from ckptscan.checks import Selection
     from ckptscan.settings import Settings
-    from ckptscan.sources.own import folders_of
+    from ckptscan.sources.own import folders_of, refuse_inside
 
     if asked.baseline and asked.write_baseline:
         raise UsageError("--baseline and --write-baseline", "give one of the two")
     if asked.lock and len(specs) > 1:
         raise UsageError("--lock is that of one SOURCE", "audit the sources one by one")
     inside = folders_of(specs)
+    if asked.write_baseline:
+        refuse_inside(asked.write_baseline, inside)
     settings = _settings(asked, specs, inside) or Settings()
     standing = Standing(
         tuple(specs),

@@ -56,15 +56,20 @@ def is_cached(path: str) -> bool:
     return _SNAPSHOT.search(os.path.abspath(path).replace(os.sep, "/")) is not None
 
 
-def read_own(path: str, folders: Sequence[str], limit: int) -> bytes:
-    """A file of ours; raises UsageError where it lies in one of `folders` or can't be read."""
+def refuse_inside(path: str, folders: Sequence[str]) -> None:
+    """Raise UsageError for a path of ours that lies in one of these folders, or is none."""
     if "\0" in path:
         raise UsageError(f"{path!r}: no path holds a NUL", "name a file")
     if lies_in(path, folders):
         raise UsageError(
             f"{path}: lies inside SOURCE, which may not decide what is found in it",
-            "keep it in your project",
+            "name a file of your project",
         )
+
+
+def read_own(path: str, folders: Sequence[str], limit: int) -> bytes:
+    """A file of ours; raises UsageError where it lies in one of `folders` or can't be read."""
+    refuse_inside(path, folders)
     try:
         handle = open_regular(path)
         with os.fdopen(handle, "rb") as opened:
@@ -81,10 +86,9 @@ def read_own(path: str, folders: Sequence[str], limit: int) -> bytes:
 
 def write_own(path: str, text: str, folders: Sequence[str]) -> None:
     """Write a file of ours, whole or not at all; raises UsageError for a place inside `folders`."""
-    if "\0" in path or os.path.isdir(path):
-        raise UsageError(f"{path!r}: is no file", "name a file")
-    if lies_in(path, folders):
-        raise UsageError(f"{path}: lies inside SOURCE", "keep it in your project")
+    refuse_inside(path, folders)
+    if os.path.isdir(path):
+        raise UsageError(f"{path}: is a directory", "name a file")
     try:
         write_whole(path, text.encode("utf-8", "surrogatepass"))
     except OSError as error:

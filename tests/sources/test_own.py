@@ -78,8 +78,10 @@ def test_a_file_is_written_whole_or_not_at_all(model: Path) -> None:
     own.write_own(str(model / "y"), "text", ())
     with pytest.raises(SourceUnreadable, match="no such file"):
         own.write_own(str(model / "absent" / "y"), "text", ())
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="is a directory"):
         own.write_own(str(model), "text", ())
+    with pytest.raises(UsageError, match="NUL"):
+        own.write_own("a\0b", "text", ())
 
     assert "text" == (model / "y").read_text()
     assert [] == list(model.glob("*.part"))
