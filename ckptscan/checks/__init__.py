@@ -48,6 +48,7 @@ MODULES = (
     "efficiency_twice",
     "efficiency_extra",
     "adapter_parts",
+    "adapter_base",
 )
 
 __all__ = [

@@ -37,11 +37,17 @@ def _ranks(subject: Subject) -> Iterator[Finding]:
     adapter = subject.structure.adapter
     document = subject.checkpoint.config.documents.get("adapter_config.json", {})
     said, pattern = document.get("r"), document.get("rank_pattern")
-    if adapter is None or type(said) is not int:
-        return
+    kind = document.get("peft_type")
+    if adapter is None or type(said) is not int or kind not in (None, "LORA"):
+        return  # AdaLoRA begins with init_r, and ends with any
     named = pattern.values() if isinstance(pattern, dict) else ()
     allowed = {said, *(one for one in named if type(one) is int)}
-    wrong = [one for one in adapter.targets if one.rank not in allowed]
+    stacked = document.get("target_parameters")
+    wrong = [
+        one
+        for one in adapter.targets
+        if one.rank not in allowed and not (stacked and _is_stack(one.rank, allowed))
+    ]
     if wrong:
         ranks = sorted({one.rank for one in wrong})
         yield RANK.finding(
@@ -53,6 +59,11 @@ def _ranks(subject: Subject) -> Iterator[Finding]:
             expected=said,
             seen=ranks,
         )  # fmt: skip
+
+
+def _is_stack(rows: int, ranks: set[int]) -> bool:
+    """Whether these are the rows of all experts of a stack, each with one of these ranks."""
+    return any(rank > 0 and rows % rank == 0 for rank in ranks)
 
 
 def _pairs(subject: Subject) -> Iterator[Finding]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.structure import Structure
+
+if TYPE_CHECKING:
+    from ckptscan.checks.evidence.fitting import Fit
 
 SEVERITIES = ("error", "warning", "info")  # the worst first
 PROVED = "proved"  # from headers, indexes and file sizes alone
@@ -63,6 +67,15 @@ class Subject:
     checkpoint: Checkpoint
     structure: Structure
     given: Given = field(default_factory=Given)
+
+    @cached_property
+    def fit(self) -> Fit | None:
+        """Where the updates of an adapter go in the base that was given, None without one."""
+        if self.given.base is None:
+            return None
+        from ckptscan.checks.evidence.fitting import fit
+
+        return fit(self.structure, self.given.base)
 
 
 class Check(NamedTuple):

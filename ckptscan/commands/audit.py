@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands import BUG, show_error
+from ckptscan.commands.base import base_option, read_base
 from ckptscan.commands.named import expand_all
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import Codes, format_option, set_options, source_options
@@ -15,7 +16,7 @@ from ckptscan.errors import CkptscanError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckptscan.checks import Audit, Selection
+    from ckptscan.checks import Audit, Given, Selection
     from ckptscan.sources import Access
 
 FOUND = 1
@@ -34,6 +35,7 @@ NEVER = "never"
     show_default=True,
     help="Exit with 1 if a finding is as bad.",
 )
+@base_option
 @format_option(FORMATS)
 @set_options
 @source_options
@@ -44,6 +46,7 @@ def command(
     select: tuple[tuple[str, ...], ...],
     ignore: tuple[tuple[str, ...], ...],
     fail_on: str,
+    base: str | None,
     format_name: str,
     set_name: str | None,
     all_sets: bool,
@@ -60,17 +63,19 @@ def command(
       ckptscan audit DeepSeek-V3/
       ckptscan audit Qwen/Qwen2-7B --fail-on warning
       ckptscan audit Llama-3.1-8B/ --select H,I --ignore I007
+      ckptscan audit my-lora/ --base Qwen/Qwen2-7B
       ckptscan audit model.safetensors --format sarif
     """
-    from ckptscan.checks import Selection
+    from ckptscan.checks import Given, Selection
     from ckptscan.report.findings import report
 
     selection = Selection(sum(select, ()), sum(ignore, ()))
+    given = Given(base=read_base(base, access))
     specs, errors = expand_all(sources)
     audits: list[Audit] = []
     for spec in specs:
         try:
-            audits.append(_audit(spec, selection, set_name, all_sets, access))
+            audits.append(_audit(spec, selection, given, set_name, all_sets, access))
         except CkptscanError as error:
             errors.append((spec, error))
     if audits:
@@ -81,7 +86,12 @@ def command(
 
 
 def _audit(
-    spec: str, selection: Selection, set_name: str | None, all_sets: bool, access: Access
+    spec: str,
+    selection: Selection,
+    given: Given,
+    set_name: str | None,
+    all_sets: bool,
+    access: Access,
 ) -> Audit:
     """What the selected checks find in a source."""
     from ckptscan.checkpoint import load
@@ -90,7 +100,7 @@ def _audit(
     from ckptscan.sources import open_source
 
     checkpoint = load(open_source(spec, access), set_name, all_sets, AUDITED)
-    return audit(checkpoint, selection.select, selection.ignore)
+    return audit(checkpoint, selection.select, selection.ignore, given=given)
 
 
 def _exit_code(audits: Sequence[Audit], errors: Sequence[CkptscanError], fail_on: str) -> int:
