@@ -171,8 +171,8 @@ def _shown(sizes: Sequence[int | None]) -> str:
 def _targets(subject: Subject) -> Iterator[Finding]:
     """The adapter names modules that the base does not have.
 
-    What it finds: No module of the adapter is one of the base (error), or some are not (warning);
-    prefixes under which more of them match are tried. Changes of names that loaders make by
+    What it finds: No module of the adapter is one of the base, or most would be under another
+    prefix (error), or some are not (warning). Changes of names that loaders make by
     themselves are taken as such.
     Why it matters: Engines pass over what they do not find: the model answers as if there were no
     adapter, and nothing is logged (vllm#34186, peft#2566, diffusers#10187).
@@ -211,7 +211,9 @@ def _no_adapter(subject: Subject) -> Iterator[Finding]:
 
 def _astray(fit: Fit, is_incomplete: bool) -> Finding:
     hint = _hint(fit)
-    is_grave = not fit.found and not are_dialects(fit) and not is_incomplete
+    # a lone head matches under any prefix of the layers
+    is_most = bool(fit.wrong) and 2 * fit.wrong[0].modules > fit.modules
+    is_grave = (is_most or not fit.found) and not are_dialects(fit) and not is_incomplete
     if is_incomplete:
         hint = f"the base is incomplete; {hint}"
     return TARGETS.finding(

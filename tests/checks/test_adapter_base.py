@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 from ckptscan.checkpoint import load
 from ckptscan.checks import Finding, Given, Subject, audit
 from ckptscan.checks.adapter_base import CHECKS
+from ckptscan.checks.evidence.base import base_of
 from ckptscan.structure import Structure, describe
 from tests.checks import looking
 from tests.checks.looking import ADAPTER, CONFIG, gptq, llama, mixture, without
-from tests.conftest import Tensors, pack, unheld
+from tests.conftest import Tensors, checkpoint_of, index_of, pack, unheld
 
 Held = dict[str, tuple[str, list[int]]]
 Q3 = "layers.3.self_attn.q_proj"
@@ -251,7 +254,6 @@ def test_names_of_two_dialects_are_a_warning() -> None:
 
 
 def test_of_an_incomplete_base_nothing_is_sure() -> None:
-    from tests.conftest import checkpoint_of, index_of
 
     index = index_of({"model.norm.weight": "a.safetensors", "lm_head.weight": "b.safetensors"})
     base = describe(
@@ -309,3 +311,84 @@ def test_hostile_names_and_shapes_raise_nothing() -> None:
             tensors: Held = dict.fromkeys(names, ("F32", shape))
             for base in (llama(), tensors, {}):
                 assert found(unheld(tensors), unheld(base)) is not None
+
+
+def everywhere(base: Structure) -> Held:
+    """An adapter that changes every matrix of a model, tables and most experts apart."""
+    found: Held = {}
+    for path, weights in base_of(base).modules.items():
+        held = [one for one in weights if len(one.shape or ()) == 2 and one.role != "embedding"]
+        if held and held[0].shape and not re.search(r"experts\.[1-9]", path):
+            out, inner = held[0].shape[::-1] if held[0].is_turned else held[0].shape
+            found |= pair(path, out, inner)
+    return found
+
+
+@pytest.mark.parametrize(
+    "model",
+    """
+    openai-community--gpt2 google-t5--t5-base google-bert--bert-base-uncased tiiuae--falcon-7b
+    Qwen--Qwen2.5-VL-7B-Instruct openai--whisper-large-v3 openai--gpt-oss-120b
+    Qwen--Qwen1.5-MoE-A2.7B unsloth--Meta-Llama-3.1-8B-bnb-4bit meta-llama--Llama-2-7b-original
+    hugging-quants--Meta-Llama-3.1-8B-Instruct-GPTQ-INT4 microsoft--Phi-3-mini-4k-instruct
+    """.split(),
+)
+def test_adapters_of_real_models(model: str) -> None:
+    base = describe(load(pack(model)))
+    adapter = everywhere(base)
+    wrong = renamed(adapter, "base_model.model.", "base_model.model.foo.bar.")
+    expected = len(adapter) // 2
+
+    for sound in (adapter, kohya(adapter)):
+        assert [f"{expected} of {expected} modules match the base"] == [
+            one.message for one in found(unheld(sound), base)
+        ]
+    (finding,) = found(unheld(wrong), base)
+    assert f"; without the prefix `foo.bar.` {expected} do" in finding.message
+    assert "error" == finding.severity
+
+
+def pipeline() -> Structure:
+    """A small pipeline with two text encoders, alike but for their width."""
+    to_q, q = "mid_block.attentions.0.attn1.to_q.weight", "text_model.layers.0.q_proj.weight"
+    index = {"_class_name": "P"} | {
+        name: ["diffusers", "C"] for name in ("unet", "text_encoder", "text_encoder_2")
+    }
+    files: dict[str, Any] = {
+        "model_index.json": json.dumps(index).encode(),
+        "unet/diffusion_pytorch_model.safetensors": {to_q: ("F16", [32, 32])},
+        "text_encoder/model.safetensors": {q: ("F16", [16, 16])},
+        "text_encoder_2/model.safetensors": {q: ("F16", [24, 24])},
+    }
+    return describe(checkpoint_of(files))
+
+
+@pytest.mark.parametrize(
+    ("path", "wide", "expected"),
+    [
+        ("lora_unet_mid_block_attentions_0_attn1_to_q", 32, WHOLE),
+        ("unet.mid_block.attentions.0.attn1.to_q", 32, WHOLE),
+        ("mid_block.attentions.0.attn1.to_q", 32, WHOLE),
+        ("base_model.model.unet.mid_block.attentions.0.attn1.to_q", 32, WHOLE),
+        ("lora_te1_text_model_layers_0_q_proj", 16, WHOLE),
+        ("lora_te2_text_model_layers_0_q_proj", 24, WHOLE),
+        ("lora_te2_text_model_layers_0_q_proj", 16, SIZES),
+        ("text_encoder_2.text_model.layers.0.q_proj", 24, WHOLE),
+        ("lora_unet_mid_block_attentions_9_attn1_to_q", 32, NO_MODULE),
+    ],
+)
+def test_adapters_of_a_pipeline(path: str, wide: int, expected: list[str]) -> None:
+    adapter: Held = {
+        f"{path}.lora_down.weight": ("F16", [4, wide]),
+        f"{path}.lora_up.weight": ("F16", [wide, 4]),
+        f"{path}.alpha": ("F16", []),
+    }
+
+    assert expected == [f"{one.code} {one.severity}" for one in found(unheld(adapter), pipeline())]
+
+
+def test_the_names_of_processors_are_known() -> None:
+    own = "unet.mid_block.attentions.0.attn1.processor.to_q_lora"
+    adapter: Held = {f"{own}.down.weight": ("F16", [4, 32]), f"{own}.up.weight": ("F16", [32, 4])}
+
+    assert WHOLE == [f"{one.code} {one.severity}" for one in found(unheld(adapter), pipeline())]

@@ -19,10 +19,7 @@ _PARTS = (
     "unet prior vae text_encoder text_encoder_2 text_encoder_3 diffusion_model "
     "model.diffusion_model"
 ).split()
-_PREFIXES = frozenset(
-    "model transformer bert roberta deberta distilbert electra albert vit gpt_neox backbone esm "
-    "encoder decoder language_model base_model".split()
-)
+_PREFIXES = frozenset("model transformer backbone language_model".split())
 # kohya's words before a flattened path -> the component of a pipeline that is meant
 _KOHYA = {
     "lora_te_": "text_encoder",
@@ -222,12 +219,24 @@ def _is_usual(
     is_aside = old == "model." and not new and _are_aside(moved.values())
     if (old, new) in _MOVED or is_aside or moved.keys() == {"lm_head"}:
         return base.has_towers
-    prefixes = _PREFIXES | {model.checkpoint.config.model_type or ""}
-    if not new and old.removesuffix(".") in prefixes:
-        return not any(path.startswith(old) for path in base.modules)
-    if not old and new.removesuffix(".") in prefixes:
-        return _is_headless(config)
-    return False
+    if not new and not any(path.startswith(old) for path in base.modules):
+        return _is_bare(old.removesuffix("."), base, model.checkpoint.config)
+    prefix, kind = new.removesuffix("."), model.checkpoint.config.model_type or ""
+    return not old and (prefix in _PREFIXES or prefix in kind) and _is_headless(config)
+
+
+def _is_bare(prefix: str, base: Base, config: Config) -> bool:
+    """Whether the base was saved without its head, and so without this prefix of its class.
+
+    Loaders put it before the names again: `h.0` is transformer.h.0 of a GPT-2 with its head.
+    """
+    name = config.architecture or ""
+    if name.endswith("Model") and not name.endswith("LMHeadModel"):
+        return prefix in _PREFIXES or prefix in (config.model_type or "")
+    if prefix == "transformer":
+        bare = ("h.", "transformer_blocks.", "single_transformer_blocks.")
+        return any(path.startswith(bare) for path in base.modules)
+    return prefix not in _PREFIXES and prefix in (config.model_type or "")
 
 
 def _are_aside(paths: Iterable[str]) -> bool:
