@@ -30,6 +30,7 @@ MODULES = (
     "index_size",
     "config_sizes",
     "config_parts",
+    "config_towers",
     "config_experts",
     "config_ties",
     "config_tokens",
