@@ -38,6 +38,7 @@ MODULES = (
     "structure_gaps",
     "structure_missing",
     "structure_names",
+    "structure_ranks",
     "dtype_use",
     "quant_books",
     "quant_config",
