@@ -10,6 +10,7 @@ from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Wh
 from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure import Family, Structure
+from ckptscan.structure.adapters import is_stack
 
 _HALVES = Late(
     r"^(?P<path>.+?)\.(?P<half>lora_A|lora_B|lora_down|lora_up|lora_embedding_A|lora_embedding_B|"
@@ -111,7 +112,7 @@ def _modules(
             continue
         is_down = match["half"] in _DOWN
         downs, ups = found.setdefault(match["path"], ({}, {}))
-        rank = family.shape[0] if is_down else family.shape[1]
+        rank = family.shape[is_stack(family) + (not is_down)]
         held = downs if is_down else ups
         held.update((index, _Half(family, rank)) for index in family.indices())
     return found
