@@ -243,6 +243,46 @@ def test_what_is_fused_is_told() -> None:
     )
 
 
+def test_what_is_to_be_joined_is_told() -> None:
+    base: Held = {"model.layers.0.self_attn.qkv_proj.weight": ("BF16", [96, 64])}
+
+    assert "the base has qkv_proj in the place of q_proj: join the updates" == (
+        told(pair("model.layers.0.self_attn.q_proj", 64, 64), base).hint
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "expected"),
+    [
+        ("MistralModel", "model.", WHOLE),
+        ("MistralModel", "mistral.", WHOLE),
+        ("MistralModel", "foo.", NO_MODULE),
+        ("MistralForCausalLM", "model.", NO_MODULE),
+    ],
+)
+def test_a_base_without_its_head(name: str, prefix: str, expected: list[str]) -> None:
+    bare = {key.removeprefix("model."): kind for key, kind in without(llama(), "lm_head").items()}
+    base = unheld(bare, config={"model_type": "mistral", "architectures": [name]})
+    adapter = renamed(lora(), "model.layers", f"{prefix}layers")
+
+    assert expected == [f"{one.code} {one.severity}" for one in found(unheld(adapter), base)]
+
+
+def test_a_convolution_in_tucker_form_is_not_measured() -> None:
+    base: Held = {"conv.weight": ("F16", [32, 16, 3, 3])}
+    adapter = at("conv", hada_w1_a=[4, 32], hada_w1_b=[4, 16], hada_t1=[4, 4, 3, 3])
+
+    assert WHOLE == codes(adapter, base, {})
+
+
+def test_convolutions() -> None:
+    base: Held = {"conv.weight": ("F16", [32, 16, 3, 3])}
+    for inner, expected in (([4, 16, 3, 3], WHOLE), ([4, 8, 3, 3], SIZES)):
+        adapter = at("conv", **{"lora_A.weight": inner, "lora_B.weight": [32, 4, 1, 1]})
+
+        assert expected == codes(adapter, base, {})
+
+
 def test_names_of_two_dialects_are_a_warning() -> None:
     base = {"input_blocks.1.1.attn.to_q.weight": ("F16", [64, 64])}
     adapter = {

@@ -27,6 +27,7 @@ WIDE: dict[str, tuple[str, list[int]]] = {
     [
         pytest.param(llama(), {}, [], id="no adapter"),
         pytest.param(lora(), {}, ["A007 info"], id="whole"),
+        pytest.param({**lora(), "x.lora_A.weight": ("F32", [4])}, {}, ["A007 info"], id="a row"),
         pytest.param(lora(range(3, 5)), {}, ["A007 info"], id="some layers"),
         pytest.param(lora(), {"r": 2, "rank_pattern": {"q": 4}}, ["A007 info"], id="by pattern"),
         pytest.param(lora(), {"r": 2, "rank_pattern": {"q": [4]}}, ["A001 error", "A007 info"],

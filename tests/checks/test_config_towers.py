@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ckptscan.checkpoint import load
 from ckptscan.checks.config_towers import CHECKS
-from ckptscan.structure import describe
 from tests.checks.damages import held
 from tests.checks.looking import CONFIG, codes, found_in, llama
-from tests.conftest import PACKS, Tensors, pack, unheld
+from tests.conftest import Tensors, unheld
 
 Held = dict[str, tuple[str, list[int]]]
 VISION: Held = {"visual.blocks.0.attn.qkv.weight": ("BF16", [192, 64])}
@@ -74,11 +72,6 @@ BEFORE = under("language_model.model.", llama())
 )  # fmt: skip
 def test_towers(tensors: Held, said: dict[str, object], expected: list[str]) -> None:
     assert expected == codes(CHECKS, tensors, config=CONFIG | said)
-
-
-@pytest.mark.parametrize("model", sorted(path.stem for path in PACKS.glob("*.ckptpack")))
-def test_of_real_models_nothing_is_told(model: str) -> None:
-    assert [] == found_in(CHECKS, describe(load(pack(model))))
 
 
 @pytest.mark.parametrize(

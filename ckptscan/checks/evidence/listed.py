@@ -84,6 +84,9 @@ def _entries(config: Config) -> Iterator[Entry | None]:
     for key in dynamic if isinstance(dynamic, dict) else ():
         if isinstance(key, str) and key[:2] == "-:":
             yield _expressed(key, key[2:])
+    for key, value in said.items() if method is None else ():  # MLX: a module's own entry is false
+        if value is False and isinstance(key, str) and "." in key:
+            yield Entry(key[:_LONGEST], tuple(key[:_LONGEST].split(".")), is_exact=True)
     if method in ("gptq", "awq") and said.get("lm_head") is not True:
         yield Entry("lm_head", ("lm_head",), is_exact=True)  # packed only where it is asked for
 
@@ -120,8 +123,7 @@ def _instances(path: str, axes: Sequence[IndexSet]) -> Iterator[str]:
     pieces = [unescape(piece) for piece in split_stars(path[:_LONGEST])]
     first = [list(islice(axis, _MOST_TRIED)) for axis in axes[:1]]
     others = [sorted({axis.ranges[0][0], axis.ranges[-1][1]}) for axis in axes[1:]]
-    if len(pieces) != len(axes) + 1:
-        yield path[:_LONGEST]
+    if len(pieces) != len(axes) + 1:  # a path that was cut
         return
     for indices in islice(product(*first, *others), 4 * _MOST_TRIED):
         names = (*map(str, indices), "")
