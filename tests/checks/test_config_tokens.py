@@ -97,6 +97,18 @@ def test_tokenizers_are_no_documents() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("odd", [None, True, -1, 2**70, 1e300, "x", "", [], [[]], {}, {"a": []}])
+def test_odd_tokenizers_raise_nothing(odd: object) -> None:
+    inner = {"model": odd, "added_tokens": odd, "added_tokens_decoder": odd, "vocab": odd, "x": 99}
+    for document in (odd, inner, {"model": {"vocab": odd}}):
+        files = {
+            f"{name}.json": json.dumps(document).encode()
+            for name in ("tokenizer", "vocab", "tekken", "added_tokens", "tokenizer_config")
+        }
+
+        assert () == audit_of({"model.safetensors": SMALL, **files}, "C004").crashed
+
+
 def test_numbers_of_absurd_length_raise_nothing() -> None:
     for text in (
         b'{"a":' + b"9" * 5000 + b"}",

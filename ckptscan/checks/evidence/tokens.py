@@ -96,8 +96,9 @@ def _of_json(name: str, data: bytes, rows: int) -> Iterator[Token]:
     elif isinstance(vocabulary, list):  # Unigram: pieces with their scores, the place is the id
         pieces = ((_piece(piece), number) for number, piece in enumerate(vocabulary))
         yield from _beyond(name, pieces, rows, is_added=False)
-    entries = [entry for entry in added or () if isinstance(entry, dict)] if added else []
-    pairs = ((entry.get("content"), entry.get("id")) for entry in entries)
+    entries = added if isinstance(added, list) else []
+    held = (entry for entry in entries if isinstance(entry, dict))
+    pairs = ((entry.get("content"), entry.get("id")) for entry in held)
     yield from _beyond(name, pairs, rows, is_added=True)
 
 
