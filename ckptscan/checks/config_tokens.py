@@ -20,6 +20,7 @@ _SPECIAL = (
     "forced_bos_token_id",
     "forced_eos_token_id",
 )
+_OF_GPT2 = 50256  # what transformers writes for begin and end of GPT-2 and its kin unless told
 _MOST = 1000  # ids in one list
 # tokens of a family's multimodal members, which its text models keep and never meet
 _OTHER_KIND = Late(r"(?i)image|audio|video|vision|speech|img")
@@ -51,6 +52,7 @@ def _tokens(subject: Subject) -> Iterator[Finding]:
             yield TOKENS.finding(
                 f"{file} says {key} {number:,}, the embedding has {rows:,} rows",
                 Where(file=file),
+                severity="warning" if _is_default(file, key, number) else "",
                 confidence=INFERRED,
                 hint="take the config and the tokenizer of these weights",
                 key=key,
@@ -81,6 +83,12 @@ def _rows(structure: Structure) -> int | None:
     tables = [end.shape for end in ends(structure.main) if end.role.name == "embedding"]
     known = [shape for shape in tables if shape is not None and len(shape) == 2]
     return max((shape[0] for shape in known), default=None) if len(known) == len(tables) else None
+
+
+def _is_default(file: str, key: str, number: int) -> bool:
+    """Whether GPT-2's id stands in config.json because nobody said another."""
+    is_own = file != "config.json" or key not in ("bos_token_id", "eos_token_id")
+    return number == _OF_GPT2 and not is_own
 
 
 def _special(config: Config) -> Iterator[tuple[str, str, int]]:

@@ -61,6 +61,8 @@ ODD = {"added_tokens_decoder": {"x": 1, "-8": {"content": "a"}, "7": None, "9" *
         pytest.param({"config.json": {"pad_token_id": -1, "eos_token_id": [1, 7]}}, [],
                      id="ids fit"),
         pytest.param({"config.json": {"pad_token_id": 8}}, ["error 8"], id="padding"),
+        pytest.param({"config.json": {"bos_token_id": 50256}}, ["warning 50256"], id="default"),
+        pytest.param({"config.json": {"pad_token_id": 50256}}, ["error 50256"], id="meant"),
         pytest.param({"generation_config.json": {"eos_token_id": [1, 9]}}, ["error 9"], id="end"),
         pytest.param({"config.json": {"bos_token_id": 9},
                       "generation_config.json": {"bos_token_id": 1}}, [], id="overruled"),
