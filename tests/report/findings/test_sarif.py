@@ -6,7 +6,6 @@ the objects that we write stands below too, so that something is checked where i
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import re
@@ -142,6 +141,8 @@ def test_a_byte_is_a_region() -> None:
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"
 SCHEMA += "sarif-schema-2.1.0.json"
 MODELS = sorted(path.stem for path in PACKS.glob("*.ckptpack"))
+GPTQ = "hugging-quants--Meta-Llama-3.1-8B-Instruct-GPTQ-INT4"
+MOE = "Qwen--Qwen1.5-MoE-A2.7B"
 HOSTILE = sorted(path.name for path in ATTACKS.glob("*.safetensors"))
 
 
@@ -218,11 +219,8 @@ def test_real_models_are_as_the_official_schema_wants_them(model: str) -> None:
 @has_schema
 @pytest.mark.parametrize("damage", sorted(DAMAGES))
 def test_damaged_models_are_as_the_official_schema_wants_them(damage: str) -> None:
-    for model in (
-        "Qwen--Qwen1.5-MoE-A2.7B",
-        "hugging-quants--Meta-Llama-3.1-8B-Instruct-GPTQ-INT4",
-    ):
-        tensors, documents = copy.deepcopy(held(model))
-        DAMAGES[damage](tensors, documents, random.Random(damage))
-
-        assert [] == faults(audit(unheld(tensors, **documents)))
+    for model in (GPTQ, MOE):  # what can't be done to the one can be to the other
+        tensors, documents = held(model)
+        if DAMAGES[damage](tensors, documents, random.Random(damage)):
+            assert [] == faults(audit(unheld(tensors, **documents)))
+            return
