@@ -30,7 +30,14 @@ AUDITED = (
     "preprocessor_config.json",
     "processor_config.json",
     "chat_template.jinja",
+    "added_tokens.json",
+    "tokenizer.json",
+    "vocab.json",
+    "tekken.json",
 )
+# what an audit reads besides and does not parse, as these are large; from afar up to a bound
+TOKENIZERS = ("tokenizer.json", "vocab.json", "tekken.json")
+MAX_AFAR = 1 << 20
 # where multimodal configs keep what they say of the language model, and families nest the rest
 _TEXT = (
     "text_config",
@@ -53,13 +60,14 @@ _MOST_LAYERS = 10_000
 class Config:
     """The small JSON files that stand beside the weights, by file name.
 
-    `documents` holds those that are JSON objects, `texts` those that are no JSON by their name;
-    `problems` says why the others can't be used.
+    `documents` holds those that are JSON objects, `texts` those that are no JSON by their name,
+    `raw` those of TOKENIZERS as they are; `problems` says why the others can't be used.
     """
 
     documents: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    raw: Mapping[str, bytes] = field(default_factory=dict)
 
     def text(self, key: str, name: str = "config.json") -> str | None:
         """A value that is a string, else None."""
@@ -193,7 +201,10 @@ class Config:
 def read_config(raw: Mapping[str, bytes | None]) -> Config:
     """The config in these files (None: too large to be read); never raises."""
     documents, problems, texts = {}, {}, {}
+    kept = {name: data for name, data in raw.items() if data and name in TOKENIZERS}
     for name, data in raw.items():
+        if name in TOKENIZERS:
+            continue
         if data is not None and not name.endswith(".json"):
             texts[name] = data.decode("utf-8", "replace")
             continue
@@ -202,7 +213,7 @@ def read_config(raw: Mapping[str, bytes | None]) -> Config:
             problems[name] = parsed
         else:
             documents[name] = parsed
-    return Config(documents, problems, texts)
+    return Config(documents, problems, texts, kept)
 
 
 def parse_object(data: bytes) -> Mapping[str, object] | str:

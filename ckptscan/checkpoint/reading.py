@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ckptscan import sets as filesets
 from ckptscan.checkpoint.values import FileFault
-from ckptscan.config import CONFIG_NAMES, MAX_CONFIG, SIDE_NAMES, Config, read_config
+from ckptscan.config import (
+    CONFIG_NAMES,
+    MAX_AFAR,
+    MAX_CONFIG,
+    SIDE_NAMES,
+    TOKENIZERS,
+    Config,
+    read_config,
+)
 from ckptscan.errors import SourceError
 from ckptscan.header import Fault, Header, parse_header
 from ckptscan.index import MAX_INDEX, Index, read_index
@@ -63,7 +71,10 @@ class Reader:
             return () if pending else self._heads(weights)
 
         begun = [Job(path, "look") for path in weights] if indexes else self._heads(weights)
-        jobs = [*indexes, *self._sides(configs, MAX_CONFIG), *begun]
+        large = [path for path in configs if path.rpartition("/")[2] in TOKENIZERS]
+        small = [path for path in configs if path not in large]
+        sides = [*self._sides(small, MAX_CONFIG), *self._sides(large, MAX_AFAR)]
+        jobs = [*indexes, *sides, *begun]
         known = set(weights)
         for path in source.fetch(jobs, after):
             if path in known:
@@ -107,8 +118,10 @@ class Reader:
     def small(self, path: str) -> bytes | None:
         """A small file as a whole; None where it is absent, too large or can't be read."""
         entry = self.entries.get(path)
+        is_large = path.rpartition("/")[2] in TOKENIZERS and isinstance(self.source, Fetching)
+        most = MAX_AFAR if is_large else MAX_CONFIG
         try:
-            return read_small(self.source, entry, MAX_CONFIG) if entry else None
+            return read_small(self.source, entry, most) if entry else None
         except SourceError:  # a pack lists large files and does not hold them
             return None
 

@@ -10,6 +10,7 @@ from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Wh
 from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure import Family, Structure
+from ckptscan.structure.adapters import is_stack
 
 _HALVES = Late(
     r"^(?P<path>.+?)\.(?P<half>lora_A|lora_B|lora_down|lora_up|lora_embedding_A|lora_embedding_B|"
@@ -37,11 +38,17 @@ def _ranks(subject: Subject) -> Iterator[Finding]:
     adapter = subject.structure.adapter
     document = subject.checkpoint.config.documents.get("adapter_config.json", {})
     said, pattern = document.get("r"), document.get("rank_pattern")
-    if adapter is None or type(said) is not int:
-        return
+    kind = document.get("peft_type")
+    if adapter is None or type(said) is not int or kind not in (None, "LORA"):
+        return  # AdaLoRA begins with init_r, and ends with any
     named = pattern.values() if isinstance(pattern, dict) else ()
     allowed = {said, *(one for one in named if type(one) is int)}
-    wrong = [one for one in adapter.targets if one.rank not in allowed]
+    stacked = document.get("target_parameters")
+    wrong = [
+        one
+        for one in adapter.targets
+        if one.rank not in allowed and not (stacked and _is_stack(one.rank, allowed))
+    ]
     if wrong:
         ranks = sorted({one.rank for one in wrong})
         yield RANK.finding(
@@ -53,6 +60,11 @@ def _ranks(subject: Subject) -> Iterator[Finding]:
             expected=said,
             seen=ranks,
         )  # fmt: skip
+
+
+def _is_stack(rows: int, ranks: set[int]) -> bool:
+    """Whether these are the rows of all experts of a stack, each with one of these ranks."""
+    return any(rank > 0 and rows % rank == 0 for rank in ranks)
 
 
 def _pairs(subject: Subject) -> Iterator[Finding]:
@@ -100,7 +112,7 @@ def _modules(
             continue
         is_down = match["half"] in _DOWN
         downs, ups = found.setdefault(match["path"], ({}, {}))
-        rank = family.shape[0] if is_down else family.shape[1]
+        rank = family.shape[is_stack(family) + (not is_down)]
         held = downs if is_down else ups
         held.update((index, _Half(family, rank)) for index in family.indices())
     return found

@@ -1,4 +1,4 @@
-"""Parts that config.json promises: drafting layers, towers, itself (C002, C012, C015), dtype."""
+"""Parts that config.json promises: drafting layers (C002), dtype (C011), itself (C015)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Where
 from ckptscan.config import CONFIG_NAMES
-from ckptscan.structure.scene import tower_of
 
 _DRAFTING = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers")
 _DTYPES = {
@@ -21,13 +20,6 @@ _DTYPES = {
     "float": "F32",
 }
 _PLAIN = frozenset(_DTYPES.values())
-# prefixes before and since transformers 4.52
-_MOVED = (
-    ("language_model.model.", "model.language_model."),
-    ("model.layers.", "model.language_model.layers."),
-    ("visual.", "model.visual."),
-    ("vision_tower.", "model.vision_tower."),
-)
 
 
 def _drafting(subject: Subject) -> Iterator[Finding]:
@@ -79,32 +71,6 @@ def _stored_dtype(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _towers(subject: Subject) -> Iterator[Finding]:
-    """A vision or audio part is declared, and has no tensors.
-
-    What it finds: vision_config or audio_config in config.json without a tensor of that part.
-    Why it matters: images are encoded by random weights (LLaDA-V#9, mlx-vlm#1879). A text-only copy
-    of a multimodal model may be what is wanted.
-    Example: vision_config is there, no name speaks of vision.
-    What to do: fetch the missing shards, or take the text-only config.
-    """
-    document = subject.checkpoint.config.documents.get("config.json", {})
-    held = {tower_of(family.pattern) for family in subject.structure.families}
-    if not held or subject.structure.adapter is not None:
-        return
-    for tower in ("vision", "audio"):
-        section = document.get(f"{tower}_config")
-        if isinstance(section, dict) and section and tower not in held:
-            yield TOWER.finding(
-                f"config has {tower}_config, no tensor is of a {tower} part",
-                Where(file="config.json"),
-                confidence=INFERRED,
-                hint="fetch the missing shards, or take the config of the text model",
-                expected=f"tensors of a {tower} part",
-                seen=sorted(held),
-            )
-
-
 def _config_file(subject: Subject) -> Iterator[Finding]:
     """There is no usable config.json.
 
@@ -135,35 +101,7 @@ def _config_file(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _generations(subject: Subject) -> Iterator[Finding]:
-    """One part of a multimodal model stands under the names of two generations.
-
-    What it finds: The language model both under `language_model.model.` (or `model.layers.`) and
-    under `model.language_model.`, or the vision part both under `visual.` and `model.visual.`.
-    Why it matters: transformers 4.52 moved the prefixes; a checkpoint that holds both loads half of
-    itself under either (transformers#45357, sglang#19850).
-    Example: visual.blocks.0 and model.visual.blocks.0 in one checkpoint.
-    What to do: Save the whole model with one version of the library.
-    """
-    patterns = [family.pattern for family in subject.structure.families]
-    for old, new in _MOVED:
-        before = next((one for one in patterns if one.startswith(old)), None)
-        after = next((one for one in patterns if one.startswith(new)), None)
-        if before is not None and after is not None:
-            yield GENERATIONS.finding(
-                f"names of two generations: {old} and {new}",
-                Where(pattern=before),
-                Where(pattern=after),
-                confidence=INFERRED,
-                hint="save the whole model with one version of the library",
-                expected=new,
-                seen=[old, new],
-            )
-
-
 DRAFTING = Check("C002", "drafting-layers-mismatch", "warning", _drafting)
 DTYPE = Check("C011", "dtype-mismatch", "warning", _stored_dtype)
-TOWER = Check("C012", "missing-tower", "warning", _towers)
-GENERATIONS = Check("C013", "mixed-prefixes", "warning", _generations)
 CONFIG = Check("C015", "unusable-config", "info", _config_file)
-CHECKS: tuple[Check, ...] = (DRAFTING, DTYPE, TOWER, GENERATIONS, CONFIG)
+CHECKS: tuple[Check, ...] = (DRAFTING, DTYPE, CONFIG)

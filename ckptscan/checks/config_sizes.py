@@ -44,6 +44,7 @@ _SIDE_HEADS = {"decoder": ("decoder_attention_heads",), "encoder": ("encoder_att
 _KV = ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
 _HEAD_DIM = ("head_dim", "kv_channels", "d_kv", "head_size", "attention_head_dim")
 _VOCABULARY = ("vocab_size", "padded_vocab_size", "n_vocab")
+_LONGEST = 512
 _PADDING = 1024  # rows that are added so that the table divides well; engines take up to 512
 
 
@@ -140,11 +141,12 @@ def _sizes(subject: Subject) -> Iterator[Finding]:
         for one in structure.attention:
             if one.container == stack.container and not one.is_mtp:
                 said += _attention(one, stack)
-        for key, expected, seen in dict.fromkeys(said):
+        doubled = dict.fromkeys(_doubled(structure, stack))
+        for key, expected, seen in dict.fromkeys((*said, *doubled)):
             yield SIZES.finding(
                 f"{stack.container}: config says {key} {expected}, the shapes have {seen}",
                 Where(pattern=stack.path, indices=(str(stack.indices),), count=len(stack.indices)),
-                severity="error" if is_sure else "warning",
+                severity="error" if is_sure and (key, expected, seen) not in doubled else "warning",
                 confidence=INFERRED,
                 hint="take the config.json that was saved with these weights",
                 key=key,
@@ -201,6 +203,25 @@ def _is_related(one: FeedForward, said: set[int], config: Config) -> bool:
     if config.flag("block_auto_adjust_ff_dim") or config.number("multiple_of") is not None:
         return bool(one.rule) or bool(related & said)
     return bool(related & said) or any(width * (shared or 1) == one.width for width in said)
+
+
+def _doubled(structure: Structure, stack: Stack) -> Iterator[_Said]:
+    """Widths that are declared as of gate and up together, where each has a name of its own.
+
+    Qwen-1 declares so, and calls them w1 and w2; elsewhere it is odd, and may be meant.
+    """
+    said = stack.config.number("intermediate_size")
+    names = {
+        part
+        for kind in stack.kinds
+        for end in ends(kind)
+        for part in end.family.pattern[-_LONGEST:].split(".")
+    }
+    others = {width for key in _WIDTHS for width in _one_or_several(stack.config, key)} - {said}
+    widths = {one.width for one in structure.feed_forward if one.container == stack.container}
+    is_plain = {"gate_proj", "up_proj"} <= names and not others
+    if is_plain and said is not None and widths == {said // 2} and said % 2 == 0:
+        yield "intermediate_size", f"{said:,}", f"{said // 2:,}, half of it"
 
 
 def _attention(one: Attention, stack: Stack) -> Iterator[_Said]:

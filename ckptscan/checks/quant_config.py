@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Mapping, Sequence
 
+from ckptscan.checks.evidence.listed import Lists, find_lists
 from ckptscan.checks.evidence.packed import Module, packed_modules
 from ckptscan.checks.evidence.siblings import place
+from ckptscan.checks.places import place_of
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
-from ckptscan.names import is_index
+from ckptscan.structure import Structure
 from ckptscan.structure.quantization import Scheme
 
 _Said = Mapping[str, object]
@@ -23,9 +24,11 @@ _METHODS = {
     "bitsandbytes": ("bnb",),
     "compressed-tensors": ("pack-quantized", "fp8", "int8", "nvfp4", "mxfp", "fp4", "marlin-24"),
 }
-_NOT_CONVERTED = ("modules_to_not_convert", "ignore", "exclude_modules", "llm_int8_skip_modules")
-_MOST_NAMES = 10_000
-_LONGEST = 512
+# what says that a method packs some modules only
+_ONLY_SOME = ("modules_in_block_to_quantize", "inside_layer_modules", "modules_to_quantize")
+_PROJECTIONS = frozenset(
+    "q k v o qkv gate up down gate_up expert.gate expert.up expert.down expert.gate_up".split()
+)
 
 
 def _presence(subject: Subject) -> Iterator[Finding]:
@@ -121,63 +124,67 @@ def _disagreements(said: _Said, main: Scheme, subject: Subject) -> Iterator[tupl
 
 
 def _converted(subject: Subject) -> Iterator[Finding]:
-    """A module that config lists as not quantized is quantized.
+    """A module that config lists as not quantized is quantized, or the other way about.
 
-    What it finds: Names in modules_to_not_convert, ignore and their kin whose weight is packed.
-    Why it matters: The engine makes a plain module and finds no plain weight (vllm#25029: the
-    router was quantized; GPTQModel#1680).
+    What it finds: Names in modules_to_not_convert, ignore and their kin (exact names, segments of
+    paths, wildcards, `re:` expressions, GPTQ's `-:`) whose weight is packed; and projections that
+    are plain in all layers, beside packed ones, though no list leaves them out.
+    Why it matters: The engine makes a plain module and finds no plain weight, or makes a packed one
+    and finds no scale (vllm#25029: the router was quantized; vllm#52501, GPTQModel#1680).
     Example: lm_head is in modules_to_not_convert, lm_head.qweight is there.
     What to do: Correct the list, or keep the module as it was.
     """
-    listed = _listed(subject.checkpoint.config.quantization)
-    if not listed:
-        return
+    lists = find_lists(subject.checkpoint.config)
+    modules = [one for one in packed_modules(subject.structure) if one.packings]
     told: set[str] = set()
-    for module in packed_modules(subject.structure):
-        if module.path in told or not module.packings:
-            continue
-        name = next((one for one in listed if _names(one, module)), None)
-        if name is not None:
+    for module in modules:
+        entry = next((one for one in lists.entries if one.names(module.path, module.axes)), None)
+        if entry is not None and module.path not in told:
             told.add(module.path)
             end = next(iter(module.leaves.values()))
             yield CONVERTED.finding(
-                f"{module.path} is packed, config lists {name} as not quantized",
+                f"{module.path} is packed, config lists {entry.text} as not quantized",
                 place(end, module.axes),
                 confidence=INFERRED,
                 hint="correct the list, or keep the module unquantized",
                 expected="a plain weight",
                 seen=sorted(module.leaves)[:12],
             )
+    if lists.is_complete and _quantizes_all(subject.checkpoint.config.quantization):
+        yield from _left_plain(subject.structure, modules, lists)
 
 
-def _listed(said: _Said) -> list[str]:
-    for key in _NOT_CONVERTED:
-        names = said.get(key)
-        if isinstance(names, list):
-            held = (name for name in names[:_MOST_NAMES] if isinstance(name, str))
-            return [name for name in held if 0 < len(name) < _LONGEST and name[:3] != "re:"]
-    return []
+def _quantizes_all(said: _Said) -> bool:
+    """Whether the method packs every Linear that no list leaves out."""
+    method = said.get("quant_method")
+    if method == "compressed-tensors":
+        groups = said.get("config_groups")
+        held = list(groups.values()) if isinstance(groups, dict) else []
+        return bool(held) and all(
+            isinstance(one, dict) and one.get("targets") == ["Linear"] for one in held
+        )
+    return method in ("gptq", "awq", "fp8") and not any(key in said for key in _ONLY_SOME)
 
 
-def _names(listed: str, module: Module) -> bool:
-    """Whether the entry names this module: exactly, as its last segment, or by wildcards."""
-    path = module.path
-    if "*" in listed:
-        return listed.count("*") < 4 and fnmatchcase(path[:_LONGEST], listed)
-    if "." not in listed:
-        return path.rpartition(".")[2] == listed
-    parts, own = listed.split("."), path.split(".")
-    if len(parts) != len(own):
-        return False
-    axes = iter(module.axes)
-    for part, segment in zip(parts, own, strict=True):
-        axis = next(axes, None) if segment == "*" else None
-        if segment == "*":
-            if axis is None or not is_index(part) or int(part) not in axis:
-                return False
-        elif part != segment:
-            return False
-    return True
+def _left_plain(structure: Structure, modules: Sequence[Module], lists: Lists) -> Iterator[Finding]:
+    packed = {module.path for module in modules}
+    stacks = {path.partition("*")[0] for path in packed if "*" in path}
+    for family in structure.families:
+        path, _, leaf = family.pattern.rpartition(".")
+        end = structure.meaning(family)
+        is_own = leaf == "weight" and end is not None and end.role.name in _PROJECTIONS
+        if not is_own or path in packed or path.partition("*")[0] not in stacks:
+            continue
+        is_plain = family.dtype.name in ("F32", "F16", "BF16") and len(family.shape) == 2
+        if is_plain and not any(one.names(path, family.axes) for one in lists.entries):
+            yield CONVERTED.finding(
+                f"{path} is plain, its neighbours are packed and config leaves it out nowhere",
+                place_of(family),
+                confidence=INFERRED,
+                hint="list it as not quantized, or quantize it",
+                expected="a packed weight",
+                seen=family.dtype.name,
+            )
 
 
 def _tables(subject: Subject) -> Iterator[Finding]:

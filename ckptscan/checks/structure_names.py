@@ -1,20 +1,16 @@
-"""Names that tell of how a checkpoint was saved: wrappers, old names, buffers (S007 to S011)."""
+"""Names that tell how a checkpoint was saved: wrappers, old names, buffers (S007, S008, S010)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ckptscan.checks.evidence.siblings import place, shown
-from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Where
+from ckptscan.checks.values import PROVED, Check, Finding, Subject, Where
 from ckptscan.late import Late
-from ckptscan.structure import Family, Structure
-from ckptscan.structure.counting import ends
+from ckptscan.structure import Family
 
 # bert.encoder.layer.*.output.LayerNorm.gamma
 _OLD = Late(r"(?i)(?:layer_?norm|\bln[_\d]*|norm\d*)\.(?:gamma|beta)$")
 _WEIGHT_NORM = Late(r"(?:^|\.)weight_[gv]$")
-# mp_rank_00.layers.0, shard_3_of_8.weight, model.tp_rank_1
-_PART = Late(r"(?i)(?:^|[._])(?:mp|tp|pp|ep)_?rank_?(?:\d+|\*)(?=[._]|$)|[._](?:\d+|\*)-of-\d+")
 # single files of diffusion models, and averages that are the weights to use
 _MEANT = ("model.diffusion_model", "model_ema", "ema")
 _LONGEST = 1024
@@ -92,50 +88,7 @@ def _listed(
         )
 
 
-def _parts(subject: Subject) -> Iterator[Finding]:
-    """One rank's part of a model is saved as if it were the whole.
-
-    What it finds: Ranks in names (`mp_rank_00`), or attention projections that hold a half, a
-    quarter or an eighth of the heads that config declares, in and out alike.
-    Why it matters: The part loads nowhere, and the other ranks' parts are lost unless somebody
-    kept them (KempnerForge#202).
-    Example: o_proj takes in 2,048, config has 32 heads of 128.
-    What to do: Gather the parts of all ranks before saving.
-    """
-    structure = subject.structure
-    named = [one for one in structure.families if _PART.search(one.pattern[:_LONGEST])]
-    if named and all(one.copies == 1 for one in named):
-        yield from _listed(PARTS, named, "tensors named for a rank")
-    yield from _cut(structure)
-
-
-def _cut(structure: Structure) -> Iterator[Finding]:
-    config = structure.checkpoint.config
-    heads = config.number("num_attention_heads", "n_heads", "n_head")
-    hidden = config.number("hidden_size", "n_embd", "dim")
-    if heads is None or hidden is None:
-        return
-    dim = config.number("head_dim") or (hidden // heads if hidden % heads == 0 else 0)
-    by_role = {end.role.name: end for end in ends(structure.main) if len(end.shape or ()) == 2}
-    queries, taken = by_role.get("q"), by_role.get("o")
-    if queries is None or taken is None or not dim:
-        return
-    rows, columns = (queries.shape or (0,))[0], (taken.shape or (0, 0))[1]
-    for ranks in (2, 4, 8, 16):
-        if rows == columns and rows * ranks == heads * dim and rows != hidden:
-            yield PARTS.finding(
-                f"projections hold 1 of {ranks} parts of {heads} heads",
-                place(queries, queries.family.axes, queries.family.count),
-                confidence=INFERRED,
-                hint="gather the parts of all ranks before saving",
-                expected=f"{heads * dim:,} rows",
-                seen=shown(queries),
-            )
-            return
-
-
 WRAPPED = Check("S007", "wrapper-prefix", "warning", _wrapped)
 OLD = Check("S008", "legacy-names", "warning", _legacy)
 BUFFERS = Check("S010", "stored-buffers", "info", _buffers)
-PARTS = Check("S011", "rank-saved-as-whole", "warning", _parts)
-CHECKS: tuple[Check, ...] = (WRAPPED, OLD, BUFFERS, PARTS)
+CHECKS: tuple[Check, ...] = (WRAPPED, OLD, BUFFERS)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.structure import Structure
 
 if TYPE_CHECKING:
+    from ckptscan.checks.evidence.fitting import Fit
     from ckptscan.checks.policy import Rule
     from ckptscan.lock import Compared
 
@@ -73,6 +75,15 @@ class Subject:
     checkpoint: Checkpoint
     structure: Structure
     given: Given = field(default_factory=Given)
+
+    @cached_property
+    def fit(self) -> Fit | None:
+        """Where the updates of an adapter go in the base that was given, None without one."""
+        if self.given.base is None:
+            return None
+        from ckptscan.checks.evidence.fitting import fit
+
+        return fit(self.structure, self.given.base)
 
 
 class Check(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ckptscan.commands import BUG, show_error
+from ckptscan.commands.base import base_option, read_base
 from ckptscan.commands.named import expand_all
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import Codes, format_option, set_options, source_options
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ckptscan.checks import Audit
     from ckptscan.sources import Access
+    from ckptscan.structure import Structure
 
 FOUND = 1
 FORMATS = ("text", "json", "markdown", "github", "sarif")  # report.findings.FORMATS
@@ -34,6 +36,7 @@ NEVER = "never"
     help="Exit with 1 if a finding is as bad.  [default: error]",
 )
 @settings_options
+@base_option
 @format_option(FORMATS)
 @set_options
 @source_options
@@ -45,6 +48,7 @@ def command(
     ignore: tuple[tuple[str, ...], ...],
     fail_on: str | None,
     asked: Asked,
+    base: str | None,
     format_name: str,
     set_name: str | None,
     all_sets: bool,
@@ -61,16 +65,18 @@ def command(
       ckptscan audit DeepSeek-V3/
       ckptscan audit Qwen/Qwen2-7B --fail-on warning
       ckptscan audit Llama-3.1-8B/ --select H,I --ignore I007
+      ckptscan audit my-lora/ --base Qwen/Qwen2-7B
       ckptscan audit model.safetensors --format sarif
     """
     from ckptscan.report.findings import report
 
     specs, errors = expand_all(sources)
     standing = settle(asked, specs, sum(select, ()), sum(ignore, ()), fail_on)
+    run = _Run(standing, read_base(base, access), set_name, all_sets, access)
     audits: list[Audit] = []
     for spec in specs:
         try:
-            audits.append(_audit(spec, standing, set_name, all_sets, access))
+            audits.append(_audit(spec, run))
         except CkptscanError as error:
             errors.append((spec, error))
     audits = standing.settled(audits, is_whole=not errors)
@@ -81,20 +87,30 @@ def command(
     ctx.exit(_exit_code(audits, [error for _, error in errors], standing.fail_on))
 
 
-def _audit(
-    spec: str, standing: Standing, set_name: str | None, all_sets: bool, access: Access
-) -> Audit:
+class _Run(NamedTuple):
+    """What all sources of one run are audited by."""
+
+    standing: Standing
+    base: Structure | None
+    set_name: str | None
+    all_sets: bool
+    access: Access
+
+
+def _audit(spec: str, run: _Run) -> Audit:
     """What the selected checks find in a source."""
+    from dataclasses import replace
+
     from ckptscan.checkpoint import load
     from ckptscan.checks import audit
     from ckptscan.config import AUDITED
     from ckptscan.sources import open_source
 
-    source = open_source(spec, access)
-    headers, witness = standing.witness()
-    checkpoint = load(source, set_name, all_sets, AUDITED, witness)
-    given = standing.given(spec, source, checkpoint, headers)
-    return audit(checkpoint, *standing.selection, given=given)
+    source = open_source(spec, run.access)
+    headers, witness = run.standing.witness()
+    checkpoint = load(source, run.set_name, run.all_sets, AUDITED, witness)
+    given = run.standing.given(spec, source, checkpoint, headers)
+    return audit(checkpoint, *run.standing.selection, given=replace(given, base=run.base))
 
 
 def _exit_code(audits: Sequence[Audit], errors: Sequence[CkptscanError], fail_on: str) -> int:

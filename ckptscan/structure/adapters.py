@@ -75,7 +75,7 @@ def find_adapter(families: Iterable[Family], config: Config) -> Adapter | None:
     """The adapter that these tensors make, None where none of them is part of one."""
     families = list(families)
     ups = {
-        match["path"]: family.shape[0]
+        match["path"]: family.shape[is_stack(family)]
         for family in families
         if (match := _UP.match(family.pattern)) and len(family.shape) >= 2
     }
@@ -83,8 +83,8 @@ def find_adapter(families: Iterable[Family], config: Config) -> Adapter | None:
     for family in families:
         match = _DOWN.match(family.pattern)
         if match and len(family.shape) >= 2:
-            rank, inner = family.shape[0], family.shape[1]
             path = match["path"]
+            rank, inner = family.shape[1:] if is_stack(family) else family.shape[:2]
             targets.append(Target(path, family.axes, family.count, rank, inner, ups.get(path)))
     if not targets:
         return None
@@ -103,6 +103,11 @@ def find_adapter(families: Iterable[Family], config: Config) -> Adapter | None:
         tuple(saved),
         _problems(document.get("r"), document.get("rank_pattern"), ranks),
     )
+
+
+def is_stack(family: Family) -> bool:
+    """Whether a half holds those of all experts: A [experts, r, in], B [experts, out, r]."""
+    return len(family.shape) == 3 and "experts" in family.pattern[-_LONGEST:]
 
 
 def _alpha(declared: object) -> int | float | None:

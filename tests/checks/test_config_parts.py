@@ -11,7 +11,6 @@ from tests.conftest import checkpoint_of
 DRAFTING = {
     f"model.layers.8.{name}.weight": ("BF16", [64]) for name in ("enorm", "hnorm", "eh_proj")
 }
-VISION = {"visual.blocks.0.attn.qkv.weight": ("BF16", [192, 64])}
 
 
 @pytest.mark.parametrize(
@@ -27,15 +26,6 @@ VISION = {"visual.blocks.0.attn.qkv.weight": ("BF16", [192, 64])}
         pytest.param(llama(), {"torch_dtype": "bfloat16"}, [], id="its dtype"),
         pytest.param(llama(), {"torch_dtype": ["x"]}, [], id="no dtype"),
         pytest.param(llama(), {"torch_dtype": "float32"}, ["C011 warning"], id="another dtype"),
-        pytest.param({**llama(), **VISION}, {"vision_config": {"depth": 1}}, [], id="sees"),
-        pytest.param(llama(), {"vision_config": {}}, [], id="an empty section"),
-        pytest.param(
-            {**VISION, **{f"model.{name}": held for name, held in VISION.items()}},
-            {},
-            ["C013 warning"],
-            id="two generations",
-        ),
-        pytest.param(llama(), {"vision_config": {"depth": 1}}, ["C012 warning"], id="blind"),
     ],
 )
 def test_parts(

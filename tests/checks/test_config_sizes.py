@@ -12,7 +12,7 @@ from tests.checks.looking import CONFIG, codes, llama
     ("said", "expected"),
     [
         pytest.param({}, [], id="right"),
-        pytest.param({"intermediate_size": 512}, [], id="Qwen-1: twice the rows"),
+        pytest.param({"intermediate_size": 512}, ["C005 warning"], id="twice the rows"),
         pytest.param({"num_hidden_layers": 7, "num_nextn_predict_layers": 1}, [], id="MTP"),
         pytest.param({"num_hidden_layers": 16, "num_hidden_groups": 8}, [], id="ALBERT"),
         pytest.param({"vocab_size": 1000}, ["C003 info"], id="padded"),
@@ -39,3 +39,13 @@ def test_figures(said: dict[str, object], expected: list[str]) -> None:
 @pytest.mark.parametrize("key", ["num_hidden_layers", "vocab_size", "num_attention_heads"])
 def test_what_is_no_figure_is_no_witness(key: str, odd: object) -> None:
     assert [] == codes(CHECKS, llama(), config=CONFIG | {key: odd})
+
+
+def test_qwen_declares_twice_the_rows() -> None:
+    names = {"gate_proj": "w1", "up_proj": "w2", "down_proj": "c_proj"}
+    qwen = {
+        ".".join(names.get(part, part) for part in name.split(".")): kind
+        for name, kind in llama().items()
+    }
+
+    assert [] == codes(CHECKS, qwen, config=CONFIG | {"intermediate_size": 512})

@@ -11,6 +11,9 @@ FOUR = {"quant_method": "gptq", "bits": 4, "group_size": 32}
 HEAD = {**without(llama(), "lm_head"), "lm_head_proj.weight": ("BF16", [1024, 64])}
 PACKED_HEAD = {name.replace("lm_head_proj", "lm_head"): held for name, held in gptq(HEAD).items()}
 
+PLAIN_O = {name: held for name, held in gptq(llama()).items() if "o_proj." not in name}
+PLAIN_O |= {name: held for name, held in llama().items() if "o_proj." in name}
+
 
 @pytest.mark.parametrize(
     ("tensors", "said", "expected"),
@@ -27,7 +30,7 @@ PACKED_HEAD = {name.replace("lm_head_proj", "lm_head"): held for name, held in g
         pytest.param(gptq(llama()), FOUR | {"group_size": 64}, ["Q007 error"], id="group"),
         pytest.param(gptq(llama()), FOUR | {"quant_method": "fp8"}, ["Q007 error"], id="method"),
         pytest.param(
-            gptq(llama()), FOUR | {"modules_to_not_convert": ["lm_head", "re:.*q_proj", "²"]}, [],
+            gptq(llama()), FOUR | {"modules_to_not_convert": ["lm_head", "re:.*xproj", "²"]}, [],
             id="others listed",
         ),
         pytest.param(
@@ -42,7 +45,29 @@ PACKED_HEAD = {name.replace("lm_head_proj", "lm_head"): held for name, held in g
             gptq(llama()), FOUR | {"ignore": ["model.layers.*.self_attn"]}, [],
             id="wildcards that name no module",
         ),
-        pytest.param(PACKED_HEAD, FOUR, ["Q009 info"], id="packed head"),
+        pytest.param(PACKED_HEAD, FOUR | {"lm_head": True}, ["Q009 info"], id="packed head"),
+        pytest.param(PACKED_HEAD, FOUR, ["Q006 warning", "Q009 info"], id="unasked"),
+        pytest.param(PLAIN_O, FOUR, ["Q006 warning"], id="left plain"),
+        pytest.param(PLAIN_O, FOUR | {"modules_to_not_convert": ["o_proj"]}, [], id="left out"),
+        pytest.param(PLAIN_O, FOUR | {"dynamic": {"-:.*o_proj": {}}}, [], id="left out by GPTQ"),
+        pytest.param(PLAIN_O, FOUR | {"dynamic": {"-:(?!x)": {}}}, [], id="not understood"),
+        pytest.param(PLAIN_O, FOUR | {"quant_method": "quark"}, [], id="another method"),
+        *(
+            pytest.param(gptq(llama()), FOUR | {key: [name]}, ["Q006 warning"] * loud, id=name)
+            for key, name, loud in (
+                ("modules_to_not_convert", "self_attn", 1),
+                ("modules_to_not_convert", "layers.3.self_attn", 1),
+                ("modules_to_not_convert", "model.layers.3", 1),
+                ("modules_to_not_convert", "model.layers.30", 0),
+                ("modules_to_not_convert", "model.layers.*.mlp", 1),
+                ("modules_to_not_convert", "attn", 0),
+                ("ignore", "re:.*self_attn\\.[qk]_proj$", 1),
+                ("ignore", "re:model.layers.(8|9).*", 0),
+                ("exclude_modules", "model.layers.2.mlp*", 1),
+                ("exclude_modules", "*.mlp", 0),
+                ("exclude", "re:.*gate", 1),
+            )
+        ),
     ],
 )  # fmt: skip
 def test_quantization(

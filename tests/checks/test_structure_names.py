@@ -9,12 +9,6 @@ from tests.checks.looking import CONFIG, codes, llama, lora
 
 BUFFER = {"model.layers.0.self_attn.rotary_emb.inv_freq": ("F32", [4])}
 WRAPPED = {f"_orig_mod.{name}": held for name, held in llama().items()}
-HALVED = {
-    name: (dtype, [shape[0] // 4, shape[1]] if "q_proj" in name else [shape[0], shape[1] // 4])
-    if "q_proj" in name or "o_proj" in name
-    else (dtype, shape)
-    for name, (dtype, shape) in llama().items()
-}
 
 
 @pytest.mark.parametrize(
@@ -28,9 +22,6 @@ HALVED = {
         pytest.param({"layers.0.gamma": ("F32", [4])}, [], id="layer scale"),
         pytest.param({"conv.weight_g": ("F32", [4, 1, 1])}, ["S008 info"], id="weight norm"),
         pytest.param({**llama(), **BUFFER}, ["S010 info"], id="a buffer"),
-        pytest.param({"mp_rank_00.h.0.weight": ("F32", [4])}, ["S011 warning"], id="rank in names"),
-        pytest.param({"frank_1.h.0.weight": ("F32", [4])}, [], id="a name that ends so"),
-        pytest.param(HALVED, ["S011 warning"], id="a quarter of the heads"),
     ],
 )
 def test_names(tensors: dict[str, tuple[str, list[int]]], expected: list[str]) -> None:

@@ -20,6 +20,8 @@ QWEN = str(PACKS / "Qwen--Qwen2-7B.ckptpack")
 DEEPSEEK = str(PACKS / "deepseek-ai--DeepSeek-V3.ckptpack")
 GAP = str(ATTACKS / "gap.safetensors")
 OK = str(ATTACKS / "ok.safetensors")
+LORA = str(PACKS / "example--Llama-3.1-8B-lora-r16.ckptpack")
+LLAMA = str(PACKS / "meta-llama--Llama-3.1-8B.ckptpack")
 
 
 def run(*arguments: str) -> Result:
@@ -45,11 +47,20 @@ def run(*arguments: str) -> Result:
         pytest.param([GAP, "--select", "Z"], 2, id="no-such-family"),
         pytest.param([GAP, "--ignore", "H0088"], 2, id="no-such-code"),
         pytest.param([GAP, "--fail-on", "errors"], 2, id="no-such-severity"),
+        pytest.param([LORA, "--base", LLAMA], 0, id="its-base"),
+        pytest.param([LORA, "--base", QWEN], 1, id="another-base"),
+        pytest.param([LORA, "--base", "nowhere"], 3, id="no-base"),
         pytest.param([], 2, id="no-source"),
     ],
 )
 def test_the_exit_code(arguments: list[str], code: int) -> None:
     assert code == run("audit", *arguments).exit_code
+
+
+def test_an_adapter_is_held_against_its_base() -> None:
+    assert "224 of 224 modules match the base" in run("audit", LORA, "--base", LLAMA).stdout
+    assert "196 of 224 modules match the base" in run("audit", LORA, "--base", QWEN).stdout
+    assert "asks for --base MODEL" in run("audit", LORA, "--format", "json").stdout
 
 
 def test_a_wrong_code_is_answered_with_the_nearest() -> None:

@@ -1,0 +1,65 @@
+"""One rank's part that was saved as the whole."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ckptscan.checks.structure_ranks import CHECKS
+from tests.checks.damages import held
+from tests.checks.looking import CONFIG, codes, found_in, llama
+from tests.conftest import Tensors, unheld
+
+Held = dict[str, tuple[str, list[int]]]
+OUT = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "embed_tokens", "lm_head")
+IN = ("o_proj", "down_proj")
+
+
+def cut(tensors: Tensors, ranks: int, *names: str) -> Held:
+    """One rank's part of these modules, cut where tensor parallelism cuts them."""
+    found: Held = {}
+    for name, (dtype, shape) in tensors.items():
+        own = name.split(".")[-2]
+        axis = 1 if own in IN else 0
+        is_cut = own in names and len(shape) == 2
+        found[name] = (
+            dtype,
+            [size // ranks if is_cut and at == axis else size for at, size in enumerate(shape)],
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tensors", "expected"),
+    [
+        pytest.param(llama(), [], id="whole"),
+        pytest.param({"mp_rank_00.h.0.weight": ("F32", [4])}, ["S011 warning"], id="rank in names"),
+        pytest.param({"frank_1.h.0.weight": ("F32", [4])}, [], id="a name that ends so"),
+        pytest.param({"model.layers.0-of-8.w": ("F32", [4])}, ["S011 warning"], id="of eight"),
+        pytest.param(cut(llama(), 4, *OUT, *IN), ["S011 warning"], id="a quarter"),
+        pytest.param(cut(llama(), 2, "q_proj", "o_proj"), ["S011 warning"], id="attention"),
+        pytest.param(cut(llama(), 2, "q_proj"), ["S011 warning"], id="queries"),
+        pytest.param(cut(llama(), 2, "k_proj", "v_proj"), ["S011 warning"], id="keys and values"),
+        pytest.param(cut(llama(), 2, "gate_proj", "up_proj", "down_proj"), [], id="a narrower one"),
+        pytest.param(cut(llama(), 2, "embed_tokens", "lm_head"), [], id="a smaller vocabulary"),
+    ],
+)
+def test_parts(tensors: Tensors, expected: list[str]) -> None:
+    assert expected == codes(CHECKS, tensors, config=CONFIG)
+
+
+@pytest.mark.parametrize(
+    "model", ["Qwen--Qwen3-8B", "deepseek-ai--DeepSeek-V2-Lite", "Qwen--Qwen2.5-VL-7B-Instruct"]
+)
+@pytest.mark.parametrize("ranks", [2, 4, 8])
+def test_parts_of_real_models(model: str, ranks: int) -> None:
+    tensors, documents = held(model)
+    names = (*OUT, *IN, "kv_b_proj")
+    part = {
+        name: kind if re.search("visual", name) else cut({name: kind}, ranks, *names)[name]
+        for name, kind in tensors.items()
+    }
+
+    assert ["S011"] == [one.code for one in found_in(CHECKS, unheld(part, **documents))]
+    assert [] == found_in(CHECKS, unheld(tensors, **documents))
