@@ -18,7 +18,7 @@ from ckptscan.checks.running import (
 from ckptscan.checks.values import HEADINGS, SEVERITIES, Check, Finding, Given, Subject, Where
 
 # in the order of the families: headers, index, config, structure, dtypes, quantization, security,
-# efficiency, adapters
+# efficiency, adapters, values
 MODULES = (
     "header_file",
     "header_entries",
@@ -48,6 +48,13 @@ MODULES = (
     "efficiency_twice",
     "efficiency_extra",
     "adapter_parts",
+    "values_finite",
+    "values_empty",
+    "values_alike",
+    "values_digest",
+    "values_scales",
+    "values_size",
+    "values_rows",
 )
 
 __all__ = [

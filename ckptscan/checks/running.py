@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.checks.values import NEEDS, SEVERITIES, Check, Finding, Given, Subject
+from ckptscan.content.values import Content
 from ckptscan.errors import UsageError
 from ckptscan.names import natural_key
 from ckptscan.structure import Structure, describe
@@ -58,13 +59,17 @@ class Selection(NamedTuple):
 
 @dataclass(frozen=True)
 class Audit:
-    """What the checks found: the worst first, then by code and place; and what was run."""
+    """What the checks found: the worst first, then by code and place; and what was run.
+
+    `content` is what was read of the tensors, None where nothing was.
+    """
 
     structure: Structure
     findings: tuple[Finding, ...]
     run: tuple[str, ...]
     skipped: tuple[Skip, ...] = ()
     crashed: tuple[Crash, ...] = ()
+    content: Content | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -150,7 +155,8 @@ def audit(
         elif selected and check.code not in selected:
             skipped.append(Skip(check.code, "not selected"))
         elif check.needs and getattr(given, check.needs) is None:
-            skipped.append(Skip(check.code, NEEDS[check.needs]))
+            reason = given.absent.get(check.needs, NEEDS[check.needs])
+            skipped.append(Skip(check.code, reason))
         else:
             run.append(check.code)
             try:
@@ -158,7 +164,12 @@ def audit(
             except Exception as error:  # a bug of ours: the others are still run
                 crashed.append(_crash(check, error))
     return Audit(
-        structure, tuple(sorted(findings, key=_rank)), tuple(run), tuple(skipped), tuple(crashed)
+        structure,
+        tuple(sorted(findings, key=_rank)),
+        tuple(run),
+        tuple(skipped),
+        tuple(crashed),
+        given.content,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
+from ckptscan.content.values import Content
 from ckptscan.structure import Structure
 
 SEVERITIES = ("error", "warning", "info")  # the worst first
@@ -50,10 +51,19 @@ class Given:
     """What a checkpoint is held against, where the user gave it; see `NEEDS`."""
 
     base: Structure | None = None  # the model that an adapter belongs to
+    content: Content | None = None  # what was read of the tensors
+    peeked: Content | None = None  # the same, or what a few bytes of a few tensors tell
+    digests: Mapping[str, str] | None = None  # sha256 of files by their paths, as they were read
+    absent: Mapping[str, str] = field(default_factory=dict)  # field -> why it can't be given
 
 
 # field of Given -> what a check says that needs it, where it was not given
-NEEDS = {"base": "asks for --base MODEL"}
+NEEDS = {
+    "base": "asks for --base MODEL",
+    "content": "asks for --deep",
+    "peeked": "asks for --peek or --deep",
+    "digests": "asks for --hash",
+}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands import BUG, show_error
+from ckptscan.commands.deep import Deep, deep_options
 from ckptscan.commands.named import expand_all
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import Codes, format_option, set_options, source_options
@@ -34,6 +35,7 @@ NEVER = "never"
     show_default=True,
     help="Exit with 1 if a finding is as bad.",
 )
+@deep_options
 @format_option(FORMATS)
 @set_options
 @source_options
@@ -48,12 +50,14 @@ def command(
     set_name: str | None,
     all_sets: bool,
     access: Access,
+    deep: Deep,
 ) -> None:
     """Find what is wrong with a checkpoint before it costs a night.
 
-    Checks look at headers, indexes, configs and the list of files; no weight is read. Each finding
-    has a code, says where it lies, what was expected and seen, and what to do. SOURCE is what
-    inspect takes. `ckptscan checks` lists the checks, `ckptscan explain CODE` says what one is for.
+    Checks look at headers, indexes, configs and the list of files; no weight is read, unless --deep
+    asks for it. Each finding has a code, says where it lies, what was expected and seen, and what
+    to do. SOURCE is what inspect takes. `ckptscan checks` lists the checks, `ckptscan explain CODE`
+    says what one is for.
 
     \b
     Examples:
@@ -61,6 +65,7 @@ def command(
       ckptscan audit Qwen/Qwen2-7B --fail-on warning
       ckptscan audit Llama-3.1-8B/ --select H,I --ignore I007
       ckptscan audit model.safetensors --format sarif
+      ckptscan audit Llama-3.1-8B/ --deep --match 'model.layers.3.*'
     """
     from ckptscan.checks import Selection
     from ckptscan.report.findings import report
@@ -70,7 +75,7 @@ def command(
     audits: list[Audit] = []
     for spec in specs:
         try:
-            audits.append(_audit(spec, selection, set_name, all_sets, access))
+            audits.append(_audit(spec, selection, set_name, all_sets, access, deep))
         except CkptscanError as error:
             errors.append((spec, error))
     if audits:
@@ -81,16 +86,24 @@ def command(
 
 
 def _audit(
-    spec: str, selection: Selection, set_name: str | None, all_sets: bool, access: Access
+    spec: str,
+    selection: Selection,
+    set_name: str | None,
+    all_sets: bool,
+    access: Access,
+    deep: Deep,
 ) -> Audit:
     """What the selected checks find in a source."""
     from ckptscan.checkpoint import load
     from ckptscan.checks import audit
     from ckptscan.config import AUDITED
     from ckptscan.sources import open_source
+    from ckptscan.structure import describe
 
-    checkpoint = load(open_source(spec, access), set_name, all_sets, AUDITED)
-    return audit(checkpoint, selection.select, selection.ignore)
+    source = open_source(spec, access)
+    structure = describe(load(source, set_name, all_sets, AUDITED))
+    given = deep.given(source, structure)
+    return audit(structure, selection.select, selection.ignore, given=given)
 
 
 def _exit_code(audits: Sequence[Audit], errors: Sequence[CkptscanError], fail_on: str) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckptscan.content.formats import INTEGERS, LAYOUTS, Layout, codes, decode, table
 from ckptscan.content.values import Number
@@ -97,7 +97,7 @@ def page_sums(raw: Bytes, page: int = PAGE) -> NDArray[np.uint64]:
 
     whole = len(raw) // page * page
     words = _aligned(raw[:whole], "<u8").reshape(-1, page // 8)
-    sums = np.add.reduce(words, axis=1)
+    sums: NDArray[np.uint64] = np.add.reduce(words, axis=1)
     if whole == len(raw):
         return sums
     rest = np.zeros(-(-(len(raw) - whole) // 8) * 8, "u1")
@@ -105,9 +105,9 @@ def page_sums(raw: Bytes, page: int = PAGE) -> NDArray[np.uint64]:
     return np.append(sums, np.add.reduce(rest.view("<u8")))
 
 
-def _aligned(raw: Bytes, kind: str) -> NDArray[np.generic]:
+def _aligned(raw: Bytes, kind: str) -> NDArray[Any]:
     """The bytes as numbers, copied where they do not lie as the machine wants them."""
-    found: NDArray[np.generic] = raw.view(kind)
+    found: NDArray[Any] = raw.view(kind)
     return found if found.flags.aligned else raw.copy().view(kind)
 
 
@@ -136,7 +136,7 @@ def _measure(dtype: str, raw: Bytes, first: int, room: Room, page: int) -> Parti
     return _floats(dtype, raw, first, room, page)
 
 
-def _integers(numbers: NDArray[np.generic]) -> Partial:
+def _integers(numbers: NDArray[Any]) -> Partial:
     import numpy as np
 
     lowest, highest = int(numbers.min()), int(numbers.max())
@@ -220,7 +220,7 @@ def _chosen(raw: Bytes, first: int, page: int) -> Bytes:
     return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else raw[:0]
 
 
-def _by_bits(layout: Layout, unsigned: NDArray[np.generic]) -> Partial | None:
+def _by_bits(layout: Layout, unsigned: NDArray[Any]) -> Partial | None:
     """Extremes by comparing integers; None where there is what is no number."""
     width = unsigned.dtype.itemsize
     signed = unsigned.view(f"<i{width}")
@@ -258,7 +258,7 @@ def _sums(dtype: str, raw: Bytes, room: Room) -> tuple[float, float]:
     return total, squares
 
 
-def _halves_of_bf16(pairs: NDArray[np.generic], room: Room) -> tuple[float, float]:
+def _halves_of_bf16(pairs: NDArray[Any], room: Room) -> tuple[float, float]:
     """BF16 is the upper half of F32: of each pair first the one, then the other."""
     import numpy as np
 
@@ -270,7 +270,7 @@ def _halves_of_bf16(pairs: NDArray[np.generic], room: Room) -> tuple[float, floa
     return total + float(np.einsum("i->", wide)), squares + float(np.dot(wide, wide))
 
 
-def _halves_of_f16(pairs: NDArray[np.generic], room: Room) -> tuple[float, float]:
+def _halves_of_f16(pairs: NDArray[Any], room: Room) -> tuple[float, float]:
     """F16 shifted by 3 bits is F32 at 2**-112 of its value, subnormal ones too."""
     import numpy as np
 

@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckptscan.content.formats import LAYOUTS
+from ckptscan.content.formats import LAYOUTS, decode
 from ckptscan.content.measuring import random_words
 from ckptscan.content.values import RowUse
 from ckptscan.names import IndexSet
@@ -68,7 +68,8 @@ class RowTally:
         import numpy as np
 
         size = self._sizes()
-        usual = float(np.median(size)) if len(size) else 0.0
+        finite = size[np.isfinite(size)]
+        usual = float(np.median(finite)) if len(finite) else 0.0
         is_small = size <= usual * _SMALL
         _, which, counts = np.unique(self._sums, return_inverse=True, return_counts=True)
         is_same = (counts[which.reshape(-1)] > 1) & ~is_small
@@ -86,11 +87,7 @@ class RowTally:
 
         layout = LAYOUTS[self._dtype]
         bits = (self._largest >> np.uint64(1)).astype(f"<u{layout.bits // 8}")
-        if layout.bits == 8:
-            return np.array([layout.value(int(code)) for code in bits], "f8")
-        if self._dtype == "BF16":
-            return (bits.astype("<u4") << 16).view("<f4").astype("f8")
-        return bits.view(f"<f{layout.bits // 8}").astype("f8")
+        return decode(self._dtype, bits.view("u1"))
 
     def state(self) -> dict[str, str]:
         """All that goes into a file, to go on from there."""

@@ -58,7 +58,7 @@ class Hand:
             self._opened, self._path = self._source.open_file(path), path
         if self._buffer is None:
             self._buffer = np.empty(self._sizes.block, "u1")
-        got = self._opened.fill(start, memoryview(self._buffer)[:length])
+        got = self._opened.fill(start, self._buffer.data[:length])
         return self._buffer[:got]
 
     def close(self) -> None:

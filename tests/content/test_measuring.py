@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -122,7 +123,7 @@ def test_the_ends_of_f16() -> None:
 def tallied(dtype: str, raw: bytes, cuts: list[int], page: int) -> object:
     """The statistics of bytes that come in pieces."""
     bounds = [0, *cuts, len(raw)]
-    pieces = [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+    pieces = [(a, b) for a, b in itertools.pairwise(bounds) if a < b]
     tally = Tally(1, len(raw), [start for start, _ in pieces], None, page)
     for start, end in reversed(pieces):
         part = np.frombuffer(raw[start:end], "u1")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ckptscan.checks import Audit, Finding, Where
+from ckptscan.content.values import Content
 from ckptscan.report.json import source
 
 SCHEMA = "ckptscan.audit/1"
@@ -28,12 +29,26 @@ def document(audit: Audit) -> dict[str, Any]:
         "source": source(audit.checkpoint),
         "incomplete": audit.checkpoint.incomplete,
         "findings": list(map(finding_document, audit.findings)),
+        **({} if audit.content is None else {"content": _content(audit.content)}),
         "summary": {severity: audit.count(severity) for severity in ("error", "warning", "info")},
         "checks": {
             "run": list(audit.run),
             "skipped": [{"code": one.code, "reason": one.reason} for one in audit.skipped],
             "crashed": [{"code": one.code, "error": one.error} for one in audit.crashed],
         },
+    }
+
+
+def _content(content: Content) -> dict[str, Any]:
+    """How much of the tensors was read."""
+    return {
+        "bytes_read": content.bytes_read,
+        "bytes_resumed": content.bytes_resumed,
+        "tensors_read": content.tensors_read,
+        "tensors_unread": len(content.unread),
+        "sampled": content.sampled,
+        "limited": content.limited,
+        "resumed": content.bytes_resumed > 0,
     }
 
 

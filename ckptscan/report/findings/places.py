@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ckptscan.checks import Audit, Finding, Where
+from ckptscan.content.values import Content
 from ckptscan.names import is_visible
 from ckptscan.report import words
 
@@ -76,4 +77,15 @@ def summary(audit: Audit) -> str:
     told = ", ".join(counts) if audit.findings else "nothing found"
     left_out = f", {len(audit.skipped):,} left out" if audit.skipped else ""
     crashed = f", {len(audit.crashed):,} failed" if audit.crashed else ""
-    return f"{told}; {words.plural(len(audit.run), 'check')} run{left_out}{crashed}"
+    read = f"; {_read(audit.content)}" if audit.content is not None else ""
+    return f"{told}; {words.plural(len(audit.run), 'check')} run{left_out}{crashed}{read}"
+
+
+def _read(content: Content) -> str:
+    """`291 tensors read, 14.96 GiB of them before`."""
+    told = f"{words.plural(content.tensors_read, 'tensor')} read"
+    if content.unread:
+        told += f", {len(content.unread):,} could not be"
+    if content.bytes_resumed:
+        told += f", {words.nbytes(content.bytes_resumed)} of them by an earlier run"
+    return f"{told} ({content.sampled})" if content.sampled else told
