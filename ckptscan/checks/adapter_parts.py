@@ -183,7 +183,7 @@ def _untrained(subject: Subject) -> Iterator[Finding]:
     ]
     if ups and all(one.found.is_zero for one in ups):
         yield SCALE.finding(
-            f"lora_B is zero in all {len(ups):,} modules that were read: the adapter changes nothing",
+            f"lora_B is zero in all {len(ups):,} modules that were read: nothing is changed",
             *by_pattern(one.name for one in ups),
             confidence=INFERRED,
             hint="it was saved before it was trained",

@@ -52,7 +52,8 @@ def truncated_file(subject: Subject) -> Iterator[Finding]:
 def trailing_bytes(subject: Subject) -> Iterator[Finding]:
     """Bytes follow the last tensor.
 
-    What it finds: bytes of a file that no tensor covers, after the last one; with `--peek` whether they are zeros.
+    What it finds: bytes of a file that no tensor covers, after the last one; with
+    `--peek` also whether they are zeros.
     Why it matters: the reference library refuses the file, and whatever lies there was not written
     by a safetensors writer: padding, a second file, a payload.
     Example: 4,096 bytes follow the last tensor, from byte 15,231,271,888 on.
