@@ -40,7 +40,7 @@ def tied_stored_twice(subject: Subject) -> Iterator[Finding]:
         confidence=INFERRED,
         hint="save with shared tensors dropped",
         bytes=nbytes,
-        **({} if same is None else {"same": same}),
+        same=same,
     )
 
 
