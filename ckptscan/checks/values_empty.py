@@ -17,7 +17,7 @@ def all_zero(subject: Subject) -> Iterator[Finding]:
     """A weight is zero all over.
 
     What it finds: matrices of which every element is zero. Where a model can't work so (attention,
-    feed-forward, embedding, or some of a family and not all) it is an error, else a warning. What
+    feed-forward, embedding; others beside siblings that are not) it is an error, else a warning. What
     begins as zero is left out: biases, norms, lora_B, modulations, scales of layers, tables of
     positions, buffers; blocks that were put in to change nothing are a warning.
     Why it matters: a download into a file of the right size leaves zeros where nothing came
@@ -34,7 +34,7 @@ def all_zero(subject: Subject) -> Iterator[Finding]:
         zero = [one for one in group.tensors if one.found.is_zero] if group.is_weight else []
         if group.role in RESIDUAL:
             adding += zero
-        elif group.role in CORE or len(zero) < len(group.tensors):
+        elif group.role in CORE or (group.role in TRAINED and len(zero) < len(group.tensors)):
             wrong += zero
             others |= {_block(one.name) for one in zero}
         else:

@@ -12,6 +12,7 @@ from ckptscan.content.values import Sample
 from ckptscan.header import LENGTH
 from ckptscan.table import Shard, Tensor, TensorTable
 
+LARGEST = 1 << 40  # bytes of one tensor; what is noted of its pages takes 150 MB
 MOST_CHOSEN = 1 << 20  # pages of one tensor that a sample may choose
 
 
@@ -63,6 +64,8 @@ def _fault(tensor: Tensor, data: int, size: int, reached: int) -> str:
         return "it ends before it begins"
     if data + tensor.end > size:
         return "it lies past the end of its file"
+    if tensor.nbytes > LARGEST:
+        return f"it has more than {LARGEST:,} bytes"
     if tensor.start < reached and tensor.nbytes:
         return "it overlaps the tensor before it"
     bits = tensor.dtype.bits

@@ -148,6 +148,9 @@ def _coded(dtype: str, raw: Bytes) -> Partial:
     """Dtypes of less than a byte, and scales: by a histogram of their codes."""
     import numpy as np
 
+    if LAYOUTS[dtype].bits == 4:
+        pairs = np.bincount(raw, minlength=256).reshape(16, 16)
+        return _of_counts(table(dtype), pairs.sum(axis=0) + pairs.sum(axis=1))
     counts = np.bincount(codes(dtype, raw), minlength=len(table(dtype)))
     return _of_counts(table(dtype), counts)
 

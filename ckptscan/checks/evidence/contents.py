@@ -15,6 +15,8 @@ CORE = frozenset(
     "expert.gate expert.up expert.down expert.gate_up "
     "shared_expert.gate shared_expert.up shared_expert.down shared_expert.gate_up".split()
 )
+# what is no more zero than these, where its siblings are not
+TRAINED = CORE | frozenset("ssm linear_attention rwkv rnn router mtp projector patch".split())
 TABLES = frozenset({"embedding", "lm_head"})
 # what the residual stream gets added: zero in a block that was put in to change nothing
 RESIDUAL = frozenset({"o", "down", "expert.down", "shared_expert.down"})
@@ -59,7 +61,8 @@ class Group(NamedTuple):
     @property
     def is_weight(self) -> bool:
         """Whether they are matrices that training moves away from where they begin."""
-        return self.is_matrix and not self.is_bias and self.role not in UNTRAINED
+        is_known = self.is_float or self.role in CORE  # integers: packed weights alone
+        return self.is_matrix and is_known and not self.is_bias and self.role not in UNTRAINED
 
 
 def groups(subject: Subject, content: Content | None) -> Iterator[Group]:
