@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ckptscan.checks.evidence.contents import CORE, RESIDUAL, TABLES, Read, groups, sampled
+from ckptscan.checks.evidence.contents import (
+    CORE,
+    RESIDUAL,
+    TABLES,
+    TRAINED,
+    Read,
+    groups,
+    sampled,
+)
 from ckptscan.checks.places import by_pattern
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject
 from ckptscan.names import is_index
@@ -17,8 +25,8 @@ def all_zero(subject: Subject) -> Iterator[Finding]:
     """A weight is zero all over.
 
     What it finds: matrices of which every element is zero. Where a model can't work so (attention,
-    feed-forward, embedding; others beside siblings that are not) it is an error, else a warning. What
-    begins as zero is left out: biases, norms, lora_B, modulations, scales of layers, tables of
+    feed-forward, embedding; others beside siblings that are not) it is an error, else a warning.
+    What begins as zero is left out: biases, norms, lora_B, modulations, scales of layers, tables of
     positions, buffers; blocks that were put in to change nothing are a warning.
     Why it matters: a download into a file of the right size leaves zeros where nothing came
     (microsoft/BitNet#608; 27 of 339 tensors in aprender#2337). It loads, and speaks gibberish.
