@@ -19,7 +19,8 @@ from ckptscan.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from ckptscan.checkpoint import Checkpoint, open_checkpoint
-    from ckptscan.checks import Audit, Finding, audit
+    from ckptscan.checks import Audit, Finding, Given, audit
+    from ckptscan.content import Content, peek_content, read_content
     from ckptscan.dtypes import DType
     from ckptscan.errors import CkptscanError
     from ckptscan.header import Fault, Header, parse_header
@@ -35,10 +36,12 @@ _HOMES = {
     "Audit": "checks",
     "Checkpoint": "checkpoint",
     "CkptscanError": "errors",
+    "Content": "content",
     "DType": "dtypes",
     "Family": "structure",
     "Fault": "header",
     "Finding": "checks",
+    "Given": "checks",
     "Header": "header",
     "IndexSet": "names",
     "Layers": "structure",
@@ -52,6 +55,8 @@ _HOMES = {
     "describe": "structure",
     "open_checkpoint": "checkpoint",
     "parse_header": "header",
+    "peek_content": "content",
+    "read_content": "content",
 }
 
 __all__ = [*_HOMES, "__version__"]

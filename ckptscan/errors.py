@@ -51,6 +51,10 @@ class PackError(SourceError):
     """A header pack that breaks its own rules."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A person has interrupted a long reading; says how far it came. Exit code 130, as Ctrl-C's."""
+
+
 class UsageError(CkptscanError):
     """What was asked makes no sense here; exit code 2, as Click's own."""
 

@@ -19,7 +19,7 @@ from ckptscan.checks.running import (
 from ckptscan.checks.values import HEADINGS, SEVERITIES, Check, Finding, Given, Subject, Where
 
 # in the order of the families: headers, index, config, structure, dtypes, quantization, security,
-# efficiency, adapters, policy, lock
+# efficiency, adapters, values, policy, lock
 MODULES = (
     "header_file",
     "header_entries",
@@ -53,6 +53,13 @@ MODULES = (
     "efficiency_extra",
     "adapter_parts",
     "adapter_base",
+    "values_finite",
+    "values_empty",
+    "values_alike",
+    "values_digest",
+    "values_scales",
+    "values_size",
+    "values_rows",
     "policy_rules",
     "lock_tensors",
     "lock_files",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from math import sqrt
 from typing import NamedTuple
 
+from ckptscan.checks.evidence.contents import groups
+from ckptscan.checks.places import by_pattern
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Where
 from ckptscan.late import Late
 from ckptscan.names import IndexSet
@@ -160,7 +162,8 @@ def _coverage(subject: Subject) -> Iterator[Finding]:
 def _scale(subject: Subject) -> Iterator[Finding]:
     """How strongly the adapter is applied.
 
-    What it finds: lora_alpha / r, or lora_alpha / sqrt(r) with rsLoRA; and whether it is DoRA.
+    What it finds: lora_alpha / r, or lora_alpha / sqrt(r) with rsLoRA; and whether it is DoRA; with
+    `--peek` or `--deep` also a lora_B that is zero everywhere, as it is before training.
     Why it matters: Merging tools that ignore alpha or rsLoRA apply it too weakly or too strongly.
     Example: alpha 32 / r 16 = 2.
     What to do: Compare with what your engine logs.
@@ -179,6 +182,25 @@ def _scale(subject: Subject) -> Iterator[Finding]:
         expected=f"above 0, up to {_MOST_ALPHA}",
         seen=f"{scale:.4g}",
     )
+    yield from _untrained(subject)
+
+
+def _untrained(subject: Subject) -> Iterator[Finding]:
+    """That the half which begins as zero is zero everywhere, as far as it was read."""
+    ups = [
+        one
+        for group in groups(subject, subject.given.peeked)
+        if group.role == "lora.b"
+        for one in group.tensors
+    ]
+    if ups and all(one.found.is_zero for one in ups):
+        yield SCALE.finding(
+            f"lora_B is zero in all {len(ups):,} modules that were read: nothing is changed",
+            *by_pattern(one.name for one in ups),
+            confidence=INFERRED,
+            hint="it was saved before it was trained",
+            tensors=len(ups),
+        )
 
 
 RANK = Check("A001", "rank-mismatch", "error", _ranks)

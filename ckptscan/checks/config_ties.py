@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ckptscan.checks.evidence.contents import holds_same
 from ckptscan.checks.evidence.figures import is_causal
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.structure.counting import STORED_TWICE, ends
@@ -21,7 +22,8 @@ def _tied_but_stored(subject: Subject) -> Iterator[Finding]:
     """An output head is stored although config ties it to the embedding.
 
     What it finds: tie_word_embeddings is true, and a head of its own is there: with another shape
-    it can't be the embedding (error), with the same it is stored twice (warning).
+    it can't be the embedding (error), with the same it is stored twice (warning), and with
+    `--peek` or `--deep` other bytes are an error too.
     Why it matters: loaders overwrite the one with the other, or keep both and train them apart
     (transformers#42612, vllm#51063).
     Example: lm_head.weight (152064, 3584) beside model.embed_tokens.weight (151936, 3584).
@@ -32,13 +34,18 @@ def _tied_but_stored(subject: Subject) -> Iterator[Finding]:
         return
     main = list(ends(structure.main))
     tables = {end.shape for end in main if end.role.name == "embedding"}
+    rows = [row for end in main if end.role.name == "embedding" for row in end.family.rows]
     for end in main:
         if end.role.name != "lm_head" or len(end.shape or ()) != 2 or not tables:
             continue
         is_alike = end.shape in tables or structure.parameters.tied == STORED_TWICE
+        same = holds_same(subject.given.peeked, end.family.rows, rows) if is_alike else None
+        told = "" if is_alike else ", which has another shape"
+        if same is not None:
+            told = ", which holds the same" if same else ", which holds something else"
+        is_alike = is_alike and same is not False
         yield STORED.finding(
-            f"{end.family.pattern} is stored, and config ties it to the embedding"
-            + ("" if is_alike else ", which has another shape"),
+            f"{end.family.pattern} is stored, and config ties it to the embedding{told}",
             Where(tensor=end.family.pattern, pattern=end.family.pattern),
             severity="warning" if is_alike else "error",
             confidence=INFERRED,

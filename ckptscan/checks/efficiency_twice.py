@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ckptscan.checks.evidence.contents import holds_same
 from ckptscan.checks.places import bounded, place_of
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.sets import OTHER_WEIGHTS
@@ -27,6 +28,11 @@ def tied_stored_twice(subject: Subject) -> Iterator[Finding]:
     if structure.parameters.tied != STORED_TWICE:
         return
     heads = [family for family in structure.families if structure.role(family) == "lm_head"]
+    tables = [family for family in structure.families if structure.role(family) == "embedding"]
+    mine, theirs = ([row for family in side for row in family.rows] for side in (heads, tables))
+    same = holds_same(subject.given.peeked, mine, theirs)
+    if same is False:  # C008 tells of it
+        return
     nbytes = sum(family.nbytes for family in heads)
     yield TIED.finding(
         f"the head is tied to the embedding, and stored all the same: {nbytes:,} bytes",
@@ -34,6 +40,7 @@ def tied_stored_twice(subject: Subject) -> Iterator[Finding]:
         confidence=INFERRED,
         hint="save with shared tensors dropped",
         bytes=nbytes,
+        same=same,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ckptscan.checks.places import of_kinds, told
 from ckptscan.checks.values import Check, Finding, Subject
@@ -51,14 +52,23 @@ def truncated_file(subject: Subject) -> Iterator[Finding]:
 def trailing_bytes(subject: Subject) -> Iterator[Finding]:
     """Bytes follow the last tensor.
 
-    What it finds: bytes of a file that no tensor covers, after the last one.
+    What it finds: bytes of a file that no tensor covers, after the last one; with
+    `--peek` also whether they are zeros.
     Why it matters: the reference library refuses the file, and whatever lies there was not written
     by a safetensors writer: padding, a second file, a payload.
     Example: 4,096 bytes follow the last tensor, from byte 15,231,271,888 on.
     What to do: compare size and sha256 with the publisher's; write the file anew.
     """
     hint = "compare size and sha256 with the publisher's"
-    yield from told(TRAILING, of_kinds(subject.checkpoint, ("trailing-bytes",)), hint)
+    peeked = subject.given.peeked
+    for found in told(TRAILING, of_kinds(subject.checkpoint, ("trailing-bytes",)), hint):
+        if peeked is None or not peeked.trailing:
+            yield found
+            continue
+        data = [path for path, is_zero in peeked.trailing.items() if not is_zero]
+        what = f"not all zero, as in {data[0]}" if data else "all zero, as padding is"
+        message = f"{found.message}; what was read of them is {what}"
+        yield replace(found, message=message, evidence={**found.evidence, "zeros": not data})
 
 
 def impossible_header_length(subject: Subject) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.checks.values import NEEDS, SEVERITIES, Check, Finding, Given, Subject
+from ckptscan.content.values import Content
 from ckptscan.errors import UsageError
 from ckptscan.names import natural_key
 from ckptscan.structure import Structure, describe
@@ -68,7 +69,7 @@ class Audit:
     """What the checks found: the worst first, then by code and place; and what was run.
 
     `ignored` are findings that the settings allow, `known` those of a baseline, if there was one;
-    neither counts.
+    neither counts. `content` is what was read of the tensors, None where nothing was.
     """
 
     structure: Structure
@@ -79,6 +80,7 @@ class Audit:
     ignored: tuple[Ignored, ...] = ()
     known: tuple[Finding, ...] = ()
     has_baseline: bool = False
+    content: Content | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -164,7 +166,8 @@ def audit(
         elif selected and check.code not in selected:
             skipped.append(Skip(check.code, "not selected"))
         elif check.needs and getattr(given, check.needs) is None:
-            skipped.append(Skip(check.code, NEEDS[check.needs]))
+            reason = given.absent.get(check.needs, NEEDS[check.needs])
+            skipped.append(Skip(check.code, reason))
         else:
             run.append(check.code)
             try:
@@ -172,7 +175,12 @@ def audit(
             except Exception as error:  # a bug of ours: the others are still run
                 crashed.append(_crash(check, error))
     return Audit(
-        structure, tuple(sorted(findings, key=_rank)), tuple(run), tuple(skipped), tuple(crashed)
+        structure,
+        tuple(sorted(findings, key=_rank)),
+        tuple(run),
+        tuple(skipped),
+        tuple(crashed),
+        content=given.content,
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
+from ckptscan.content.values import Content
 from ckptscan.structure import Structure
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class Given:
     base: Structure | None = None  # the model that an adapter belongs to
     policy: tuple[Rule, ...] | None = None  # what the project asserts of it
     lock: Compared | None = None  # what it was, beside what it is
+    content: Content | None = None  # what was read of the tensors
+    peeked: Content | None = None  # the same, or what a few bytes of a few tensors tell
+    digests: Mapping[str, str] | None = None  # sha256 of files by their paths, as they were read
+    absent: Mapping[str, str] = field(default_factory=dict)  # field -> why it can't be given
 
 
 # field of Given -> what a check says that needs it, where it was not given
@@ -65,6 +70,9 @@ NEEDS = {
     "base": "asks for --base MODEL",
     "policy": "asks for a policy in the settings",
     "lock": "asks for --lock FILE",
+    "content": "asks for --deep",
+    "peeked": "asks for --peek or --deep",
+    "digests": "asks for --hash",
 }
 
 

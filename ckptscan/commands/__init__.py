@@ -57,8 +57,8 @@ class _Commands(click.Group):
         except CkptscanError as error:
             show_error(error)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+        except KeyboardInterrupt as interrupt:
+            click.echo(str(interrupt) or "interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             _silence_stdout()  # whoever read the report has closed the pipe

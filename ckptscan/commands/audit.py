@@ -8,6 +8,7 @@ import click
 
 from ckptscan.commands import BUG, show_error
 from ckptscan.commands.base import base_option, read_base
+from ckptscan.commands.deep import Deep, deep_options
 from ckptscan.commands.named import expand_all
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import Codes, format_option, set_options, source_options
@@ -37,6 +38,7 @@ NEVER = "never"
 )
 @settings_options
 @base_option
+@deep_options
 @format_option(FORMATS)
 @set_options
 @source_options
@@ -53,12 +55,14 @@ def command(
     set_name: str | None,
     all_sets: bool,
     access: Access,
+    deep: Deep,
 ) -> None:
     """Find what is wrong with a checkpoint before it costs a night.
 
-    Checks look at headers, indexes, configs and the list of files; no weight is read. Each finding
-    has a code, says where it lies, what was expected and seen, and what to do. SOURCE is what
-    inspect takes. `ckptscan checks` lists the checks, `ckptscan explain CODE` says what one is for.
+    Checks look at headers, indexes, configs and the list of files; no weight is read, unless --deep
+    asks for it. Each finding has a code, says where it lies, what was expected and seen, and what
+    to do. SOURCE is what inspect takes. `ckptscan checks` lists the checks, `ckptscan explain CODE`
+    says what one is for.
 
     \b
     Examples:
@@ -67,12 +71,13 @@ def command(
       ckptscan audit Llama-3.1-8B/ --select H,I --ignore I007
       ckptscan audit my-lora/ --base Qwen/Qwen2-7B
       ckptscan audit model.safetensors --format sarif
+      ckptscan audit Llama-3.1-8B/ --deep --match 'model.layers.3.*'
     """
     from ckptscan.report.findings import report
 
     specs, errors = expand_all(sources)
     standing = settle(asked, specs, sum(select, ()), sum(ignore, ()), fail_on)
-    run = _Run(standing, read_base(base, access), set_name, all_sets, access)
+    run = _Run(standing, read_base(base, access), deep, set_name, all_sets, access)
     audits: list[Audit] = []
     for spec in specs:
         try:
@@ -92,6 +97,7 @@ class _Run(NamedTuple):
 
     standing: Standing
     base: Structure | None
+    deep: Deep
     set_name: str | None
     all_sets: bool
     access: Access
@@ -105,12 +111,16 @@ def _audit(spec: str, run: _Run) -> Audit:
     from ckptscan.checks import audit
     from ckptscan.config import AUDITED
     from ckptscan.sources import open_source
+    from ckptscan.structure import describe
 
     source = open_source(spec, run.access)
     headers, witness = run.standing.witness()
     checkpoint = load(source, run.set_name, run.all_sets, AUDITED, witness)
-    given = run.standing.given(spec, source, checkpoint, headers)
-    return audit(checkpoint, *run.standing.selection, given=replace(given, base=run.base))
+    structure = describe(checkpoint)
+    held = run.standing.given(spec, source, checkpoint, headers)
+    read = run.deep.given(source, structure)
+    given = replace(read, base=run.base, policy=held.policy, lock=held.lock)
+    return audit(structure, *run.standing.selection, given=given)
 
 
 def _exit_code(audits: Sequence[Audit], errors: Sequence[CkptscanError], fail_on: str) -> int:

@@ -74,6 +74,10 @@ class Deadline:
         self._seconds = seconds
         self._end = time.monotonic() + min(seconds, LONGEST)
 
+    def renew(self) -> None:
+        """Count the seconds from now: what is read is no longer what they were given for."""
+        self._end = time.monotonic() + min(self._seconds, LONGEST)
+
     def left(self) -> float:
         """Seconds that are left; raises SourceUnreachable where there are none."""
         left = self._end - time.monotonic()

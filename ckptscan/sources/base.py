@@ -122,6 +122,38 @@ class Fetching(Source, Protocol):
         """
 
 
+class Opened(Protocol):
+    """One file that is open to be read in many pieces, by one thread at a time."""
+
+    def fill(self, start: int, into: memoryview) -> int:
+        """Read from there into a buffer; gives how many bytes came, fewer where the file ends.
+
+        Raises SourceError.
+        """
+
+    def stamp(self) -> str:
+        """What changes when somebody writes the file: size, time and place."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+@runtime_checkable
+class Filling(Source, Protocol):
+    """A source whose files can be kept open and read into a buffer, without a copy."""
+
+    def open_file(self, path: str) -> Opened:
+        """A file, open. Raises SourceError."""
+
+
+@runtime_checkable
+class Timed(Source, Protocol):
+    """A source whose reading has a time limit."""
+
+    def renew(self) -> None:
+        """Count the time limit from now."""
+
+
 def is_listed(path: str) -> bool:
     """Whether files are looked for there: three folders deep, in none that is hidden."""
     folders = path.split("/")[:-1]

@@ -4,6 +4,7 @@
     <cache>/files/<origin>/<place>          an index, config.json and its kin
     <cache>/manifests/<origin>/<place>      the files of one commit: sizes, digests
     <cache>/refs/<origin>/<place>           the commit that a branch had when last seen
+    <cache>/progress/<origin>/<place>       what an interrupted reading of tensors has measured
 
 Each name is a hash. A header is keyed by the sha256 of its whole file, so that revisions and forks
 share it; by the origin too, so that a server which lies about digests fills nobody's keys but its
@@ -25,7 +26,7 @@ from typing import NamedTuple
 
 from ckptscan.sources.base import FileEntry
 
-ROOMS = ("headers", "files", "manifests", "refs")
+ROOMS = ("headers", "files", "manifests", "refs", "progress")
 BOUND = 1 << 30  # bytes; DeepSeek-V3 takes 21 MB, of which its index 9
 _KEPT = 0.8  # of the bound, once it is passed
 _MAGIC = b"ckptscan1"
@@ -98,6 +99,20 @@ class Shelf:
     def keep_commit(self, revision: str, commit: str) -> None:
         """Keep the commit that a branch or tag has."""
         self._write("refs", self._placed(revision), commit.encode())
+
+    def progress(self, reading: str) -> bytes | None:
+        """What was kept of a reading that did not come to its end."""
+        return self._read("progress", self._placed(reading))
+
+    def keep_progress(self, reading: str, state: bytes) -> None:
+        """Keep how far a reading came."""
+        self._write("progress", self._placed(reading), state)
+
+    def drop_progress(self, reading: str) -> None:
+        """Forget a reading that came to its end."""
+        if self._is_ours:
+            with suppress(OSError):
+                os.unlink(self._at("progress", self._placed(reading)))
 
     def _key(self, commit: str, entry: FileEntry, part: str) -> tuple[str, str]:
         if part == "head":

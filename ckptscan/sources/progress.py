@@ -84,6 +84,49 @@ class Bar:
         self._bar.update(self._done - self._bar.n)
 
 
+class Meter:
+    """How a reading of many bytes goes: a bar of bytes with rate and time left, on a terminal."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._start = time.monotonic()
+        self._done = self._total = 0
+        self._bar: Any = None
+
+    def begin(self, total: int) -> None:
+        """So many more bytes will be read."""
+        self._total += total
+        if self._bar is not None:
+            self._bar.total = self._total
+
+    def advance(self, nbytes: int) -> None:
+        """So many more bytes have been read."""
+        self._done += nbytes
+        if self._bar is None:
+            is_early = time.monotonic() - self._start < PATIENCE
+            if is_early or not _is_watched():
+                return
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=self._total,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                desc=self._what,
+                file=sys.stderr,
+                leave=False,
+                dynamic_ncols=True,
+            )
+        self._bar.update(self._done - self._bar.n)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+
 def _is_watched() -> bool:
     try:
         return sys.stderr is not None and sys.stderr.isatty()

@@ -121,6 +121,10 @@ class RangedSource:
                 self._entries[entry.path] = small
         return list(self._entries.values())
 
+    def renew(self) -> None:
+        """Count the time limit of the reading from now."""
+        self._deadline.renew()
+
     def fetch(
         self, jobs: Sequence[Job], then: Callable[[str], Sequence[Job]] | None = None
     ) -> Iterator[str]:

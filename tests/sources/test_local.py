@@ -9,7 +9,7 @@ import pytest
 
 from ckptscan.checkpoint import load, open_checkpoint
 from ckptscan.errors import SourceNotFound, SourceUnreadable
-from ckptscan.sources import open_source
+from ckptscan.sources import Filling, open_source
 from ckptscan.sources.base import DANGLING, Origin
 from ckptscan.sources.local import LocalSource, open_local
 from tests.conftest import file_of, index_of
@@ -255,3 +255,30 @@ def test_a_cache_of_several_models_asks_for_one(tmp_path: Path) -> None:
         open_local(str(tmp_path))
 
     assert "models--a--b, models--c--d" in caught.value.hint
+
+
+def test_an_open_file_fills_a_buffer(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(bytes(range(100)))
+    source = open_source(str(tmp_path))
+    assert isinstance(source, Filling)
+    opened = source.open_file("a.safetensors")
+    held = bytearray(64)
+    whole, part = opened.fill(8, memoryview(held)), opened.fill(90, memoryview(held))
+    stamp = opened.stamp()
+    (tmp_path / "a.safetensors").write_bytes(bytes(101))
+    other = opened.stamp()
+    opened.close()
+
+    assert (64, 10) == (whole, part)
+    assert bytes(range(90, 100)) == bytes(held[:10])
+    assert stamp != other
+
+
+def test_what_can_not_be_opened_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(bytes(100))
+    source = open_source(str(tmp_path))
+    assert isinstance(source, Filling)
+    (tmp_path / "a.safetensors").unlink()
+
+    with pytest.raises(SourceUnreadable, match="a"):
+        source.open_file("a.safetensors")

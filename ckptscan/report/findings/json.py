@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ckptscan.checks import Audit, Finding, Where
+from ckptscan.content.values import Content
 from ckptscan.report.findings.places import permissions
 from ckptscan.report.json import source
 
@@ -29,6 +30,7 @@ def document(audit: Audit) -> dict[str, Any]:
         "source": source(audit.checkpoint),
         "incomplete": audit.checkpoint.incomplete,
         "findings": list(map(finding_document, audit.findings)),
+        **({} if audit.content is None else {"content": _content(audit.content)}),
         "summary": {severity: audit.count(severity) for severity in ("error", "warning", "info")},
         "ignored": [
             {"code": code, "reason": reason, "count": count}
@@ -40,6 +42,19 @@ def document(audit: Audit) -> dict[str, Any]:
             "skipped": [{"code": one.code, "reason": one.reason} for one in audit.skipped],
             "crashed": [{"code": one.code, "error": one.error} for one in audit.crashed],
         },
+    }
+
+
+def _content(content: Content) -> dict[str, Any]:
+    """How much of the tensors was read."""
+    return {
+        "bytes_read": content.bytes_read,
+        "bytes_resumed": content.bytes_resumed,
+        "tensors_read": content.tensors_read,
+        "tensors_unread": len(content.unread),
+        "sampled": content.sampled,
+        "limited": content.limited,
+        "resumed": content.bytes_resumed > 0,
     }
 
 

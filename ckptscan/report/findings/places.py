@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ckptscan.checks import Audit, Finding, Where
 from ckptscan.checks.values import NEEDS
+from ckptscan.content.values import Content
 from ckptscan.names import is_visible
 from ckptscan.report import words
 
@@ -85,7 +86,8 @@ def summary(audit: Audit) -> str:
     ignored = f", {len(audit.ignored):,} ignored" if audit.ignored else ""
     known = f", {len(audit.known):,} known" if audit.known else ""
     checks = words.plural(len(audit.run), "check")
-    return f"{told}{ignored}{known}; {checks} run{left_out}{crashed}"
+    read = f"; {_read(audit.content)}" if audit.content is not None else ""
+    return f"{told}{ignored}{known}; {checks} run{left_out}{crashed}{read}"
 
 
 def permissions(audit: Audit) -> list[tuple[str, str, int]]:
@@ -94,3 +96,13 @@ def permissions(audit: Audit) -> list[tuple[str, str, int]]:
     for finding, reason in audit.ignored:
         counts[finding.code, reason] = counts.get((finding.code, reason), 0) + 1
     return [(code, reason, count) for (code, reason), count in sorted(counts.items())]
+
+
+def _read(content: Content) -> str:
+    """`291 tensors read, 14.96 GiB of them before`."""
+    told = f"{words.plural(content.tensors_read, 'tensor')} read"
+    if content.unread:
+        told += f", {len(content.unread):,} could not be"
+    if content.bytes_resumed:
+        told += f", {words.nbytes(content.bytes_resumed)} of them by an earlier run"
+    return f"{told} ({content.sampled})" if content.sampled else told
