@@ -51,7 +51,7 @@ class Terms(NamedTuple):
         """Whether the segments are all of the file, each within its term."""
         reached = 0
         for start, end, term, skip in self.segments:
-            is_within = 0 <= skip and skip + end - start <= term.length
+            is_within = skip >= 0 and skip + end - start <= term.length
             if start != reached or end <= start or not is_within:
                 return False
             reached = end

@@ -118,7 +118,7 @@ def test_the_cache_is_shown_and_cleared(standin: Standin) -> None:
     run("inspect", "org/x")
 
     shown = json.loads(run("cache", "info", "--format", "json").stdout)
-    assert {"headers": 3, "files": 2, "manifests": 1, "refs": 1} == {
+    assert {"headers": 3, "files": 2, "manifests": 1, "refs": 1, "terms": 0} == {
         name: room["files"] for name, room in shown["rooms"].items()
     }
     assert shown["folder"] in run("cache", "info").stdout

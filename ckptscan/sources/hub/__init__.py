@@ -7,6 +7,7 @@ cache holds is read without it.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from ckptscan.errors import (
@@ -23,6 +24,7 @@ from ckptscan.sources.cache import Kept, Shelf
 from ckptscan.sources.crew import alone
 from ckptscan.sources.hub import settings
 from ckptscan.sources.hub.address import Repository
+from ckptscan.sources.hub.cas import Cas
 from ckptscan.sources.hub.listing import (
     COMMIT,
     Listing,
@@ -33,6 +35,7 @@ from ckptscan.sources.hub.listing import (
 )
 from ckptscan.sources.hub.refusals import Refusals
 from ckptscan.sources.hub.snapshot import Snapshot, cached_commit
+from ckptscan.sources.hub.xet import HubSource, SnapshotSource, Xet
 from ckptscan.sources.links import Linked
 from ckptscan.sources.local import LocalSource
 from ckptscan.sources.ranged import UNKNOWN, Absent, Place, RangedSource
@@ -142,7 +145,7 @@ class _Visit:
                 f"{repository.name}: {repository.path} is not in it at {listing.commit[:12]}",
                 "its files are listed on its page, under Files and versions",
             )
-        return RangedSource(
+        return HubSource(
             self._origin(listing.commit, "hub", listing),
             entries,
             place
@@ -154,14 +157,32 @@ class _Visit:
             self._deadline,
             self._access.watch,
             (snapshot, kept) if snapshot.is_there else (kept,),
+            self._xet(repository),
+            repository.folder,
         )
+
+    def _xet(self, repository: Repository) -> Xet:
+        """Where files of the repository are stored; nothing is asked before somebody wants it."""
+        from_hub = None if self._access.offline or settings.is_offline() else self._web
+        deadline, watch = self._deadline, self._access.watch
+        cas = Cas(
+            self._web,
+            self._endpoint,
+            repository,
+            _session,
+            deadline,
+            watch,
+            settings.silence_seconds(),
+        )
+        return Xet(from_hub, self._endpoint, repository, cas, self._shelf, deadline, watch)
 
     def _local(self, snapshot: Snapshot) -> LocalSource:
         """What huggingface_hub has downloaded before, read as files on disk."""
         folder, path = self._repository.folder, self._repository.path
         root = os.path.join(snapshot.root, *folder.split("/")) if folder else snapshot.root
         only = [path.rpartition("/")[2]] if self._repository.named == "file" else None
-        return LocalSource(root, self._origin(snapshot.commit, "hf-cache"), only)
+        xet = self._xet(self._repository._replace(revision=snapshot.commit))
+        return SnapshotSource(root, self._origin(snapshot.commit, "hf-cache"), only, xet, folder)
 
     def _origin(self, commit: str, kind: str, listing: Listing | None = None) -> Origin:
         name = listing.name if listing else self._repository.name
@@ -181,3 +202,10 @@ class _Visit:
 
     def _is_known(self) -> bool:
         return self._web.has_credential(self._endpoint)
+
+
+def _session(credentials: Mapping[str, str]) -> Connection:
+    """The session of huggingface_hub, with these credentials and no other."""
+    from ckptscan.sources.hub import session
+
+    return session.connect(credentials)

@@ -1,0 +1,207 @@
+"""Where the files of a repository are stored: their ids, and then the terms of each.
+
+A file's id is told by the tree of the Hub, one request for a folder, or by the list that
+huggingface_hub keeps of a commit; the terms by the server that the content lies on, one request for
+8 GiB. Both are kept for the next time, as neither changes. Nothing here is an error: what can't be
+had is told as a problem of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
+from typing import Any
+
+from ckptscan.errors import SourceError
+from ckptscan.sources.access import Deadline, Watch
+from ckptscan.sources.answers import Refused
+from ckptscan.sources.base import FileEntry, Origin
+from ckptscan.sources.cache import Shelf
+from ckptscan.sources.crew import together
+from ckptscan.sources.hub.address import Repository
+from ckptscan.sources.hub.cas import Cas, reason_of
+from ckptscan.sources.hub.listing import tree_of
+from ckptscan.sources.hub.reconstruction import HASH, Unsound, from_document, to_document
+from ckptscan.sources.hub.snapshot import Snapshot
+from ckptscan.sources.local import LocalSource
+from ckptscan.sources.ranged import Nearer, Place, RangedSource
+from ckptscan.sources.terms import Terms
+from ckptscan.sources.web import Web
+
+MAX_TOLD = 500_000  # terms of all files of one source
+NO_ID = "the Hub does not store it by Xet, or does not say so"
+FORBIDDEN = "where it is stored is in no cache, and requests are forbidden"
+TOO_MANY = f"with it there are more than {MAX_TOLD:,} terms"
+
+
+class Xet:
+    """Terms of a repository's files at one commit. `web` is None where requests are forbidden."""
+
+    def __init__(
+        self,
+        web: Web | None,
+        endpoint: str,
+        repository: Repository,
+        cas: Cas,
+        shelf: Shelf,
+        deadline: Deadline,
+        watch: Watch,
+    ) -> None:
+        self._web = web
+        self._endpoint = endpoint
+        self._repository = repository
+        self._commit = repository.revision or ""
+        self._cas = cas
+        self._shelf = shelf
+        self._deadline = deadline
+        self._watch = watch
+        self._unreachable = ""  # why the server is not asked again
+        self._told = 0
+        self._lock = Lock()
+
+    def terms(self, entries: Sequence[FileEntry]) -> Iterator[tuple[FileEntry, Terms]]:
+        """Files of the repository with their terms, as they come in; paths are from its root."""
+        ids, problem = self._ids(entries)
+        unknown = [entry for entry in entries if entry.path not in ids]
+        yield from ((entry, Terms(entry.size, problem=problem or NO_ID)) for entry in unknown)
+        waiting = {entry: None for entry in entries if entry.path in ids}
+        self._watch.begin(len(waiting))
+        try:
+            done = together(lambda entry: self._of(ids[entry.path], entry), waiting, self._deadline)
+            for entry, terms in done:
+                self._watch.finished()
+                del waiting[entry]
+                yield entry, terms
+        except SourceError as error:  # the time is over
+            problem = error.message
+        finally:
+            self._watch.end()
+            self._shelf.settle()
+        yield from ((entry, Terms(entry.size, problem=problem)) for entry in waiting)
+
+    def _of(self, file_id: str, entry: FileEntry) -> Terms:
+        """A file's terms, by a thread of the crew."""
+        kept = self._shelf.terms(file_id)
+        found = from_document(kept, entry.size) if kept else None
+        if found is None:
+            if self._web is None or self._unreachable:
+                return Terms(entry.size, problem=self._unreachable or FORBIDDEN)
+            try:
+                found = self._cas.terms(file_id, entry.size)
+            except (Unsound, Refused, SourceError) as error:
+                problem = reason_of(error, "where it is stored")
+                if isinstance(error, SourceError):
+                    self._unreachable = problem
+                return Terms(entry.size, problem=problem)
+            self._shelf.keep_terms(file_id, to_document(found))
+        with self._lock:
+            self._told += len(found.segments)
+            is_bounded = self._told <= MAX_TOLD
+        return found if is_bounded else Terms(entry.size, problem=TOO_MANY)
+
+    def _ids(self, entries: Sequence[FileEntry]) -> tuple[Mapping[str, str], str | None]:
+        """Ids of files by path, and why others are not known where nothing tells of them."""
+        place = f"{self._commit}/xet"
+        kept = self._shelf.manifest(place) or {}
+        known = {path: str(told) if _is_id(told) else None for path, told in kept.items()}
+        missing = [entry for entry in entries if entry.path not in known]
+        listed = _listed(Snapshot(self._repository, self._commit), missing) if missing else {}
+        known |= listed
+        missing = [entry for entry in missing if entry.path not in listed]
+        problem = None
+        if missing and self._web is None:
+            problem = FORBIDDEN
+        elif missing and self._web:
+            try:
+                known |= self._asked(self._web, missing)
+                self._shelf.keep_manifest(place, dict(known))
+            except (Refused, SourceError) as error:
+                problem = reason_of(error, "the Hub's list of files")
+        return {path: file_id for path, file_id in known.items() if file_id}, problem
+
+    def _asked(self, web: Web, missing: Sequence[FileEntry]) -> dict[str, str | None]:
+        """What the Hub tells of files; None for those that it tells no id of."""
+        entries = {entry.path: entry for entry in missing}
+        folders = {path.rpartition("/")[0] for path in entries}
+        folder = folders.pop() if len(folders) == 1 else None
+        found: dict[str, str | None] = dict.fromkeys(entries)
+        for told in tree_of(web, self._endpoint, self._repository, folder):
+            entry = entries.get(told["path"])
+            if entry and _is_same(told, entry) and _is_id(told.get("xetHash")):
+                found[entry.path] = told["xetHash"]
+        return found
+
+
+class HubSource(RangedSource):
+    """A repository of the Hub, which may also tell where its files are stored."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        entries: Iterable[FileEntry],
+        place: Place,
+        deadline: Deadline,
+        watch: Watch,
+        nearer: Sequence[Nearer],
+        xet: Xet,
+        folder: str,
+    ) -> None:
+        super().__init__(origin, entries, place, deadline, watch, nearer)
+        self._xet = xet
+        self._above = f"{folder}/" if folder else ""
+
+    def terms(self, paths: Sequence[str]) -> Iterator[tuple[str, Terms]]:
+        """Files with their terms, as they come in. Raises no SourceError."""
+        return _below(self._xet, self._above, self._entries, paths)
+
+
+class SnapshotSource(LocalSource):
+    """What huggingface_hub has of a repository; the Hub may tell where its files are stored."""
+
+    def __init__(
+        self, root: str, origin: Origin, only: Sequence[str] | None, xet: Xet, folder: str
+    ) -> None:
+        super().__init__(root, origin, only)
+        self._xet = xet
+        self._above = f"{folder}/" if folder else ""
+
+    def terms(self, paths: Sequence[str]) -> Iterator[tuple[str, Terms]]:
+        """Files with their terms, as they come in. Raises no SourceError."""
+        entries = {entry.path: entry for entry in self.files()}
+        return _below(self._xet, self._above, entries, paths)
+
+
+def _below(
+    xet: Xet, above: str, entries: Mapping[str, FileEntry], paths: Sequence[str]
+) -> Iterator[tuple[str, Terms]]:
+    """Files with their terms; paths are from a folder."""
+    wanted = []
+    for path in dict.fromkeys(paths):
+        entry = entries.get(path)
+        if entry is None or entry.problem or entry.size < 0:
+            yield path, Terms(0, problem="it is not listed, or its size is not known")
+        else:
+            wanted.append(entry._replace(path=above + path))
+    for entry, terms in xet.terms(wanted):
+        yield entry.path.removeprefix(above), terms
+
+
+def _listed(snapshot: Snapshot, entries: Sequence[FileEntry]) -> dict[str, str | None]:
+    """Ids that huggingface_hub's list of a commit tells, of files that are the same there."""
+    found: dict[str, str | None] = {}
+    for entry in entries:
+        told = snapshot.listed(entry.path)
+        if told.get("size") == entry.size and _is_id(told.get("xet_hash")):
+            found[entry.path] = str(told["xet_hash"])
+    return found
+
+
+def _is_same(told: Mapping[str, Any], entry: FileEntry) -> bool:
+    """Whether the tree tells of the file that is listed, as far as both say."""
+    lfs = told.get("lfs")
+    digest = lfs.get("oid") if isinstance(lfs, dict) else None
+    return told.get("size") == entry.size and (not entry.digest or digest in (None, entry.digest))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and HASH.fullmatch(value) is not None
