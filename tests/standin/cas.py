@@ -97,7 +97,7 @@ class Cas:
         with self._lock:
             self._upload()
             is_trimmed = not self._faults.hit("cas_untrimmed", *where)
-            document = reconstruction(self._store.runs(blob), *span, is_trimmed)
+            document = reconstruction(self._store.runs(blob), *span, is_trimmed=is_trimmed)
         document[fetch] = {
             term["hash"]: [_fetch(fetch, term, request)] for term in document["terms"]
         }

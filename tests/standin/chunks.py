@@ -117,7 +117,9 @@ def _sparse(blob: Blob) -> Iterator[Run]:
         yield Run(hashlib.sha256(f"{blob.sha256} {start}".encode()).hexdigest(), 0, sizes)
 
 
-def reconstruction(runs: Sequence[Run], start: int, end: int, is_trimmed: bool) -> dict[str, Any]:
+def reconstruction(
+    runs: Sequence[Run], start: int, end: int, *, is_trimmed: bool
+) -> dict[str, Any]:
     """The terms of a range of a file, in the documented shape, cut to the chunks it needs."""
     terms: list[dict[str, Any]] = []
     offset = reached = 0
