@@ -75,9 +75,9 @@ class Cas:
             try:
                 answer = self._answer(file_id, reached, end, size)
             except TooLong:
-                if step <= LEAST:
+                if end - reached <= LEAST:
                     raise
-                step = min(step, end - reached) // 2
+                step = (end - reached) // 2
                 continue
             if not reached and answer.nbytes == size:  # all of it, whatever was asked for
                 return terms_of(size, [answer._replace(end=size)])
