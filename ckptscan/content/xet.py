@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from itertools import count, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ckptscan.sources.terms import Segment, Term, Terms
 
 _NOWHERE = -1  # the line of what nothing is known of
+
+K = TypeVar("K", bound=Hashable)
 
 
 class Span(NamedTuple):
@@ -44,6 +46,13 @@ class Stretch(NamedTuple):
         return self.end - self.start
 
 
+class Question(NamedTuple):
+    """Where a file should be asked which chunk lies there."""
+
+    file: Hashable
+    offset: int
+
+
 class _Map(NamedTuple):
     """A file from its first byte to its last: where each piece starts, its line and place."""
 
@@ -59,9 +68,13 @@ class Whereabouts:
     Files are named by any key that is hashable, such as (side, path).
     """
 
-    def __init__(self, files: Mapping[Hashable, Terms]) -> None:
+    def __init__(self, files: Mapping[K, Terms]) -> None:
         places, self.contradicted = _placed(files.values())
-        self._maps = {
+        self._borders = {border for borders in places.values() for border in borders.values()}
+        self._xorbs = {
+            line: xorb for xorb, borders in places.items() for line, _ in borders.values()
+        }
+        self._maps: dict[Hashable, _Map] = {
             name: _mapped(terms, places) for name, terms in files.items() if terms.is_whole
         }
 
@@ -100,6 +113,34 @@ class Whereabouts:
                     open_parts.append((reached, end))
             reached = end
         return open_parts
+
+    def questions(
+        self, pairs: Iterable[tuple[Stretch, Stretch]], asked: Container[Question] = ()
+    ) -> list[Question]:
+        """What would show whether pairs that may be equal are: chunks of xorbs that they share.
+
+        Each pair of lines is asked about once, at a place that was not `asked` about before: where
+        both files have the same chunk there, the lines become one.
+        """
+        found: dict[tuple[int, int], list[Question]] = {}
+        for a, b in pairs:
+            reached = 0
+            for one, other in _side_by_side(self._pieces(a), self._pieces(b)):
+                lines = min(one.line, other.line), max(one.line, other.line)
+                if lines not in found and self._may_be_one(*lines):
+                    open_ends = [
+                        Question(stretch.file, stretch.start + reached)
+                        for stretch, span in ((a, one), (b, other))
+                        if (span.line, span.start) not in self._borders
+                    ]
+                    if open_ends and not any(question in asked for question in open_ends):
+                        found[lines] = open_ends
+                reached += one.length
+        return list(dict.fromkeys(question for row in found.values() for question in row))
+
+    def _may_be_one(self, line: int, other: int) -> bool:
+        """Whether two lines are of one xorb, and nothing links them."""
+        return line not in (_NOWHERE, other) and self._xorbs[line] == self._xorbs[other]
 
     def _pieces(self, stretch: Stretch) -> Iterator[Span]:
         """The spans that a stretch consists of; they have its length in all."""

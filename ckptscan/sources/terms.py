@@ -58,12 +58,26 @@ class Terms(NamedTuple):
         return self.problem is None and reached == self.size
 
 
+class Doubt(NamedTuple):
+    """A file of known terms, and offsets in it around which its chunks should be told."""
+
+    path: str
+    terms: Terms
+    offsets: tuple[int, ...]
+
+
 @runtime_checkable
 class Stored(Source, Protocol):
     """A source that may tell where its files are stored."""
 
     def terms(self, paths: Sequence[str]) -> Iterator[tuple[str, Terms]]:
         """Files with their terms, as they come in; each file once. Raises no SourceError."""
+
+    def link(self, doubts: Sequence[Doubt]) -> Iterator[tuple[str, Terms]]:
+        """The same with further borders: those of the chunks around some offsets.
+
+        One request for each offset. Raises no SourceError: then there are no more than before.
+        """
 
 
 def read_terms(source: Source, paths: Sequence[str]) -> Iterator[tuple[str, Terms]]:
@@ -76,3 +90,9 @@ def read_terms(source: Source, paths: Sequence[str]) -> Iterator[tuple[str, Term
     else:
         for path in paths:
             yield path, Terms(0, problem=UNTOLD)
+
+
+def read_borders(source: Source, doubts: Sequence[Doubt]) -> Iterator[tuple[str, Terms]]:
+    """Files with their terms and, where their source tells, further borders of their chunks."""
+    if isinstance(source, Stored):
+        yield from source.link(doubts)

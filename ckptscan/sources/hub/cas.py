@@ -85,6 +85,10 @@ class Cas:
             reached = end
         return terms_of(size, answers)
 
+    def locate(self, file_id: str, offset: int, size: int) -> Answer:
+        """The chunk that one byte of a file lies in; raises Unsound, Refused, SourceError."""
+        return self._answer(file_id, offset, offset + 1, size)
+
     def _answer(self, file_id: str, start: int, end: int, size: int) -> Answer:
         about = None if (start, end) == (0, size) else (start, end)
         grant, web = self._grant(-1)

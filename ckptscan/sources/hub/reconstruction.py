@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
@@ -76,6 +77,19 @@ def terms_of(size: int, answers: Iterable[Answer]) -> Terms:
     if not found.is_whole:
         raise Unsound(f"the terms are not those of {size:,} bytes")
     return found
+
+
+def linked(terms: Terms, answers: Iterable[Answer]) -> Terms:
+    """The terms with what answers about single bytes tell of borders between chunks."""
+    starts = [segment.start for segment in terms.segments]
+    found = dict.fromkeys(terms.borders)
+    for answer in answers:
+        if len(answer.terms) != 1 or not 0 <= answer.start < terms.size:
+            continue
+        segment = terms.segments[bisect_right(starts, answer.start) - 1]
+        for border in _border(segment, answer.terms[0], answer.start - answer.offset):
+            found |= {border: None, answer.terms[0]: None}
+    return terms._replace(borders=tuple(found)[:MAX_TERMS])
 
 
 def _check_sum(answer: Answer, is_last: bool) -> None:

@@ -21,11 +21,18 @@ from ckptscan.sources.crew import together
 from ckptscan.sources.hub.address import Repository
 from ckptscan.sources.hub.cas import Cas, reason_of
 from ckptscan.sources.hub.listing import tree_of
-from ckptscan.sources.hub.reconstruction import HASH, Unsound, from_document, to_document
+from ckptscan.sources.hub.reconstruction import (
+    HASH,
+    Answer,
+    Unsound,
+    from_document,
+    linked,
+    to_document,
+)
 from ckptscan.sources.hub.snapshot import Snapshot
 from ckptscan.sources.local import LocalSource
 from ckptscan.sources.ranged import Nearer, Place, RangedSource
-from ckptscan.sources.terms import Terms
+from ckptscan.sources.terms import Doubt, Terms
 from ckptscan.sources.web import Web
 
 MAX_TOLD = 500_000  # terms of all files of one source
@@ -57,6 +64,7 @@ class Xet:
         self._watch = watch
         self._unreachable = ""  # why the server is not asked again
         self._told = 0
+        self._known: dict[str, str | None] = {}  # ids by path; None where there is none
         self._lock = Lock()
 
     def terms(self, entries: Sequence[FileEntry]) -> Iterator[tuple[FileEntry, Terms]]:
@@ -99,11 +107,45 @@ class Xet:
             is_bounded = self._told <= MAX_TOLD
         return found if is_bounded else Terms(entry.size, problem=TOO_MANY)
 
+    def link(self, doubts: Sequence[tuple[FileEntry, Doubt]]) -> Iterator[tuple[FileEntry, Terms]]:
+        """Terms of files with the borders of chunks around some offsets, as far as they are told.
+
+        Only of files whose terms were asked for before.
+        """
+        known = {entry: doubt for entry, doubt in doubts if self._known.get(entry.path)}
+        wanted = [(entry, offset) for entry, doubt in known.items() for offset in doubt.offsets]
+        answers: dict[FileEntry, list[Answer]] = {}
+        try:
+            for (entry, _), answer in together(self._located, wanted, self._deadline):
+                if answer:
+                    answers.setdefault(entry, []).append(answer)
+        except SourceError:  # the time is over
+            pass
+        for entry, told in answers.items():
+            found = linked(known[entry].terms, told)
+            self._shelf.keep_terms(str(self._known[entry.path]), to_document(found))
+            yield entry, found
+        self._shelf.settle()
+
+    def _located(self, wanted: tuple[FileEntry, int]) -> Answer | None:
+        """The chunk around an offset of a file, by a thread of the crew."""
+        entry, offset = wanted
+        if self._web is None or self._unreachable:
+            return None
+        try:
+            return self._cas.locate(str(self._known[entry.path]), offset, entry.size)
+        except (Unsound, Refused):
+            return None
+        except SourceError as error:
+            self._unreachable = error.message
+            return None
+
     def _ids(self, entries: Sequence[FileEntry]) -> tuple[Mapping[str, str], str | None]:
         """Ids of files by path, and why others are not known where nothing tells of them."""
         place = f"{self._commit}/xet"
         kept = self._shelf.manifest(place) or {}
         known = {path: str(told) if _is_id(told) else None for path, told in kept.items()}
+        known |= self._known
         missing = [entry for entry in entries if entry.path not in known]
         listed = _listed(Snapshot(self._repository, self._commit), missing) if missing else {}
         known |= listed
@@ -117,6 +159,7 @@ class Xet:
                 self._shelf.keep_manifest(place, dict(known))
             except (Refused, SourceError) as error:
                 problem = reason_of(error, "the Hub's list of files")
+        self._known = known
         return {path: file_id for path, file_id in known.items() if file_id}, problem
 
     def _asked(self, web: Web, missing: Sequence[FileEntry]) -> dict[str, str | None]:
@@ -154,6 +197,10 @@ class HubSource(RangedSource):
         """Files with their terms, as they come in. Raises no SourceError."""
         return _below(self._xet, self._above, self._entries, paths)
 
+    def link(self, doubts: Sequence[Doubt]) -> Iterator[tuple[str, Terms]]:
+        """Terms with further borders, one request for each offset. Raises no SourceError."""
+        return _linked_below(self._xet, self._above, self._entries, doubts)
+
 
 class SnapshotSource(LocalSource):
     """What huggingface_hub has of a repository; the Hub may tell where its files are stored."""
@@ -170,6 +217,11 @@ class SnapshotSource(LocalSource):
         entries = {entry.path: entry for entry in self.files()}
         return _below(self._xet, self._above, entries, paths)
 
+    def link(self, doubts: Sequence[Doubt]) -> Iterator[tuple[str, Terms]]:
+        """Terms with further borders, one request for each offset. Raises no SourceError."""
+        entries = {entry.path: entry for entry in self.files()}
+        return _linked_below(self._xet, self._above, entries, doubts)
+
 
 def _below(
     xet: Xet, above: str, entries: Mapping[str, FileEntry], paths: Sequence[str]
@@ -183,6 +235,19 @@ def _below(
         else:
             wanted.append(entry._replace(path=above + path))
     for entry, terms in xet.terms(wanted):
+        yield entry.path.removeprefix(above), terms
+
+
+def _linked_below(
+    xet: Xet, above: str, entries: Mapping[str, FileEntry], doubts: Sequence[Doubt]
+) -> Iterator[tuple[str, Terms]]:
+    """Terms with further borders; paths are from a folder."""
+    wanted = [
+        (entries[one.path]._replace(path=above + one.path), one)
+        for one in doubts
+        if one.path in entries
+    ]
+    for entry, terms in xet.link(wanted):
         yield entry.path.removeprefix(above), terms
 
 
