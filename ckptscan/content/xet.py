@@ -13,7 +13,7 @@ What is proved is proved as far as the servers that tell the terms are honest, a
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from itertools import count, pairwise
 from typing import NamedTuple, TypeVar
@@ -120,23 +120,32 @@ class Whereabouts:
         """What would show whether pairs that may be equal are: chunks of xorbs that they share.
 
         Each pair of lines is asked about once, at a place that was not `asked` about before: where
-        both files have the same chunk there, the lines become one.
+        both files have the same chunk there, the lines become one. Those that most bytes hang on
+        come first.
         """
         found: dict[tuple[int, int], list[Question]] = {}
+        weights: Counter[tuple[int, int]] = Counter()
         for a, b in pairs:
             reached = 0
             for one, other in _side_by_side(self._pieces(a), self._pieces(b)):
                 lines = min(one.line, other.line), max(one.line, other.line)
-                if lines not in found and self._may_be_one(*lines):
-                    open_ends = [
-                        Question(stretch.file, stretch.start + reached)
-                        for stretch, span in ((a, one), (b, other))
-                        if (span.line, span.start) not in self._borders
-                    ]
-                    if open_ends and not any(question in asked for question in open_ends):
-                        found[lines] = open_ends
+                if self._may_be_one(*lines):
+                    weights[lines] += one.length
+                    if lines not in found:
+                        found[lines] = self._open((a, one), (b, other), reached=reached)
+                        if any(question in asked for question in found[lines]):
+                            del found[lines]
                 reached += one.length
-        return list(dict.fromkeys(question for row in found.values() for question in row))
+        heaviest = sorted(found, key=lambda lines: -weights[lines])
+        return list(dict.fromkeys(question for lines in heaviest for question in found[lines]))
+
+    def _open(self, *ends: tuple[Stretch, Span], reached: int) -> list[Question]:
+        """Questions about a place in two files, where no border between chunks is known there."""
+        return [
+            Question(stretch.file, stretch.start + reached)
+            for stretch, span in ends
+            if (span.line, span.start) not in self._borders
+        ]
 
     def _may_be_one(self, line: int, other: int) -> bool:
         """Whether two lines are of one xorb, and nothing links them."""

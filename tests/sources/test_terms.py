@@ -6,7 +6,16 @@ import pytest
 
 from ckptscan.sources.base import FileEntry, Source
 from ckptscan.sources.memory import MemorySource
-from ckptscan.sources.terms import UNTOLD, Segment, Stored, Term, Terms, read_terms
+from ckptscan.sources.terms import (
+    UNTOLD,
+    Doubt,
+    Segment,
+    Stored,
+    Term,
+    Terms,
+    read_borders,
+    read_terms,
+)
 
 TERM = Term("a", 0, 3, 30)
 
@@ -17,12 +26,18 @@ class Telling(MemorySource):
     def terms(self, paths: list[str]) -> list[tuple[str, Terms]]:
         return [(path, Terms(30, (Segment(0, 30, TERM),))) for path in paths]
 
+    def link(self, doubts: list[Doubt]) -> list[tuple[str, Terms]]:
+        return [(path, terms._replace(borders=(TERM,))) for path, terms, _ in doubts]
+
 
 def test_a_source_that_knows_is_asked() -> None:
     source = Telling({"x": bytes(30)})
 
     assert isinstance(source, Stored)
     assert [("x", Terms(30, (Segment(0, 30, TERM),)))] == list(read_terms(source, ["x"]))
+    assert [("x", Terms(0, borders=(TERM,)))] == list(
+        read_borders(source, [Doubt("x", Terms(0), (1,))])
+    )
 
 
 def test_of_any_other_source_nothing_is_known_and_that_is_no_error() -> None:
@@ -30,6 +45,7 @@ def test_of_any_other_source_nothing_is_known_and_that_is_no_error() -> None:
 
     ((path, terms),) = read_terms(source, ["x"])
     assert ("x", UNTOLD, False) == (path, terms.problem, terms.is_whole)
+    assert [] == list(read_borders(source, [Doubt("x", Terms(0), (1,))]))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ckptscan.sources.hub.reconstruction import (
     Unsound,
     answer_of,
     from_document,
+    linked,
     terms_of,
     to_document,
 )
@@ -209,6 +210,26 @@ def test_a_part_that_begins_within_a_term_is_linked_to_it() -> None:
     assert Segment(55, 100, Term(X, 5, 10, 50), 5) == parts.segments[1]
     places = Whereabouts({"whole": whole, "parts": parts})
     assert places.proves_equal(Stretch("whole", 0, 100), Stretch("parts", 0, 100))
+
+
+def test_a_chunk_within_a_term_tells_two_borders() -> None:
+    whole = terms_of(100, [answer_of(told((X, 2, 12, 100)), 0, 100)])
+    chunk = Term(X, 5, 6, 9)
+
+    def known(*answers: Answer) -> tuple[Term, ...]:
+        return linked(whole, answers).borders
+
+    assert (Term(X, 2, 5, 30), chunk) == known(Answer(33, 34, 3, (chunk,)))
+    assert known(Answer(33, 34, 3, (chunk,))) == known(*[Answer(33, 34, 3, (chunk,))] * 2)
+    for nothing in (
+        Answer(3, 4, 3, (whole.segments[0].term,)),
+        Answer(33, 34, 3, (chunk._replace(xorb=Y),)),
+        Answer(33, 34, 3, (chunk._replace(first=20, last=21),)),
+        Answer(33, 34, 3, ()),
+        Answer(33, 34, 3, (chunk, chunk)),
+        Answer(133, 134, 3, (chunk,)),
+    ):
+        assert () == known(nothing)
 
 
 @pytest.mark.parametrize(
