@@ -202,7 +202,7 @@ def test_of_what_is_not_known_nothing_is_proved(stretch: Stretch) -> None:
 def test_nothing_is_equal_to_nothing_and_lengths_must_be_the_same() -> None:
     places = Whereabouts({"a": WHOLE, "empty": Terms(0)})
 
-    assert () == places.spans(Stretch("empty", 0, 0))
+    assert () == places.spans(Stretch("empty", 0, 0)) == places.spans(Stretch("none", 0, 0))
     assert places.proves_equal(Stretch("empty", 0, 0), Stretch("a", 5, 5))
     assert not places.proves_equal(Stretch("a", 0, 5), Stretch("a", 0, 6))
     assert (Span(0, 5, 5),) == places.spans(Stretch("a", 5, 10))

@@ -61,7 +61,7 @@ class Cas:
         self._watch = watch
         self._silence = silence
         self._granted: tuple[Grant, Web] | None = None
-        self._failed: Exception | None = None  # why there is no grant
+        self._failed: Exception | None = None  # why there is no other grant
         self._version = ""  # the one that answered before
         self._grants = Lock()
         self._parsing = Lock()
@@ -104,31 +104,36 @@ class Cas:
 
     def _asked(self, grant: Grant, web: Web, file_id: str, about: tuple[int, int] | None) -> bytes:
         """The answer of the version that this server has."""
-        versions = (self._version,) if self._version else _VERSIONS
-        for version in versions:
-            url = f"{grant.url}/{version}/reconstructions/{quote(file_id, safe='')}"
-            try:
-                raw = web.get(url, Wanted(most=MAX_ANSWER, about=about)).data
-            except Refused as refused:
-                if refused.status not in _UNKNOWN or version == versions[-1]:
-                    raise
-            else:
-                self._version = version
-                return raw
-        raise AssertionError("the last version raises")
+        version = self._version or _VERSIONS[0]
+        try:
+            raw = self._of_version(version, grant, web, file_id, about)
+        except Refused as refused:
+            if self._version or refused.status not in _UNKNOWN:
+                raise
+            version = _VERSIONS[1]
+            raw = self._of_version(version, grant, web, file_id, about)
+        self._version = version
+        return raw
+
+    def _of_version(
+        self, version: str, grant: Grant, web: Web, file_id: str, about: tuple[int, int] | None
+    ) -> bytes:
+        url = f"{grant.url}/{version}/reconstructions/{quote(file_id, safe='')}"
+        return web.get(url, Wanted(most=MAX_ANSWER, about=about)).data
 
     def _grant(self, refused_turn: int) -> tuple[Grant, Web]:
         """The server and the token for it; another one where that of this turn is refused."""
         with self._grants:
+            if self._granted and self._granted[0].turn != refused_turn:
+                return self._granted
             if self._failed:
                 raise self._failed
-            if self._granted is None or self._granted[0].turn == refused_turn:
-                try:
-                    grant = self._new_grant(refused_turn + 1)
-                except (Unsound, Refused, SourceError) as error:
-                    self._failed = error
-                    raise
-                self._granted = grant, self._web(grant)
+            try:
+                grant = self._new_grant(refused_turn + 1)
+            except (Unsound, Refused, SourceError) as error:
+                self._failed = error
+                raise
+            self._granted = grant, self._web(grant)
             return self._granted
 
     def _web(self, grant: Grant) -> Web:

@@ -143,9 +143,9 @@ class Xet:
     def _ids(self, entries: Sequence[FileEntry]) -> tuple[Mapping[str, str], str | None]:
         """Ids of files by path, and why others are not known where nothing tells of them."""
         place = f"{self._commit}/xet"
+        known = dict(self._known)
         kept = self._shelf.manifest(place) or {}
-        known = {path: str(told) if _is_id(told) else None for path, told in kept.items()}
-        known |= self._known
+        known |= {path: str(told) for path, told in kept.items() if _is_id(told)}
         missing = [entry for entry in entries if entry.path not in known]
         listed = _listed(Snapshot(self._repository, self._commit), missing) if missing else {}
         known |= listed
@@ -156,7 +156,9 @@ class Xet:
         elif missing and self._web:
             try:
                 known |= self._asked(self._web, missing)
-                self._shelf.keep_manifest(place, dict(known))
+                # not those without: files are moved to Xet in place
+                told = {path: file_id for path, file_id in known.items() if file_id}
+                self._shelf.keep_manifest(place, dict(told))
             except (Refused, SourceError) as error:
                 problem = reason_of(error, "the Hub's list of files")
         self._known = known
@@ -214,13 +216,17 @@ class SnapshotSource(LocalSource):
 
     def terms(self, paths: Sequence[str]) -> Iterator[tuple[str, Terms]]:
         """Files with their terms, as they come in. Raises no SourceError."""
-        entries = {entry.path: entry for entry in self.files()}
-        return _below(self._xet, self._above, entries, paths)
+        return _below(self._xet, self._above, self._listed(), paths)
 
     def link(self, doubts: Sequence[Doubt]) -> Iterator[tuple[str, Terms]]:
         """Terms with further borders, one request for each offset. Raises no SourceError."""
-        entries = {entry.path: entry for entry in self.files()}
-        return _linked_below(self._xet, self._above, entries, doubts)
+        return _linked_below(self._xet, self._above, self._listed(), doubts)
+
+    def _listed(self) -> dict[str, FileEntry]:
+        try:
+            return {entry.path: entry for entry in self.files()}
+        except SourceError:  # the folder has gone meanwhile
+            return {}
 
 
 def _below(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ckptscan.sources.crew import CREW
 from ckptscan.sources.hub.cas import _checked_url
 from ckptscan.sources.hub.reconstruction import Unsound
 from ckptscan.sources.hub.xet import FORBIDDEN, NO_ID
-from ckptscan.sources.terms import UNTOLD, Terms, read_terms
+from ckptscan.sources.terms import UNTOLD, Doubt, Terms, read_borders, read_terms
 from tests.conftest import framed
 from tests.standin import Repository, Standin, blob_of, repository_of_files, retry_after
 from tests.standin.chunks import LARGEST
@@ -347,13 +348,14 @@ def test_terms_that_can_not_be_true_prove_nothing(standin: Standin, way: str) ->
     assert told("org/new", FIRST)[FIRST].is_whole  # nothing was kept of it
 
 
-@pytest.mark.parametrize("status", [400, 404, 410, 418])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418])
 def test_a_refusal_is_of_one_file(standin: Standin, status: int) -> None:
     standin.faults.on("status", status, stage="cas", path=FIRST)
 
     found = told("org/new", FIRST, SECOND)
     assert found[SECOND].is_whole
-    assert f"({status})" in str(found[FIRST].problem)
+    problem = str(found[FIRST].problem)
+    assert f"({status})" in problem or "tokens that the Hub gives are refused" in problem
 
 
 def test_a_server_that_is_not_there_is_not_asked_for_every_file(standin: Standin) -> None:
@@ -504,6 +506,19 @@ def test_a_snapshot_on_disk_may_be_proved_equal_too(standin: Standin, caches: Pa
     assert found[FIRST].is_whole
     assert "not listed" in str(found["none"].problem)
     assert 0 == standin.count("cdn")
+    at = found[FIRST].size // 2
+    ((path, more),) = read_borders(source, [Doubt(FIRST, found[FIRST], (at,))])
+    assert (FIRST, 2) == (path, len(more.borders))
+    shutil.rmtree(snapshot)
+    assert {FIRST: "it is not listed, or its size is not known"} == {
+        path: one.problem for path, one in read_terms(source, [FIRST])
+    }
+
+
+def test_a_file_that_is_moved_to_xet_is_seen_the_next_time(standin: Standin) -> None:
+    standin.faults.on("no_xet", times=1)
+
+    assert [False, True] == [told("org/new", FIRST)[FIRST].is_whole for _ in range(2)]
 
 
 def _keep_tree(caches: Path, one: Repository) -> None:
@@ -532,6 +547,20 @@ def test_a_folder_on_disk_tells_nothing(tmp_path: Path) -> None:
     (tmp_path / WHOLE).write_bytes(OLD[WHOLE])
 
     assert UNTOLD == told(str(tmp_path), WHOLE)[WHOLE].problem
+
+
+def test_chunks_are_asked_of_files_that_are_known(standin: Standin) -> None:
+    """None of a file whose id is not known; none at all once the server fails."""
+    source = open_source("org/new", Access(timeout=20.0))
+    found = dict(read_terms(source, [FIRST]))[FIRST]
+    before = standin.count("cas")
+
+    assert [] == list(read_borders(source, [Doubt(SECOND, found, (9,))]))
+    assert [] == list(read_borders(source, [Doubt("none", found, (9,))]))
+    assert before == standin.count("cas")
+    standin.faults.on("status", retry_after(503, 1000), stage="cas")
+    assert [] == list(read_borders(source, [Doubt(FIRST, found, tuple(range(100)))]))
+    assert standin.count("cas") <= before + CREW
 
 
 def test_nothing_is_asked_where_nobody_wants_to_know(standin: Standin) -> None:
