@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckptscan.content.xet import Question, Span, Stretch, Whereabouts, proved_equal
@@ -70,6 +70,7 @@ def stretches(draw: st.DataObject, world: World) -> tuple[Stretch, Stretch]:
     return a, b
 
 
+@settings(max_examples=400)
 @given(worlds(), st.data())
 def test_what_is_proved_equal_is_equal(world: World, data: st.DataObject) -> None:
     places = Whereabouts(dict(enumerate(world.files)))
@@ -128,6 +129,8 @@ WHOLE = terms((A, 0, 10, 1000))
         pytest.param(terms((A, 0, 4, 300), (A, 4, 10, 700)), True, id="the same in two terms"),
         pytest.param(terms((A, 0, 4, 300), (A, 5, 10, 700)), False, id="a chunk left out"),
         pytest.param(terms((A, 0, 4, 300), (B, 0, 1, 100), (A, 5, 10, 600)), False, id="a change"),
+        pytest.param(terms((A, 0, 5, 500), (A, 0, 5, 500)), False, id="a part twice"),
+        pytest.param(terms((A, 5, 10, 500), (A, 0, 5, 500)), False, id="parts the other way round"),
     ],
 )
 def test_a_whole_file(other: Terms, expected: bool) -> None:
