@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ckptscan.errors import (
@@ -24,7 +25,6 @@ from ckptscan.sources.cache import Kept, Shelf
 from ckptscan.sources.crew import alone
 from ckptscan.sources.hub import settings
 from ckptscan.sources.hub.address import Repository
-from ckptscan.sources.hub.cas import Cas
 from ckptscan.sources.hub.listing import (
     COMMIT,
     Listing,
@@ -35,11 +35,14 @@ from ckptscan.sources.hub.listing import (
 )
 from ckptscan.sources.hub.refusals import Refusals
 from ckptscan.sources.hub.snapshot import Snapshot, cached_commit
-from ckptscan.sources.hub.xet import HubSource, SnapshotSource, Xet
+from ckptscan.sources.hub.stored import HubSource, SnapshotSource
 from ckptscan.sources.links import Linked
 from ckptscan.sources.local import LocalSource
 from ckptscan.sources.ranged import UNKNOWN, Absent, Place, RangedSource
 from ckptscan.sources.web import Connection, Web, origin_of, without_user
+
+if TYPE_CHECKING:
+    from ckptscan.sources.hub.xet import Xet
 
 
 def open_hub(spec: str, repository: Repository, access: Access) -> RangedSource | LocalSource:
@@ -157,12 +160,15 @@ class _Visit:
             self._deadline,
             self._access.watch,
             (snapshot, kept) if snapshot.is_there else (kept,),
-            self._xet(repository),
+            lambda: self._xet(repository),
             repository.folder,
         )
 
     def _xet(self, repository: Repository) -> Xet:
-        """Where files of the repository are stored; nothing is asked before somebody wants it."""
+        """Where files of the repository are stored; made once somebody wants to know it."""
+        from ckptscan.sources.hub.cas import Cas
+        from ckptscan.sources.hub.xet import Xet
+
         from_hub = None if self._access.offline or settings.is_offline() else self._web
         deadline, watch = self._deadline, self._access.watch
         cas = Cas(
@@ -181,8 +187,14 @@ class _Visit:
         folder, path = self._repository.folder, self._repository.path
         root = os.path.join(snapshot.root, *folder.split("/")) if folder else snapshot.root
         only = [path.rpartition("/")[2]] if self._repository.named == "file" else None
-        xet = self._xet(self._repository._replace(revision=snapshot.commit))
-        return SnapshotSource(root, self._origin(snapshot.commit, "hf-cache"), only, xet, folder)
+        repository = self._repository._replace(revision=snapshot.commit)
+        return SnapshotSource(
+            root,
+            self._origin(snapshot.commit, "hf-cache"),
+            only,
+            lambda: self._xet(repository),
+            folder,
+        )
 
     def _origin(self, commit: str, kind: str, listing: Listing | None = None) -> Origin:
         name = listing.name if listing else self._repository.name

@@ -6,7 +6,6 @@ server is asked over https, with that token and no other, and only for terms.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from threading import Lock
@@ -188,6 +187,8 @@ def _checked_url(url: object, endpoint: str) -> str:
 
 def _is_here(url: str) -> bool:
     """Whether an address is plain http on this machine, as where something is tried out."""
+    import ipaddress
+
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:

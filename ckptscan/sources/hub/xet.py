@@ -8,14 +8,14 @@ had is told as a problem of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
 from ckptscan.errors import SourceError
 from ckptscan.sources.access import Deadline, Watch
 from ckptscan.sources.answers import Refused
-from ckptscan.sources.base import FileEntry, Origin
+from ckptscan.sources.base import FileEntry
 from ckptscan.sources.cache import Shelf
 from ckptscan.sources.crew import together
 from ckptscan.sources.hub.address import Repository
@@ -30,8 +30,6 @@ from ckptscan.sources.hub.reconstruction import (
     to_document,
 )
 from ckptscan.sources.hub.snapshot import Snapshot
-from ckptscan.sources.local import LocalSource
-from ckptscan.sources.ranged import Nearer, Place, RangedSource
 from ckptscan.sources.terms import Doubt, Terms
 from ckptscan.sources.web import Web
 
@@ -175,86 +173,6 @@ class Xet:
             if entry and _is_same(told, entry) and _is_id(told.get("xetHash")):
                 found[entry.path] = told["xetHash"]
         return found
-
-
-class HubSource(RangedSource):
-    """A repository of the Hub, which may also tell where its files are stored."""
-
-    def __init__(
-        self,
-        origin: Origin,
-        entries: Iterable[FileEntry],
-        place: Place,
-        deadline: Deadline,
-        watch: Watch,
-        nearer: Sequence[Nearer],
-        xet: Xet,
-        folder: str,
-    ) -> None:
-        super().__init__(origin, entries, place, deadline, watch, nearer)
-        self._xet = xet
-        self._above = f"{folder}/" if folder else ""
-
-    def terms(self, paths: Sequence[str]) -> Iterator[tuple[str, Terms]]:
-        """Files with their terms, as they come in. Raises no SourceError."""
-        return _below(self._xet, self._above, self._entries, paths)
-
-    def link(self, doubts: Sequence[Doubt]) -> Iterator[tuple[str, Terms]]:
-        """Terms with further borders, one request for each offset. Raises no SourceError."""
-        return _linked_below(self._xet, self._above, self._entries, doubts)
-
-
-class SnapshotSource(LocalSource):
-    """What huggingface_hub has of a repository; the Hub may tell where its files are stored."""
-
-    def __init__(
-        self, root: str, origin: Origin, only: Sequence[str] | None, xet: Xet, folder: str
-    ) -> None:
-        super().__init__(root, origin, only)
-        self._xet = xet
-        self._above = f"{folder}/" if folder else ""
-
-    def terms(self, paths: Sequence[str]) -> Iterator[tuple[str, Terms]]:
-        """Files with their terms, as they come in. Raises no SourceError."""
-        return _below(self._xet, self._above, self._listed(), paths)
-
-    def link(self, doubts: Sequence[Doubt]) -> Iterator[tuple[str, Terms]]:
-        """Terms with further borders, one request for each offset. Raises no SourceError."""
-        return _linked_below(self._xet, self._above, self._listed(), doubts)
-
-    def _listed(self) -> dict[str, FileEntry]:
-        try:
-            return {entry.path: entry for entry in self.files()}
-        except SourceError:  # the folder has gone meanwhile
-            return {}
-
-
-def _below(
-    xet: Xet, above: str, entries: Mapping[str, FileEntry], paths: Sequence[str]
-) -> Iterator[tuple[str, Terms]]:
-    """Files with their terms; paths are from a folder."""
-    wanted = []
-    for path in dict.fromkeys(paths):
-        entry = entries.get(path)
-        if entry is None or entry.problem or entry.size < 0:
-            yield path, Terms(0, problem="it is not listed, or its size is not known")
-        else:
-            wanted.append(entry._replace(path=above + path))
-    for entry, terms in xet.terms(wanted):
-        yield entry.path.removeprefix(above), terms
-
-
-def _linked_below(
-    xet: Xet, above: str, entries: Mapping[str, FileEntry], doubts: Sequence[Doubt]
-) -> Iterator[tuple[str, Terms]]:
-    """Terms with further borders; paths are from a folder."""
-    wanted = [
-        (entries[one.path]._replace(path=above + one.path), one)
-        for one in doubts
-        if one.path in entries
-    ]
-    for entry, terms in xet.link(wanted):
-        yield entry.path.removeprefix(above), terms
 
 
 def _listed(snapshot: Snapshot, entries: Sequence[FileEntry]) -> dict[str, str | None]:
