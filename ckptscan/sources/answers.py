@@ -19,7 +19,9 @@ class Wanted(NamedTuple):
 
     `most` bounds what is taken of a whole. `size` is the file's size in bytes where it is known.
     `enough` tells from the first 8 bytes, and the size, how many from the start will do: of a
-    server that ignores the range so many are taken, and no more.
+    server that ignores the range so many are taken, and no more. `about` is the range of a file
+    that a question is about, from a byte to before another: it goes with the question, whose
+    answer is taken whole.
     """
 
     start: int = 0
@@ -27,6 +29,7 @@ class Wanted(NamedTuple):
     most: int = 1 << 26
     size: int | None = None
     enough: Callable[[bytes, int], int] | None = None
+    about: tuple[int, int] | None = None
 
 
 class Piece(NamedTuple):
@@ -68,6 +71,10 @@ class Refused(Exception):
         self.body = body
 
 
+class TooLong(Refused):
+    """An answer of more bytes than are taken."""
+
+
 def decoded(response: Any) -> Iterator[bytes]:
     """The body in pieces of bounded size, whatever it is compressed from; raises Again, Refused.
 
@@ -105,11 +112,13 @@ def take(url: str, response: Any, wanted: Wanted, chunks: Iterator[bytes]) -> Pi
 
 
 def _whole(url: str, response: Any, wanted: Wanted, chunks: Iterator[bytes]) -> Piece:
-    if response.status_code != 200:
+    if wanted.about and response.status_code == 416:
+        raise Refused(416, "it knows no such range", url=url)
+    if response.status_code != 200 and not (wanted.about and response.status_code == 206):
         raise Again(f"it answers {response.status_code} to a plain request")
     data = _up_to(chunks, wanted.most + 1)
     if len(data) > wanted.most:
-        raise Refused(0, f"more than {wanted.most:,} bytes come", url=url)
+        raise TooLong(0, f"more than {wanted.most:,} bytes come", url=url)
     if wanted.size is not None and len(data) != wanted.size:
         raise Again(f"{len(data):,} bytes come, {wanted.size:,} are listed")
     return Piece(data, len(data), url, response.headers)

@@ -5,6 +5,7 @@
     <cache>/manifests/<origin>/<place>      the files of one commit: sizes, digests
     <cache>/refs/<origin>/<place>           the commit that a branch had when last seen
     <cache>/progress/<origin>/<place>       what an interrupted reading of tensors has measured
+    <cache>/terms/<origin>/<content>        where the bytes of a file are stored, as Xet tells it
 
 Each name is a hash. A header is keyed by the sha256 of its whole file, so that revisions and forks
 share it; by the origin too, so that a server which lies about digests fills nobody's keys but its
@@ -26,7 +27,7 @@ from typing import NamedTuple
 
 from ckptscan.sources.base import FileEntry
 
-ROOMS = ("headers", "files", "manifests", "refs", "progress")
+ROOMS = ("headers", "files", "manifests", "refs", "progress", "terms")
 BOUND = 1 << 30  # bytes; DeepSeek-V3 takes 21 MB, of which its index 9
 _KEPT = 0.8  # of the bound, once it is passed
 _MAGIC = b"ckptscan1"
@@ -113,6 +114,14 @@ class Shelf:
         if self._is_ours:
             with suppress(OSError):
                 os.unlink(self._at("progress", self._placed(reading)))
+
+    def terms(self, file_id: str) -> bytes | None:
+        """What was kept of where a file is stored, whose id is a hash of its content."""
+        return self._read("terms", _hash(file_id))
+
+    def keep_terms(self, file_id: str, terms: bytes) -> None:
+        """Keep where a file is stored."""
+        self._write("terms", _hash(file_id), terms)
 
     def _key(self, commit: str, entry: FileEntry, part: str) -> tuple[str, str]:
         if part == "head":

@@ -255,6 +255,8 @@ def _headers(connection: Connection, url: str, wanted: Wanted) -> dict[str, str]
         "accept": "*/*",
         "accept-encoding": "gzip, deflate" if wanted.length is None else "identity",
     }
+    if wanted.about:
+        headers["range"] = f"bytes={wanted.about[0]}-{wanted.about[1] - 1}"
     if wanted.length is not None:
         headers["range"] = f"bytes={wanted.start}-{wanted.start + wanted.length - 1}"
     credential = connection.credentials.get(origin_of(url))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from ckptscan.header import wanted as enough
-from ckptscan.sources.answers import PIECE, SLACK, Again, Refused, Wanted, decoded, take
+from ckptscan.sources.answers import PIECE, SLACK, Again, Refused, TooLong, Wanted, decoded, take
 from tests.conftest import file_of
 
 FILE = file_of({"a": ("BF16", [64, 64])})
@@ -156,5 +156,13 @@ def test_a_whole_must_have_the_size_that_is_listed() -> None:
         taken(200, FILE[:-1], Wanted(size=SIZE))
     with pytest.raises(Again, match="answers 206"):
         taken(206, FILE, Wanted())
-    with pytest.raises(Refused, match="more than 5 bytes"):
+    with pytest.raises(TooLong, match="more than 5 bytes"):
         taken(200, FILE, Wanted(most=5))
+
+
+def test_an_answer_about_a_range_is_taken_whole() -> None:
+    about = Wanted(about=(5, 9))
+
+    assert FILE == taken(200, FILE, about) == taken(206, FILE, about)
+    with pytest.raises(Refused, match="no such range"):
+        taken(416, b"", about)

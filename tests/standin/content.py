@@ -57,6 +57,11 @@ class Blob:
         return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
     @property
+    def file_id(self) -> str:
+        """What Xet calls the content; the real one is another hash of it."""
+        return self.sha256[::-1]
+
+    @property
     def etag(self) -> str:
         """What the Hub gives as ETag, without quotes."""
         return self.sha256 if self.is_lfs else self.oid

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
-# Name -> what it does, and its value. Stages: api, resolve, cache (small files), cdn, plain, evil.
+# Name -> what it does, and its value. Stages: api, resolve, cache (small files), cdn, plain, evil,
+# cas.
 KNOWN = {
     # the connection
     "stall_before": "take the request and say nothing",
@@ -45,6 +46,15 @@ KNOWN = {
     "tree_error": "the tree answers status value, default 500",
     "bad_json": "value: truncated, list, nulls, huge, digits, deep, types, text, empty",
     "siblings": "add names to the list; value: the names, see HOSTILE",
+    # content stored by Xet
+    "no_xet": "the tree has no xetHash",
+    "cas_url": "casUrl is value",
+    "cas_token": "the answer that should give a token is value, JSON or bytes",
+    "cas_expired": "a token is refused once it was used value times, default 0",
+    "cas_answer": "value: what is wrong with the terms, see cas.spoiled",
+    "cas_v2": "version 1 of the API is not there",
+    "cas_whole": "ranges are ignored: the terms are those of the whole file",
+    "cas_untrimmed": "terms are not cut to the chunks that a range needs",
 }
 HOSTILE = (
     "../x.safetensors",

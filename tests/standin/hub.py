@@ -29,6 +29,7 @@ COMMON = {
     "Vary": "Origin",
 }
 EXPANDED_PAGE = 50  # entries of a page of a tree with expand
+OPEN = ("info", "tree", "paths-info", "refs")  # what is told of gated repositories
 WRONG_COMMIT = "bad0" * 10
 
 
@@ -45,6 +46,9 @@ class Place(Protocol):
 
     def signed(self, path: str, blob: Blob, to_evil: bool) -> str:
         """A signed address of a file on the CDN or on the third origin."""
+
+    def xet_token(self, repository: Repository, commit: str) -> bytes:
+        """The body of an answer that gives a token for content stored by Xet."""
 
 
 def error(status: int, message: str, code: str | None = None, **headers: str) -> Reply:
@@ -79,7 +83,12 @@ class Hub:
         if sha is None:
             return error(404, f"Invalid rev id: {target.revision}", "RevisionNotFound")
         if target.stage == "api":
-            answers = {"info": self._info, "tree": self._tree, "paths-info": self._paths_info}
+            answers = {
+                "info": self._info,
+                "tree": self._tree,
+                "paths-info": self._paths_info,
+                "xet-read-token": self._xet_token,
+            }
             reply = answers[target.action](request, target, repository, sha)
             self._moved(repository)
             return reply
@@ -100,7 +109,7 @@ class Hub:
                 return error(404, "Repository not found", "RepoNotFound")
             challenge = 'Bearer realm="Authentication required", charset="UTF-8"'
             return error(401, "Invalid username or password.", WWW_Authenticate=challenge)
-        if not repository.gated or has_access or target.stage == "api":
+        if not repository.gated or has_access or target.action in OPEN:
             return None  # lists of gated repositories are open to all
         message = f"Access to {repository.repo_type} {repository.repo_id} is restricted"
         if token:
@@ -147,8 +156,9 @@ class Hub:
         most = min(most, int(asked.get("limit", most)))
         start = int(base64.b64decode(asked["cursor"])) if "cursor" in asked else 0
         has_sizes = not self._faults.hit("no_sizes", repository.repo_id, "api")
+        has_xet = not self._faults.hit("no_xet", repository.repo_id, "api")
         page = [
-            entry_of(files, path, sha, is_expanded, has_sizes)
+            entry_of(files, path, sha, is_expanded, has_sizes, has_xet)
             for path in paths[start : start + most]
         ]
         headers = {}
@@ -172,6 +182,11 @@ class Hub:
         wanted = paths_of(files, asked.get("paths", []))
         page = [entry_of(files, path, sha, is_expanded, has_sizes=True) for path in wanted]
         return self._listed(json.dumps(page).encode(), repository)
+
+    def _xet_token(
+        self, request: Request, target: Target, repository: Repository, sha: str
+    ) -> Reply:
+        return json_reply(200, self._place.xet_token(repository, sha), COMMON)
 
     # files -------------------------------------------------------------------------------------
 
@@ -201,7 +216,7 @@ class Hub:
     def _xet(self, repository: Repository, sha: str, blob: Blob) -> Mapping[str, str]:
         api = f"{self._place.endpoint}/api/{repository.types}/{repository.repo_id}"
         return {
-            "X-Xet-Hash": blob.sha256[::-1],
+            "X-Xet-Hash": blob.file_id,
             "Link": f'<{api}/xet-read-token/{sha}>; rel="xet-auth"',
         }
 

@@ -99,7 +99,12 @@ def tree_of(files: Mapping[str, Blob], folder: str, is_recursive: bool) -> list[
 
 
 def entry_of(
-    files: Mapping[str, Blob], path: str, sha: str, is_expanded: bool, has_sizes: bool
+    files: Mapping[str, Blob],
+    path: str,
+    sha: str,
+    is_expanded: bool,
+    has_sizes: bool,
+    has_xet: bool = True,
 ) -> dict[str, Any]:
     """An entry of a tree, or of the paths that were asked for."""
     if path.endswith("/"):
@@ -111,6 +116,8 @@ def entry_of(
         if blob.is_lfs:
             lfs = {"oid": blob.sha256, "size": blob.size, "pointerSize": len(blob.pointer)}
             entry["lfs"] = lfs
+            if has_xet:
+                entry["xetHash"] = blob.file_id
     if not has_sizes:
         entry.pop("size")
         entry.pop("lfs", None)

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 from tests.standin.content import RepoType
 
 TYPES: dict[str, RepoType] = {"models": "model", "datasets": "dataset", "spaces": "space"}
-ACTIONS = {"revision", "tree", "paths-info", "refs", "resolve"}
+ACTIONS = {"revision", "tree", "paths-info", "refs", "resolve", "xet-read-token"}
 
 
 class Target(NamedTuple):

@@ -1,4 +1,4 @@
-"""The stand-in itself: a hub, a CDN on another host name, and a third origin that only listens."""
+"""The stand-in itself: a hub, a CDN on another host name, a third origin that only listens, a CAS."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
+from tests.standin.cas import Cas
 from tests.standin.content import Blob, Repository, blob_of
 from tests.standin.faults import Faults, Switch
 from tests.standin.hub import Hub, error, routed
@@ -51,7 +52,8 @@ class Standin:
         self._serial = itertools.count(1)
         self._hub = Hub(self)
         self._listeners: list[Listener] = []
-        self.endpoint = self.cdn = self.evil = ""
+        self._cas = Cas(self.faults, lambda: list(self._repositories.values()))
+        self.endpoint = self.cdn = self.evil = self.cas = ""
         for repository in repositories:
             self.add(repository)
 
@@ -61,8 +63,10 @@ class Standin:
             Listener("hub", "127.0.0.1", "127.0.0.1", self._answer),
             Listener("cdn", "localhost", "127.0.0.1", self._answer),
             third,
+            Listener("cas", "localhost", "127.0.0.1", self._answer),
         ]
-        self.endpoint, self.cdn, self.evil = (listener.url for listener in self._listeners)
+        urls = (listener.url for listener in self._listeners)
+        self.endpoint, self.cdn, self.evil, self.cas = urls
         return self
 
     def __exit__(
@@ -106,10 +110,14 @@ class Standin:
             f"&Expires={EXPIRES}&Key-Pair-Id=KSTANDIN&Signature={signature}"
         )
 
+    def xet_token(self, repository: Repository, commit: str) -> bytes:
+        """The body of an answer that gives a token for content stored by Xet."""
+        return self._cas.grant(self.cas, repository, commit)
+
     # what was asked ------------------------------------------------------------------------------
 
     def asked(self, origin: str | None = None, file: str | None = None) -> list[Request]:
-        """The requests to an origin (hub, cdn, evil) and for files of a pattern."""
+        """The requests to an origin (hub, cdn, evil, cas) and for files of a pattern."""
         return [
             request
             for request in list(self.requests)
@@ -138,6 +146,9 @@ class Standin:
         if request.origin == "hub":
             target = routed(request)
             reply = self._disturbed(request) or self._hub(request, target)
+        elif request.origin == "cas":
+            blob = self._cas.noted(request)
+            reply = self._disturbed(request) or self._cas(request, blob)
         else:
             found = self._found(request)
             reply = self._disturbed(request) or self._delivered(request, found)

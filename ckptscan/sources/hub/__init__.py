@@ -7,6 +7,8 @@ cache holds is read without it.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ckptscan.errors import (
@@ -33,10 +35,14 @@ from ckptscan.sources.hub.listing import (
 )
 from ckptscan.sources.hub.refusals import Refusals
 from ckptscan.sources.hub.snapshot import Snapshot, cached_commit
+from ckptscan.sources.hub.stored import HubSource, SnapshotSource
 from ckptscan.sources.links import Linked
 from ckptscan.sources.local import LocalSource
 from ckptscan.sources.ranged import UNKNOWN, Absent, Place, RangedSource
 from ckptscan.sources.web import Connection, Web, origin_of, without_user
+
+if TYPE_CHECKING:
+    from ckptscan.sources.hub.xet import Xet
 
 
 def open_hub(spec: str, repository: Repository, access: Access) -> RangedSource | LocalSource:
@@ -142,7 +148,7 @@ class _Visit:
                 f"{repository.name}: {repository.path} is not in it at {listing.commit[:12]}",
                 "its files are listed on its page, under Files and versions",
             )
-        return RangedSource(
+        return HubSource(
             self._origin(listing.commit, "hub", listing),
             entries,
             place
@@ -154,14 +160,41 @@ class _Visit:
             self._deadline,
             self._access.watch,
             (snapshot, kept) if snapshot.is_there else (kept,),
+            lambda: self._xet(repository),
+            repository.folder,
         )
+
+    def _xet(self, repository: Repository) -> Xet:
+        """Where files of the repository are stored; made once somebody wants to know it."""
+        from ckptscan.sources.hub.cas import Cas
+        from ckptscan.sources.hub.xet import Xet
+
+        from_hub = None if self._access.offline or settings.is_offline() else self._web
+        deadline, watch = self._deadline, self._access.watch
+        cas = Cas(
+            self._web,
+            self._endpoint,
+            repository,
+            _session,
+            deadline,
+            watch,
+            settings.silence_seconds(),
+        )
+        return Xet(from_hub, self._endpoint, repository, cas, self._shelf, deadline, watch)
 
     def _local(self, snapshot: Snapshot) -> LocalSource:
         """What huggingface_hub has downloaded before, read as files on disk."""
         folder, path = self._repository.folder, self._repository.path
         root = os.path.join(snapshot.root, *folder.split("/")) if folder else snapshot.root
         only = [path.rpartition("/")[2]] if self._repository.named == "file" else None
-        return LocalSource(root, self._origin(snapshot.commit, "hf-cache"), only)
+        repository = self._repository._replace(revision=snapshot.commit)
+        return SnapshotSource(
+            root,
+            self._origin(snapshot.commit, "hf-cache"),
+            only,
+            lambda: self._xet(repository),
+            folder,
+        )
 
     def _origin(self, commit: str, kind: str, listing: Listing | None = None) -> Origin:
         name = listing.name if listing else self._repository.name
@@ -181,3 +214,10 @@ class _Visit:
 
     def _is_known(self) -> bool:
         return self._web.has_credential(self._endpoint)
+
+
+def _session(credentials: Mapping[str, str]) -> Connection:
+    """The session of huggingface_hub, with these credentials and no other."""
+    from ckptscan.sources.hub import session
+
+    return session.connect(credentials)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin
 
@@ -153,22 +154,35 @@ def _tree(web: Web, endpoint: str, repository: Repository) -> dict[str, tuple[in
 
     A server that has no tree tells none: then the files themselves are asked.
     """
-    commit = quote(repository.revision or "main", safe="")
-    url: str | None = f"{api_of(endpoint, repository)}/tree/{commit}?recursive=true"
     found: dict[str, tuple[int, str | None]] = {}
+    with suppress(Refused):
+        for one in tree_of(web, endpoint, repository):
+            found[one["path"]] = _size_and_digest(one, "oid")
+    return found
+
+
+def tree_of(
+    web: Web, endpoint: str, repository: Repository, folder: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """What the tree tells of each file of a repository, or of those right in a folder of it.
+
+    Each has a `path`. Raises Refused, SourceError.
+    """
+    commit = quote(repository.revision or "main", safe="")
+    below = f"/{quote(folder)}" if folder else ""
+    is_all = str(folder is None).lower()
+    url: str | None = f"{api_of(endpoint, repository)}/tree/{commit}{below}?recursive={is_all}"
     seen: set[str] = set()
-    while url and url not in seen and len(seen) < MAX_PAGES and len(found) <= MAX_FILES:
+    told = 0
+    while url and url not in seen and len(seen) < MAX_PAGES and told <= MAX_FILES:
         seen.add(url)
-        try:
-            page = web.get(url, Wanted(most=MAX_LIST))
-        except Refused:
-            break
+        page = web.get(url, Wanted(most=MAX_LIST))
         items = _parsed(page.data)
         for one in items if isinstance(items, list) else []:
             if isinstance(one, dict) and isinstance(one.get("path"), str):
-                found[one["path"]] = _size_and_digest(one, "oid")
+                told += 1
+                yield one
         url = _following(url, page.headers.get("link", ""), origin_of(endpoint))
-    return found
 
 
 def _following(url: str, link: str, home: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from functools import cached_property
 
 from ckptscan.errors import SourceError
 from ckptscan.sources.base import FileEntry, Origin, read_head
@@ -42,8 +43,8 @@ class Snapshot:
         huggingface_hub 2 keeps the list of files; without it an index tells, or the usual name.
         """
         there = {entry.path for entry in self._files.files() if not entry.problem}
-        tree = _document(os.path.join(self._above, "trees", f"{self.commit}.json")).get("files")
-        if isinstance(tree, dict):
+        tree = self._tree
+        if tree is not None:
             needed = {path for path in tree if str(path).endswith((".safetensors", ".json"))}
             return bool(needed) and there.issuperset(needed)
         index = _document(os.path.join(self.root, "model.safetensors.index.json"))
@@ -51,6 +52,17 @@ class Snapshot:
         if isinstance(shards, dict) and shards:
             return there.issuperset(map(str, shards.values()))
         return not there.isdisjoint(_SINGLE)
+
+    def listed(self, path: str) -> dict[str, object]:
+        """What the list of the commit's files tells of one: size, xet_hash; {} where nothing."""
+        told = (self._tree or {}).get(path)
+        return told if isinstance(told, dict) else {}
+
+    @cached_property
+    def _tree(self) -> dict[str, object] | None:
+        """The list of files that huggingface_hub 2 keeps."""
+        tree = _document(os.path.join(self._above, "trees", f"{self.commit}.json")).get("files")
+        return tree if isinstance(tree, dict) else None
 
     def find(self, entry: FileEntry, part: str) -> bytes | None:
         """The head of a weight file or a whole small one, where a file of its size is there."""
