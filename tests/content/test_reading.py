@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ckptscan.checkpoint import load
-from ckptscan.content import Sample, Wish, read_content, streams
+from ckptscan.content import Sample, Wish, read_content, reading, streams
 from ckptscan.content.blocks import Sizes
 from ckptscan.errors import Interrupted, SourceUnreachable, SourceUnreadable, UsageError
 from ckptscan.sources import open_source
@@ -425,3 +425,70 @@ def test_rows_that_blocks_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     use = next(iter(content.tables.values()))
 
     assert ("500", "300,700") == (use.small, use.same)
+
+
+def with_table() -> Arrays:
+    """A model whose embedding has several blocks, and two equal rows in different ones."""
+    table = np.random.default_rng(0).standard_normal((4096, 64)).astype("<f4")
+    table[3] = table[4000]
+    table[2000] = 0
+    return {"model.embed_tokens.weight": ("F32", table), **weights(without_table(llama(range(1))))}
+
+
+def without_table(tensors: dict[str, tuple[str, list[int]]]) -> dict[str, tuple[str, list[int]]]:
+    return {name: one for name, one in tensors.items() if "embed_tokens" not in name}
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("blocks", [1, 2, 4])
+def test_a_table_is_taken_up_in_its_middle(blocks: int) -> None:
+    data = raw_file(with_table())
+    first, second = failing(data), failing(data)
+    structure = structure_of(first)
+    first.left = blocks
+    with pytest.raises(SourceUnreachable):
+        read_content(first, structure)
+    content = read_content(second, structure)
+    use = next(iter(content.tables.values()))
+
+    assert content.bytes_resumed > 0
+    assert ("2000", "3,4000") == (use.small, use.same)
+
+
+@pytest.mark.usefixtures("_small_blocks")
+def test_a_state_is_kept_now_and_then(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(reading, "SECONDS", 0.0)
+    source = failing(raw_file(big()))
+    kept: list[int] = []
+
+    class Looking:
+        def begin(self, total: int) -> None: ...
+
+        def advance(self, nbytes: int) -> None:
+            kept.append(sum(path.is_file() for path in (tmp_path / "kept").rglob("*")))
+
+        def end(self) -> None: ...
+
+    read_content(source, structure_of(source), progress=Looking())
+
+    assert 1 == max(kept)
+
+
+@pytest.mark.usefixtures("_small_blocks")
+def test_a_second_reading_for_copies_is_kept_too() -> None:
+    arrays = big()
+    one, two = "model.layers.0.mlp.up_proj.weight", "model.layers.2.mlp.up_proj.weight"
+    arrays[two] = arrays[one]
+    data = raw_file(arrays)
+    whole = failing(data)
+    structure = structure_of(whole)
+    whole.ranges.clear()
+    expected = read_content(whole, structure)
+    first, second = failing(data), failing(data)
+    first.left = len(whole.ranges) - 6  # in the second of the two
+    with pytest.raises(SourceUnreachable):
+        read_content(first, structure)
+    content = read_content(second, structure)
+
+    assert expected.alike == content.alike
+    assert len(second.ranges) < 12
