@@ -29,6 +29,7 @@ MODULES = (
     "index_map",
     "index_size",
     "config_sizes",
+    "config_widths",
     "config_parts",
     "config_experts",
     "config_ties",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ckptscan.checks.evidence.figures import layer_stacks
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Where
 from ckptscan.config import CONFIG_NAMES
 from ckptscan.structure.scene import tower_of
@@ -90,8 +91,9 @@ def _towers(subject: Subject) -> Iterator[Finding]:
     """
     document = subject.checkpoint.config.documents.get("config.json", {})
     held = {tower_of(family.pattern) for family in subject.structure.families}
-    if not held or subject.structure.adapter is not None:
-        return
+    unnamed = [one for one in layer_stacks(subject.structure) if one.tower == "text"]
+    if not held or subject.structure.adapter is not None or len(unnamed) > 1:
+        return  # one of several stacks may be the tower, under a name that does not tell
     for tower in ("vision", "audio"):
         section = document.get(f"{tower}_config")
         if isinstance(section, dict) and section and tower not in held:

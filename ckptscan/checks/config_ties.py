@@ -36,11 +36,13 @@ def _tied_but_stored(subject: Subject) -> Iterator[Finding]:
         if end.role.name != "lm_head" or len(end.shape or ()) != 2 or not tables:
             continue
         is_alike = end.shape in tables or structure.parameters.tied == STORED_TWICE
+        # the head may be what config describes, and the table hold more: prompts, other sounds
+        is_described = config.number("vocab_size") == (end.shape or (0,))[0]
         yield STORED.finding(
             f"{end.family.pattern} is stored, and config ties it to the embedding"
             + ("" if is_alike else ", which has another shape"),
             Where(tensor=end.family.pattern, pattern=end.family.pattern),
-            severity="warning" if is_alike else "error",
+            severity="warning" if is_alike or is_described else "error",
             confidence=INFERRED,
             hint="equal bytes: drop the head; else set tie_word_embeddings to false",
             expected=sorted(map(str, tables)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckptscan.checks.evidence.figures import main_stacks
 from ckptscan.checks.evidence.siblings import place, shown
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Where
 from ckptscan.late import Late
@@ -116,11 +117,15 @@ def _cut(structure: Structure) -> Iterator[Finding]:
     if heads is None or hidden is None:
         return
     dim = config.number("head_dim") or (hidden // heads if hidden % heads == 0 else 0)
-    by_role = {end.role.name: end for end in ends(structure.main) if len(end.shape or ()) == 2}
+    stack = next((one for one in main_stacks(structure) if one.tower == "text"), None)
+    held = ends(stack.kinds[0]) if stack is not None else ()
+    by_role = {end.role.name: end for end in held if len(end.shape or ()) == 2}
     queries, taken = by_role.get("q"), by_role.get("o")
     if queries is None or taken is None or not dim:
         return
-    rows, columns = (queries.shape or (0,))[0], (taken.shape or (0, 0))[1]
+    (rows, wide), (out, columns) = queries.shape or (0, 0), taken.shape or (0, 0)
+    if wide != hidden or out != hidden:
+        return  # a stack of another width than config speaks of
     for ranks in (2, 4, 8, 16):
         if rows == columns and rows * ranks == heads * dim and rows != hidden:
             yield PARTS.finding(
