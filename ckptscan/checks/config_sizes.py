@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ckptscan.checks.evidence.figures import Stack, is_causal, is_declared, main_stacks, shape_of
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.config import Config
+from ckptscan.late import Late
 from ckptscan.structure import End
 from ckptscan.structure.counting import ends
 from ckptscan.structure.scene import tower_of
@@ -21,6 +22,7 @@ _SIDE_LAYERS = {
 _SHARED = ("num_hidden_groups", "num_shared_layers", "num_mem_blocks", "layer_sharing")
 _DRAFTING = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers")
 _VOCABULARY = ("vocab_size", "padded_vocab_size", "n_vocab")
+_DEPTHS = Late(r"(?i)layer|depth|stage|block")  # keys of another part's layers
 _PADDING = 1024  # rows that are added so that the table divides well; engines take up to 512
 
 
@@ -40,7 +42,7 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
         if said is None or said == held or held < 2 or _runs_again(stack, said):
             continue
         is_sure = stack.tower == "text" and is_causal(stack.config)
-        if not is_sure and is_declared(subject.structure, held):
+        if not is_sure and is_declared(subject.structure, held, _DEPTHS):
             continue
         yield LAYERS.finding(
             f"{stack.container} has {held} layers, config says {said}",

@@ -15,6 +15,7 @@ from ckptscan.checks.evidence.figures import (
 )
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.config import Config
+from ckptscan.late import Late
 from ckptscan.structure import Attention, End, FeedForward, Structure
 from ckptscan.structure.counting import ends
 
@@ -41,6 +42,7 @@ _HEADS = ("num_attention_heads", "n_heads", "n_head", "num_heads")
 _SIDE_HEADS = {"decoder": ("decoder_attention_heads",), "encoder": ("encoder_attention_heads",)}
 _KV = ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
 _HEAD_DIM = ("head_dim", "kv_channels", "d_kv", "head_size", "attention_head_dim")
+_SIZES = Late(r"(?i)hidden|size|dim|width|latents|d_model|embed|ffn")  # of another part
 _ATTENDING = ("MHA", "GQA", "MQA", "MLA")
 
 
@@ -159,7 +161,8 @@ def _attends(structure: Structure, stack: Stack) -> list[_Said]:
 def _are_declared(structure: Structure, said: Iterable[_Said]) -> bool:
     """Whether a width that the shapes have stands elsewhere in config.json."""
     seen = [width.replace(",", "") for _, _, widths in said for width in widths.split(", ")]
-    return any(is_declared(structure, int(width)) for width in seen if width.isdecimal())
+    figures = [int(width) for width in seen if width.isdecimal()]
+    return any(is_declared(structure, figure, _SIZES) for figure in figures)
 
 
 def _attention(one: Attention, stack: Stack) -> Iterator[_Said]:

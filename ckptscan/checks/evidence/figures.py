@@ -7,6 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from ckptscan.config import Config
+from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure import End, Node, Structure
 from ckptscan.structure.scene import tower_of
@@ -72,15 +73,17 @@ def _without_disguised(structure: Structure, found: list[Stack]) -> list[Stack]:
     return [stack for stack in found if not (is_hidden and stack.side == "encoder")]
 
 
-def is_declared(structure: Structure, value: int) -> bool:
-    """Whether config.json says this figure anywhere, at any depth."""
-    waiting: list[object] = [structure.checkpoint.config.documents.get("config.json", {})]
-    for held in waiting:  # grows while it is walked
-        if type(held) is int and held == value:
+def is_declared(structure: Structure, value: int, words: Late) -> bool:
+    """Whether config.json says this figure under a key of such a name, at any depth."""
+    waiting: list[tuple[str, object]] = [
+        ("", structure.checkpoint.config.documents.get("config.json", {}))
+    ]
+    for key, held in waiting:  # grows while it is walked
+        if type(held) is int and held == value and words.search(key):
             return True
         if len(waiting) < _MOST_VALUES:
-            waiting += held.values() if isinstance(held, Mapping) else ()
-            waiting += held if isinstance(held, list) else ()
+            waiting += held.items() if isinstance(held, Mapping) else ()
+            waiting += ((key, one) for one in held) if isinstance(held, list) else ()
     return False
 
 
