@@ -39,6 +39,8 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
     for stack in main_stacks(subject.structure):
         said = stack.config.number(*_SIDE_LAYERS[stack.side], *_LAYERS)
         held = len(stack.indices)
+        if said == held:
+            yield from _misnumbered(stack, said)
         if said is None or said == held or held < 2 or _runs_again(stack, said):
             continue
         is_sure = stack.tower == "text" and is_causal(stack.config)
@@ -52,6 +54,21 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
             hint="is a shard missing? after pruning or merging, correct the config",
             expected=said,
             seen=f"{held}: {stack.indices}",
+        )
+
+
+def _misnumbered(stack: Stack, said: int) -> Iterator[Finding]:
+    """As many layers as declared under other numbers: a loader looks for 0 to one less."""
+    last = stack.indices.ranges[-1][1]
+    if last >= said:
+        yield LAYERS.finding(
+            f"{stack.container} has {said} layers with numbers up to {last}",
+            Where(pattern=stack.path, indices=(str(stack.indices),), count=said),
+            severity="warning",
+            confidence=INFERRED,
+            hint="loaders look for 0 and following: was a part of a pipeline saved?",
+            expected=f"0-{said - 1}",
+            seen=str(stack.indices),
         )
 
 

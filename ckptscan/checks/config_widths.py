@@ -89,7 +89,10 @@ def _hidden(structure: Structure, stack: Stack) -> Iterator[_Said]:
     widths = {one.hidden for one in structure.attention if one.container == stack.container}
     widths |= {one.hidden for one in structure.feed_forward if one.container == stack.container}
     known = {width for width in widths if width is not None}
-    if said is None or not known or said in known:
+    if said is None or not known:
+        return
+    if said in known:
+        yield from _of_embedding(structure, stack, said)
         return
     tables = [end for end in ends(structure.main) if end.role.name == "embedding"]
     is_sure = stack.tower == "text" and is_causal(stack.config)
@@ -98,6 +101,25 @@ def _hidden(structure: Structure, stack: Stack) -> Iterator[_Said]:
     if stack.tower != "text" and stack.config.number("embed_dim") in known:
         return  # Qwen2-VL's vision: hidden_size is that of the language model
     yield "hidden_size", f"{said:,}", ", ".join(f"{width:,}" for width in sorted(known))
+
+
+def _of_embedding(structure: Structure, stack: Stack, said: int) -> Iterator[_Said]:
+    """The width of the input table, where it is the layers' in no model of this kind.
+
+    Tables of fewer columns are declared: embedding_size, word_embed_proj_dim.
+    """
+    wide = {
+        shape_of(end)
+        for end in ends(structure.main)
+        if end.role.name == "embedding" and len(shape_of(end)) == 2
+    }
+    if stack.tower != "text" or not is_causal(stack.config) or not wide:
+        return
+    if any(said in shape for shape in wide) or len(wide) > 1:
+        return
+    ((_, columns),) = wide
+    if not is_declared(structure, columns, _SIZES):
+        yield "hidden_size", f"{said:,}", f"{columns:,} columns in the embedding"
 
 
 def _feed_forward(structure: Structure, stack: Stack) -> Iterator[_Said]:

@@ -160,6 +160,9 @@ def _judge(
     absent = {one.suffix for one in found if one.what == MISSING and one.whole}
     added = {one.suffix for one in found if one.what == EXTRA and one.whole}
     if 2 * len(absent) > len(theirs) or 2 * len(added) > len(names):
+        is_lost = odd.is_simple and not odd.is_end and not odd.is_repeated and len(own) == 1
+        if is_lost and all(one.what == MISSING for one in found) and len(names) > 1:
+            return distance, Judged(siblings, at, tuple(found), "warning", INFERRED)
         return distance, None
     if odd.is_simple and not odd.is_end and not odd.is_repeated:
         return distance, Judged(siblings, at, tuple(found), "error", PROVED)

@@ -24,7 +24,7 @@ def _rows(pattern: str, *changes: int) -> TensorDamage:
 
     def damage(tensors: Tensors, documents: Documents, rng: random.Random) -> set[str]:
         names = [name for name in tensors if re.search(pattern, name)]
-        if not names or "vocab_size" not in _config(documents):
+        if not names or not str(_config(documents).get("vocab_size", "")).isdigit():
             return set()
         dtype, (rows, wide) = tensors[names[0]]
         tensors[names[0]] = dtype, (rows + rng.choice(changes), wide)
@@ -36,7 +36,7 @@ def _rows(pattern: str, *changes: int) -> TensorDamage:
 def columns(tensors: Tensors, documents: Documents, rng: random.Random) -> set[str]:
     """An embedding of another width than the layers."""
     names = [name for name in tensors if re.search(_TABLE, name)]
-    if not names or not _config(documents):
+    if not names or "architectures" not in _config(documents):
         return set()
     dtype, (rows, wide) = tensors[names[0]]
     tensors[names[0]] = dtype, (rows, wide // 2)
@@ -137,7 +137,8 @@ def _prefix(prefix: str) -> TensorDamage:
 
 def half_of_the_heads(tensors: Tensors, documents: Documents, rng: random.Random) -> set[str]:
     """One of two parts of a tensor-parallel run, saved as the whole."""
-    if "num_attention_heads" not in documents.get("config", {}):
+    config = documents.get("config", {})
+    if "num_attention_heads" not in config or "kv_lora_rank" in config:
         return set()
     cut = {
         r"[qkv]_proj\.weight$|(?:gate|up)_proj\.weight$": 0,
@@ -146,12 +147,14 @@ def half_of_the_heads(tensors: Tensors, documents: Documents, rng: random.Random
     names = [n for n in tensors if re.search("|".join(cut), n) and "expert" not in n]
     if not any("q_proj.weight" in n for n in names) or any("visual" in n for n in names):
         return set()
+    is_cut = False
     for name in names:
         axis = next(axis for pattern, axis in cut.items() if re.search(pattern, name))
         dtype, shape = tensors[name]
         if len(shape) == 2 and dtype in ("BF16", "F16"):
             tensors[name] = dtype, tuple(s // 2 if at == axis else s for at, s in enumerate(shape))
-    return {"S011", "C005"}
+            is_cut = True
+    return {"S011", "C005"} if is_cut else set()
 
 
 def leaked_dtype(tensors: Tensors, documents: Documents, rng: random.Random) -> set[str]:

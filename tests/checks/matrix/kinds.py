@@ -24,7 +24,10 @@ def _whole(damage: TensorDamage) -> Damage:
         named = list(whole.chosen)
         whole.shards = {path: one for path, one in shards.items() if one in named}
         tensors, documents = whole.tensors(), whole.named()
-        wanted = damage(tensors, documents, rng)
+        try:
+            wanted = damage(tensors, documents, rng)
+        except (IndexError, KeyError, ValueError):
+            return set()  # a damage of language models, and this is none
         if wanted:
             whole.take(tensors)
         whole.shards = shards

@@ -93,7 +93,7 @@ def _drop_in(places: Callable[[list[int], random.Random], list[int]], *codes: st
         suffix = LAYER.match(name)[3]  # type: ignore[index]
         for index in chosen:
             tensors.pop(f"{stack[0]}{index}.{suffix}", None)
-        return {"S001", *codes}
+        return {"S001", "A002", *codes}
 
     return _on_a_stack(damage)
 
@@ -131,7 +131,7 @@ def _drop_block(pattern: str) -> TensorDamage:
         block = name[: len(name) - len(suffix)] + suffix.split(".")[0] + "."
         for one in [one for one in tensors if one.startswith(block)]:
             del tensors[one]
-        return {"S001"}
+        return {"S001", "S004", "A005"}  # of T5 the block is the layer
 
     return _on_a_stack(damage)
 
@@ -191,7 +191,7 @@ def renamed(tensors: Tensors, stack: Stack, rng: random.Random) -> set[str]:
         (f"{name}_old", name.replace(".weight", ".wieght"), name.removesuffix(".weight"))
     )
     tensors[new] = tensors.pop(name)
-    return {"S001", "A002", "A005", "S008", "Q002"}
+    return {"S001", "A002", "A005", "S008", "Q002"} if new != name else set()
 
 
 def more(tensors: Tensors, stack: Stack, rng: random.Random) -> set[str]:
@@ -335,7 +335,7 @@ def _books_everywhere(pattern: str) -> TensorDamage:
         names = [n for n in tensors if re.search(pattern, n)]
         for name in names:
             del tensors[name]
-        return {"Q001", "Q003", "Q004"} if names else set()
+        return {"Q001", "Q003", "Q004", "C014"} if names else set()
 
     return damage
 

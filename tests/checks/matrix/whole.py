@@ -232,4 +232,6 @@ def single(tensors: Tensors, **documents: dict[str, Any]) -> Whole:
     shard = Shard({n: {"dtype": d, "shape": list(s)} for n, (d, s) in tensors.items()}, None)
     shard.metadata = {"format": "pt"}
     shard.lay()
-    return Whole({ONE: shard}, {f"{name}.json": one for name, one in documents.items()})
+    head = shard.head()
+    documents = {f"{name}.json": one for name, one in documents.items()}
+    return Whole({ONE: shard}, documents, kept={ONE: (head, shard.file_size(head))})
