@@ -37,14 +37,15 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
     What to do: Is a shard missing? After pruning or merging, change num_hidden_layers.
     """
     for stack in main_stacks(subject.structure):
-        said = stack.config.number(*_SIDE_LAYERS[stack.side], *_LAYERS)
+        said = stack.config.number(*_layer_keys(stack))
         held = len(stack.indices)
         if said == held:
             yield from _misnumbered(stack, said)
         if said is None or said == held or held < 2 or _runs_again(stack, said):
             continue
         is_sure = stack.tower == "text" and is_causal(stack.config)
-        if not is_sure and is_declared(subject.structure, held, _DEPTHS):
+        is_staged = bool(stack.config.numbers("depths"))
+        if not is_sure and (is_staged or is_declared(subject.structure, held, _DEPTHS)):
             continue
         yield LAYERS.finding(
             f"{stack.container} has {held} layers, config says {said}",
@@ -55,6 +56,12 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
             expected=said,
             seen=f"{held}: {stack.indices}",
         )
+
+
+def _layer_keys(stack: Stack) -> tuple[str, ...]:
+    """The keys that count the layers of a stack; a tower is an encoder, whatever it is called."""
+    side = stack.side or ("" if stack.tower == "text" else "encoder")
+    return (*_SIDE_LAYERS[side], *_LAYERS)
 
 
 def _misnumbered(stack: Stack, said: int) -> Iterator[Finding]:
@@ -140,7 +147,7 @@ def _extra_layers(subject: Subject) -> Iterator[Finding]:
     What to do: Correct num_hidden_layers, or leave the layers out.
     """
     for stack in main_stacks(subject.structure):
-        said = stack.config.number(*_SIDE_LAYERS[stack.side], *_LAYERS)
+        said = stack.config.number(*_layer_keys(stack))
         if said is None or len(stack.indices) <= said or _runs_again(stack, said):
             continue
         beyond = [index for index in stack.indices if index >= said]

@@ -63,7 +63,8 @@ def _sizes(subject: Subject) -> Iterator[Finding]:
         is_sure = stack.tower == "text" and is_causal(stack.config)
         hidden, widths = list(_hidden(structure, stack)), list(_feed_forward(structure, stack))
         if not is_sure:
-            if _are_declared(structure, hidden):
+            attends = any(one.container == stack.container for one in structure.attention)
+            if not attends or _are_declared(structure, hidden):
                 continue  # a model of parts, or of bottlenecks: the figures are of others
             widths = [one for one in widths if not _are_declared(structure, [one])]
         said = [*hidden, *widths, *_attends(structure, stack)]
@@ -174,10 +175,16 @@ def _attends(structure: Structure, stack: Stack) -> list[_Said]:
     for one in structure.attention:
         if one.container == stack.container and not one.is_mtp and one.kind in _ATTENDING:
             said = list(_attention(one, stack))
-            if not said:
+            if not said and _is_witness(one, stack):
                 return []
             found += said
     return found
+
+
+def _is_witness(one: Attention, stack: Stack) -> bool:
+    """Whether these layers hold what heads are told by."""
+    kind = next((kind for kind in stack.kinds if set(one.layers) & set(kind.repeat or ())), None)
+    return one.latent is not None or (kind is not None and "o" in role_shapes(kind))
 
 
 def _are_declared(structure: Structure, said: Iterable[_Said]) -> bool:

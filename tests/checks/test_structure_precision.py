@@ -1,4 +1,4 @@
-"""Precision: no error is told of a model that is sound; recall: damage is found, at any place."""
+"""Recall of damage to tensors and configs alone; hostile headers and odd configs raise nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ckptscan.checks import Check, Finding, Subject
 from ckptscan.structure import Structure, describe
 from tests.checks.damages import DAMAGES, held
 from tests.checks.looking import ADAPTER, CONFIG, gptq, llama, lora, mixture
-from tests.conftest import ATTACKS, PACKS, pack, source_of, unheld
+from tests.conftest import ATTACKS, source_of, unheld
 
 HERE = Path(ckptscan.checks.__file__).parent
 OURS = ("structure_", "config_", "dtype_", "quant_", "adapter_")
@@ -26,14 +26,6 @@ CHECKS: list[Check] = [
     if path.name.startswith(OURS)
     for check in importlib.import_module(f"ckptscan.checks.{path.stem}").CHECKS
 ]
-MODELS = sorted(path.name.removesuffix(".ckptpack") for path in PACKS.glob("*.ckptpack"))
-# the findings above info that are true of these header sets, and why
-TRUE_OF_PACKS = {
-    # stored in F32: 36,964,401,152 bytes, as the release is
-    ("google--gemma-2-9b", "D001", "warning"),
-    # the file still has the names of TensorFlow's days
-    ("google-bert--bert-base-uncased", "S008", "warning"),
-}
 SMALL = """
     Qwen--Qwen2-7B Qwen--Qwen1.5-MoE-A2.7B google--gemma-2-9b tiiuae--falcon-7b
     hugging-quants--Meta-Llama-3.1-8B-Instruct-GPTQ-INT4 openai--whisper-large-v3
@@ -71,17 +63,6 @@ def recall(models: list[str], times: int) -> tuple[int, int, str]:
                     missed += [] if wanted & told else [f"  missed: {name} of {model} ({turn})"]
     lines = [f"{name:36} {found[name]:4} of {done[name]:4}" for name in done]
     return sum(found.values()), sum(done.values()), "\n".join([*lines, *missed])
-
-
-def test_of_the_packs_only_what_is_true_is_told() -> None:
-    told = {
-        (model, one.code, one.severity)
-        for model in MODELS
-        for one in audit(describe(load(pack(model))))
-        if one.severity != "info"
-    }
-
-    assert told == TRUE_OF_PACKS
 
 
 def test_damage_is_found_in_some_of_the_small_packs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,7 +83,8 @@ def is_declared(structure: Structure, value: int, words: Late) -> bool:
             return True
         if len(waiting) < _MOST_VALUES:
             waiting += held.items() if isinstance(held, Mapping) else ()
-            waiting += ((key, one) for one in held) if isinstance(held, list) else ()
+            parts = held if isinstance(held, list) else ()  # numbers in lists are of layers
+            waiting += ((key, one) for one in parts if isinstance(one, Mapping))
     return False
 
 

@@ -170,9 +170,9 @@ def _judge(
         return distance, None
     if odd.is_end:
         return distance, _judge_end(siblings, at, found, names)
-    kept = tuple(one for one in found if one.what in (MISSING, SHAPE))
-    is_told = kept == tuple(found)
-    return distance, Judged(siblings, at, kept, "warning", INFERRED) if is_told else None
+    # a tensor more may be meant; one in place of another is not
+    is_told = any(one.what != EXTRA for one in found)
+    return distance, Judged(siblings, at, tuple(found), "warning", INFERRED) if is_told else None
 
 
 def _judge_end(

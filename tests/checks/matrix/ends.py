@@ -36,7 +36,8 @@ def _rows(pattern: str, *changes: int) -> TensorDamage:
 def columns(tensors: Tensors, documents: Documents, rng: random.Random) -> set[str]:
     """An embedding of another width than the layers."""
     names = [name for name in tensors if re.search(_TABLE, name)]
-    if not names or "architectures" not in _config(documents):
+    classes = str(_config(documents).get("architectures"))
+    if not names or not re.search("ForCausalLM|LMHeadModel", classes):
         return set()
     dtype, (rows, wide) = tensors[names[0]]
     tensors[names[0]] = dtype, (rows, wide // 2)

@@ -39,7 +39,7 @@ def trials(
     wholes: Iterable[tuple[str, Whole]],
     kinds: Mapping[str, Mapping[str, Damage]],
     seeds: Iterable[int],
-    share: float = 1.0,
+    some: float = 1.0,
 ) -> list[Trial]:
     """Do every kind of damage to every checkpoint that it fits; or to a share of them by chance."""
     found = []
@@ -49,7 +49,7 @@ def trials(
             for name, damage in damages.items():
                 for seed in seeds:
                     rng = random.Random(f"{model} {name} {seed}")
-                    if rng.random() >= share:
+                    if rng.random() >= some:
                         continue
                     whole = untouched.copy()
                     wanted = damage(whole, rng)
