@@ -12,39 +12,39 @@ HEAD = {**without(llama(), "lm_head"), "lm_head_proj.weight": ("BF16", [1024, 64
 PACKED_HEAD = {name.replace("lm_head_proj", "lm_head"): held for name, held in gptq(HEAD).items()}
 
 
-@pytest.mark.parametrize(
-    ("tensors", "said", "expected"),
-    [
-        pytest.param(llama(), None, [], id="plain"),
-        pytest.param(gptq(llama()), FOUR, [], id="as said"),
-        pytest.param(gptq(llama()), FOUR | {"group_size": -1}, [], id="group not said"),
-        pytest.param(float8(llama()), {"quant_method": "modelopt"}, [], id="unknown method"),
-        pytest.param(gptq(llama()), FOUR | {"bits": [4]}, [], id="no figure"),
-        pytest.param(llama(), FOUR, ["C014 error"], id="nothing packed"),
-        pytest.param(llama(), {"quant_method": "bitsandbytes"}, ["C014 warning"], id="on loading"),
-        pytest.param(gptq(llama()), None, ["C014 error"], id="not said"),
-        pytest.param(gptq(llama()), FOUR | {"bits": 8}, ["Q007 error"], id="bits"),
-        pytest.param(gptq(llama()), FOUR | {"group_size": 64}, ["Q007 error"], id="group"),
-        pytest.param(gptq(llama()), FOUR | {"quant_method": "fp8"}, ["Q007 error"], id="method"),
-        pytest.param(
-            gptq(llama()), FOUR | {"modules_to_not_convert": ["lm_head", "re:.*q_proj", "²"]}, [],
-            id="others listed",
-        ),
-        pytest.param(
-            gptq(llama()), FOUR | {"modules_to_not_convert": ["o_proj"]}, ["Q006 warning"],
-            id="listed by its name",
-        ),
-        pytest.param(
-            gptq(llama()), FOUR | {"ignore": ["model.layers.3.self_attn.o_proj"]}, ["Q006 warning"],
-            id="listed by its path",
-        ),
-        pytest.param(
-            gptq(llama()), FOUR | {"ignore": ["model.layers.*.self_attn"]}, [],
-            id="wildcards that name no module",
-        ),
-        pytest.param(PACKED_HEAD, FOUR, ["Q009 info"], id="packed head"),
-    ],
-)  # fmt: skip
+CASES = [
+    pytest.param(llama(), None, [], id="Q009-plain"),
+    pytest.param(gptq(llama()), FOUR, [], id="C014-as-said"),
+    pytest.param(gptq(llama()), FOUR | {"group_size": -1}, [], id="Q007-group-not-said"),
+    pytest.param(float8(llama()), {"quant_method": "modelopt"}, [], id="Q007-unknown-method"),
+    pytest.param(gptq(llama()), FOUR | {"bits": [4]}, [], id="Q007-no-figure"),
+    pytest.param(llama(), FOUR, ["C014 error"], id="C014-nothing-packed"),
+    pytest.param(llama(), {"quant_method": "bitsandbytes"}, ["C014 warning"], id="C014-on-loading"),
+    pytest.param(gptq(llama()), None, ["C014 error"], id="C014-not-said"),
+    pytest.param(gptq(llama()), FOUR | {"bits": 8}, ["Q007 error"], id="Q007-bits"),
+    pytest.param(gptq(llama()), FOUR | {"group_size": 64}, ["Q007 error"], id="Q007-group"),
+    pytest.param(gptq(llama()), FOUR | {"quant_method": "fp8"}, ["Q007 error"], id="Q007-method"),
+    pytest.param(
+        gptq(llama()), FOUR | {"modules_to_not_convert": ["lm_head", "re:.*q_proj", "²"]}, [],
+        id="Q006-others-listed",
+    ),
+    pytest.param(
+        gptq(llama()), FOUR | {"modules_to_not_convert": ["o_proj"]}, ["Q006 warning"],
+        id="Q006-listed-by-its-name",
+    ),
+    pytest.param(
+        gptq(llama()), FOUR | {"ignore": ["model.layers.3.self_attn.o_proj"]}, ["Q006 warning"],
+        id="Q006-listed-by-its-path",
+    ),
+    pytest.param(
+        gptq(llama()), FOUR | {"ignore": ["model.layers.*.self_attn"]}, [],
+        id="Q006-wildcards-that-name-no-module",
+    ),
+    pytest.param(PACKED_HEAD, FOUR, ["Q009 info"], id="Q009-packed-head"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tensors", "said", "expected"), CASES)
 def test_quantization(
     tensors: dict[str, tuple[str, list[int]]], said: object, expected: list[str]
 ) -> None:
