@@ -30,13 +30,15 @@ def json_text(checks: Sequence[Check]) -> str:
             "severity": check.severity,
             "family": FAMILIES[check.code[0]],
             "summary": summary_of(check),
-            **{
-                heading.lower().replace(" ", "_"): text for heading, text in parts_of(check).items()
-            },
+            **{_key(heading): text for heading, text in parts_of(check).items()},
         }
         for check in checks
     ]
     return json.dumps({"schema": SCHEMA, "checks": rows}, indent=2, ensure_ascii=False)
+
+
+def _key(heading: str) -> str:
+    return heading.lower().replace(" ", "_")
 
 
 def markdown_lines(checks: Sequence[Check]) -> Iterator[str]:
@@ -47,10 +49,9 @@ def markdown_lines(checks: Sequence[Check]) -> Iterator[str]:
     yield from (
         "# Checks",
         "",
-        f"`ckptscan audit` runs {len(checks)} checks. Each has a code and a name that do not change: "
-        "`--select` and `--ignore`",
-        "take either, or the beginning of a code. The severity is that of the plain case; a finding "
-        "may be milder.",
+        f"`ckptscan audit` runs {len(checks)} checks. Each has a code and a name that do not change:",
+        "`--select` and `--ignore` take either, or the beginning of a code. The severity is that of",
+        "the plain case; a finding may be milder.",
         "",
     )
     for letter, own in families.items():

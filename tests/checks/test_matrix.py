@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from ckptscan.checks import audit
 from tests.checks.matrix.kinds import KINDS
 from tests.checks.matrix.running import Trial, share, table, trials
 from tests.checks.matrix.subjects import LARGE, SMALL, of_packs, of_types
+from tests.checks.matrix.values import FILE, VALUES
 from tests.checks.matrix.whole import whole_of
-from tests.conftest import pack
+from tests.conftest import checkpoint_of, pack
 
 WHOLLY = ("headers", "index", "security")  # families of which nothing may be missed
 
@@ -40,6 +44,17 @@ def test_a_checkpoint_is_written_as_it_was_read(model: str) -> None:
     assert {one.path: one.size for one in source.files()} == {
         one.path: one.size for one in again.files() if not one.path.endswith(".json")
     } | {one.path: one.size for one in source.files() if one.path.endswith(".json")}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_damage_to_values_leaves_the_headers_sound(name: str) -> None:
+    damaged, codes = VALUES[name](FILE, random.Random(name))
+    done = audit(checkpoint_of({"model.safetensors": damaged}))
+
+    assert codes <= {"V001", "V002", "V005"}
+    assert len(FILE) == len(damaged)
+    assert FILE != damaged
+    assert done.checkpoint.is_sound
 
 
 def test_some_damage_to_some_checkpoints_is_found(capsys: pytest.CaptureFixture[str]) -> None:

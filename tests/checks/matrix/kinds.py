@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 
+from ckptscan.checks import all_checks
 from tests.checks.damages import DAMAGES
 from tests.checks.damages import Damage as TensorDamage
 from tests.checks.matrix.ends import ENDS, PARTS
+from tests.checks.matrix.expected import EXPECTED
+from tests.checks.matrix.experts import EXPERTS
 from tests.checks.matrix.headers import HEADER, Damage
 from tests.checks.matrix.indexes import INDEX
 from tests.checks.matrix.layers import LAYERS
@@ -40,6 +43,11 @@ KINDS: dict[str, dict[str, Damage]] = {
     "headers": HEADER,
     "index": INDEX,
     "security": SECURITY,
-    "structure": {name: _whole(damage) for name, damage in (DAMAGES | LAYERS | ENDS).items()},
+    "structure": {
+        name: _whole(damage) for name, damage in (DAMAGES | LAYERS | EXPERTS | ENDS).items()
+    },
     "parts": PARTS,
 }
+# what only a proof against the config can find: counted as soon as there is one
+if any(check.code == "C016" for check in all_checks()):
+    KINDS["expected"] = {name: _whole(damage) for name, damage in EXPECTED.items()}
