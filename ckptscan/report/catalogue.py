@@ -49,9 +49,9 @@ def markdown_lines(checks: Sequence[Check]) -> Iterator[str]:
     yield from (
         "# Checks",
         "",
-        f"`ckptscan audit` runs {len(checks)} checks. Each has a code and a name that do not change:",
-        "`--select` and `--ignore` take either, or the beginning of a code. The severity is that of",
-        "the plain case; a finding may be milder.",
+        f"`ckptscan audit` runs {len(checks)} checks. Each has a code and a name that do not",
+        "change: `--select` and `--ignore` take either, or the beginning of a code. The severity",
+        "is that of the plain case; a finding may be milder.",
         "",
     )
     for letter, own in families.items():

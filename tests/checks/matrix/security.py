@@ -81,7 +81,7 @@ def _name(*parts: str, codes: str) -> Damage:
 def _metadata(*values: str, codes: str) -> Damage:
     def damage(whole: Whole, rng: random.Random) -> set[str]:
         shard = a_shard(whole, rng)
-        shard.metadata = {**(shard.metadata or {}), "note": f"a {rng.choice(values)}"}
+        shard.metadata = {**(shard.metadata or {}), "note": f"a\n{rng.choice(values)}"}
         return set(codes.split())
 
     return damage
