@@ -25,6 +25,9 @@ CASES = [
     pytest.param({"bert.LayerNorm.gamma": ("F32", [4])}, ["S008 warning"], id="S008-gamma"),
     pytest.param({"layers.0.gamma": ("F32", [4])}, [], id="S008-layer-scale"),
     pytest.param({"conv.weight_g": ("F32", [4, 1, 1])}, ["S008 info"], id="S008-weight-norm"),
+    pytest.param(
+        {**llama(), "bn.running_mean": ("F32", [4])}, [], id="S010-what-training-averaged"
+    ),
     pytest.param({**llama(), **BUFFER}, ["S010 info"], id="S010-a-buffer"),
     pytest.param(
         {"mp_rank_00.h.0.weight": ("F32", [4])}, ["S011 warning"], id="S011-rank-in-names"
