@@ -86,6 +86,13 @@ class Config:
                     return document[key]
         return None
 
+    def beside(self, *keys: str) -> Config:
+        """The section that says one of these first, as a config of its own; else this one."""
+        for document in self._sections:
+            if any(document.get(key) is not None for key in keys):
+                return Config({"config.json": {**document, **dict.fromkeys(_TEXT)}})
+        return self
+
     def number(self, *keys: str) -> int | None:
         """A value that is a positive integer, as its loaders want it; else None."""
         value = self.said(*keys)

@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 import pytest
 
+from ckptscan.checks import all_checks
 from ckptscan.commands import COMMANDS
+from ckptscan.report.catalogue import markdown_lines
 from fixtures.make import write_sparse
 from tests.conftest import HERE, PACKS
 from tests.standin import Standin, repository_of_pack
@@ -111,6 +113,15 @@ def test_the_changelog_knows_every_command() -> None:
 
     for name in COMMANDS:
         assert f"`ckptscan {name}`" in changelog
+
+
+def test_the_page_of_checks_is_what_the_command_writes() -> None:
+    page = HERE.parent / "docs" / "checks.md"
+    written = "\n".join(markdown_lines(all_checks())) + "\n"
+    if os.environ.get("GOLDEN") == "accept":
+        page.write_text(written, encoding="utf-8")
+
+    assert page.read_text(encoding="utf-8") == written
 
 
 def test_make_alone_lists_its_targets() -> None:

@@ -30,6 +30,7 @@ MODULES = (
     "index_map",
     "index_size",
     "config_sizes",
+    "config_widths",
     "config_parts",
     "config_towers",
     "config_experts",

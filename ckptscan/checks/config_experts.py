@@ -16,6 +16,8 @@ _EXPERTS = (
     "n_experts",
     "num_moe_experts",
 )
+_SPARSE = ("is_moe", "use_moe")
+_WIDTHS = ("moe_intermediate_size",)
 
 
 def _expert_count(subject: Subject) -> Iterator[Finding]:
@@ -34,6 +36,8 @@ def _expert_count(subject: Subject) -> Iterator[Finding]:
     held = 0 if experts is None else experts.routed
     if held == said or (held == 0 and subject.structure.adapter is not None):
         return
+    if config.flag(*_SPARSE) is False or (held and held == said * len(config.numbers(*_WIDTHS))):
+        return  # built dense; or as many experts of each of several widths: Ernie 4.5 VL
     yield COUNT.finding(
         f"config says {said} experts, the layers hold {held}",
         severity="error" if held else "warning",

@@ -1,13 +1,14 @@
-"""config.json's figures against the shapes: layers, vocabulary, widths (C001, C003, C005, S012)."""
+"""config.json's figures against the shapes: layers, vocabulary (C001, C003, S012)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from ckptscan.checks.evidence.figures import Shape, Stack, is_causal, main_stacks, role_shapes
+from ckptscan.checks.evidence.figures import Stack, is_causal, is_declared, main_stacks, shape_of
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.config import Config
-from ckptscan.structure import Attention, End, FeedForward, Structure
+from ckptscan.late import Late
+from ckptscan.structure import End
 from ckptscan.structure.counting import ends
 from ckptscan.structure.scene import tower_of
 
@@ -20,31 +21,8 @@ _SIDE_LAYERS = {
 # layers that are used several times: fewer are stored than run
 _SHARED = ("num_hidden_groups", "num_shared_layers", "num_mem_blocks", "layer_sharing")
 _DRAFTING = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers")
-_HIDDEN = ("hidden_size", "d_model", "n_embd", "dim", "model_dim", "hidden_dim")
-_WIDTHS = (
-    "intermediate_size",
-    "ffn_dim",
-    "d_ff",
-    "n_inner",
-    "ffn_hidden_size",
-    "feed_forward_size",
-    "encoder_ffn_dim",
-    "decoder_ffn_dim",
-    "intermediate_size_mlp",
-    "mlp_intermediate_size",
-    "dense_intermediate_size",
-    "moe_intermediate_size",
-    "expert_ffn_hidden_size",
-    "ffn_intermediate_size",
-    "expert_intermediate_size",
-)
-_EXPERT_WIDTHS = ("moe_intermediate_size", "expert_ffn_hidden_size", "expert_intermediate_size")
-_HEADS = ("num_attention_heads", "n_heads", "n_head", "num_heads")
-_SIDE_HEADS = {"decoder": ("decoder_attention_heads",), "encoder": ("encoder_attention_heads",)}
-_KV = ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
-_HEAD_DIM = ("head_dim", "kv_channels", "d_kv", "head_size", "attention_head_dim")
 _VOCABULARY = ("vocab_size", "padded_vocab_size", "n_vocab")
-_LONGEST = 512
+_DEPTHS = Late(r"(?i)layer|depth|stage|block")  # keys of another part's layers
 _PADDING = 1024  # rows that are added so that the table divides well; engines take up to 512
 
 
@@ -59,11 +37,16 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
     What to do: Is a shard missing? After pruning or merging, change num_hidden_layers.
     """
     for stack in main_stacks(subject.structure):
-        said = stack.config.number(*_SIDE_LAYERS[stack.side], *_LAYERS)
+        said = stack.config.number(*_layer_keys(stack))
         held = len(stack.indices)
+        if said == held:
+            yield from _misnumbered(stack, said)
         if said is None or said == held or held < 2 or _runs_again(stack, said):
             continue
         is_sure = stack.tower == "text" and is_causal(stack.config)
+        is_staged = bool(stack.config.numbers("depths"))
+        if not is_sure and (is_staged or is_declared(subject.structure, held, _DEPTHS)):
+            continue
         yield LAYERS.finding(
             f"{stack.container} has {held} layers, config says {said}",
             Where(pattern=stack.path, indices=(str(stack.indices),), count=held),
@@ -72,6 +55,27 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
             hint="is a shard missing? after pruning or merging, correct the config",
             expected=said,
             seen=f"{held}: {stack.indices}",
+        )
+
+
+def _layer_keys(stack: Stack) -> tuple[str, ...]:
+    """The keys that count the layers of a stack; a tower is an encoder, whatever it is called."""
+    side = stack.side or ("" if stack.tower == "text" else "encoder")
+    return (*_SIDE_LAYERS[side], *_LAYERS)
+
+
+def _misnumbered(stack: Stack, said: int) -> Iterator[Finding]:
+    """As many layers as declared under other numbers: a loader looks for 0 to one less."""
+    last = stack.indices.ranges[-1][1]
+    if last >= said:
+        yield LAYERS.finding(
+            f"{stack.container} has {said} layers with numbers up to {last}",
+            Where(pattern=stack.path, indices=(str(stack.indices),), count=said),
+            severity="warning",
+            confidence=INFERRED,
+            hint="loaders look for 0 and following: was a part of a pipeline saved?",
+            expected=f"0-{said - 1}",
+            seen=str(stack.indices),
         )
 
 
@@ -99,214 +103,37 @@ def _vocabulary(subject: Subject) -> Iterator[Finding]:
     if said is None or subject.checkpoint.configs:
         return
     main = [end for end in ends(structure.main) if tower_of(end.family.pattern) == "text"]
-    for role in ("embedding", "lm_head"):
-        tables = [end for end in main if end.role.name == role and len(end.shape or ()) == 2]
-        if tables and not any(said in (end.shape or ()) for end in tables):
-            largest = max(tables, key=lambda end: max(end.shape or (0,)))
-            yield _of_table(largest, said, config)
+    tables = {
+        role: [end for end in main if end.role.name == role and len(end.shape or ()) == 2]
+        for role in ("embedding", "lm_head")
+    }
+    fitting = [role for role, held in tables.items() if any(said in shape_of(end) for end in held)]
+    for role, held in tables.items():
+        if held and role not in fitting:
+            largest = max(held, key=lambda end: max(shape_of(end)))
+            rows = sum(shape_of(end)[0] for end in held)
+            yield _of_table(largest, rows, said, config, bool(fitting))
 
 
-def _of_table(end: End, said: int, config: Config) -> Finding:
-    rows = (end.shape or (0,))[0]
+def _of_table(end: End, all_rows: int, said: int, config: Config, fits_other: bool) -> Finding:
+    """What is told of a table; the other one may be as large as declared, and this one larger."""
+    rows = shape_of(end)[0]
     severity = "error" if is_causal(config) else "warning"
-    if said < rows <= said + _PADDING and rows % 64 == 0:
+    is_padded = said < rows <= said + _PADDING and rows % 64 == 0
+    in_parts = rows < all_rows and said <= all_rows <= said + _PADDING  # Molmo's new tokens
+    if is_padded or in_parts or (fits_other and all_rows > said):
         severity = "info"
     return VOCABULARY.finding(
         f"{end.family.pattern} has {rows:,} rows, vocab_size is {said:,}",
         Where(tensor=end.family.pattern, pattern=end.family.pattern),
         severity=severity,
         confidence=INFERRED,
-        hint="padded; nothing to do" if severity == "info" else "resize, and save both together",
+        hint="room for more tokens; nothing to do"
+        if severity == "info"
+        else "resize, and save both together",
         expected=said,
         seen=rows,
     )
-
-
-def _sizes(subject: Subject) -> Iterator[Finding]:
-    """Find widths and heads in config.json that the shapes contradict.
-
-    What it finds: hidden_size, intermediate_size, numbers and widths of heads, and the ranks of
-    latent attention that no shape of the layers bears out, known relations apart (Qwen-1 declares
-    twice the rows, Llama's width follows from the 2/3 rule, experts have a width of their own).
-    Why it matters: A loader that builds the model from the config fails on the first weight; with
-    other heads it does not fail and computes nonsense (huggingface/transformers#46211,
-    Fast-LLM#102).
-    Example: num_key_value_heads is 4, k_proj has 1,024 rows: 8 heads of 128.
-    What to do: Take the config that belongs to these weights.
-    """
-    structure = subject.structure
-    for stack in main_stacks(structure):
-        is_sure = stack.tower == "text" and is_causal(stack.config)
-        said = [*_hidden(structure, stack), *_feed_forward(structure, stack)]
-        for one in structure.attention:
-            if one.container == stack.container and not one.is_mtp:
-                said += _attention(one, stack)
-        doubled = dict.fromkeys(_doubled(structure, stack))
-        for key, expected, seen in dict.fromkeys((*said, *doubled)):
-            yield SIZES.finding(
-                f"{stack.container}: config says {key} {expected}, the shapes have {seen}",
-                Where(pattern=stack.path, indices=(str(stack.indices),), count=len(stack.indices)),
-                severity="error" if is_sure and (key, expected, seen) not in doubled else "warning",
-                confidence=INFERRED,
-                hint="take the config.json that was saved with these weights",
-                key=key,
-                expected=expected,
-                seen=seen,
-            )
-
-
-_Said = tuple[str, str, str]
-
-
-def _hidden(structure: Structure, stack: Stack) -> Iterator[_Said]:
-    """The width of the residual stream."""
-    said = stack.config.number(*_HIDDEN)
-    widths = {one.hidden for one in structure.attention if one.container == stack.container}
-    widths |= {one.hidden for one in structure.feed_forward if one.container == stack.container}
-    known = {width for width in widths if width is not None}
-    if said is None or not known or said in known:
-        return
-    if stack.tower != "text" and stack.config.number("embed_dim") in known:
-        return  # Qwen2-VL's vision: hidden_size is that of the language model
-    yield "hidden_size", f"{said:,}", ", ".join(f"{width:,}" for width in sorted(known))
-
-
-def _feed_forward(structure: Structure, stack: Stack) -> Iterator[_Said]:
-    config = stack.config
-    said = {width for key in _WIDTHS for width in _one_or_several(config, key)}
-    for one in structure.feed_forward:
-        if one.container != stack.container:
-            continue
-        own = {width for key in _EXPERT_WIDTHS for width in _one_or_several(config, key)}
-        allowed = own if one.experts and own else said
-        if one.experts == 0 and own:
-            dense = {width for key in _WIDTHS if key not in _EXPERT_WIDTHS
-                     for width in _one_or_several(config, key)}  # fmt: skip
-            allowed = dense or said
-        if allowed and not _is_related(one, allowed, config):
-            shown = ", ".join(f"{width:,}" for width in sorted(allowed))
-            yield "intermediate_size", shown, f"{one.width:,}"
-        shared = config.number("shared_expert_intermediate_size")
-        if shared is not None and one.shared and one.shared != shared:
-            yield "shared_expert_intermediate_size", f"{shared:,}", f"{one.shared:,}"
-
-
-def _one_or_several(config: Config, key: str) -> tuple[int, ...]:
-    one = config.number(key)
-    return (one,) if one is not None else config.numbers(key)
-
-
-def _is_related(one: FeedForward, said: set[int], config: Config) -> bool:
-    """Whether the width is declared, or follows from what is."""
-    shared = config.number("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
-    related = {one.width, 2 * one.width}  # Qwen-1 and GLM-3: gate and up together
-    if config.flag("block_auto_adjust_ff_dim") or config.number("multiple_of") is not None:
-        return bool(one.rule) or bool(related & said)
-    return bool(related & said) or any(width * (shared or 1) == one.width for width in said)
-
-
-def _doubled(structure: Structure, stack: Stack) -> Iterator[_Said]:
-    """Widths that are declared as of gate and up together, where each has a name of its own.
-
-    Qwen-1 declares so, and calls them w1 and w2; elsewhere it is odd, and may be meant.
-    """
-    said = stack.config.number("intermediate_size")
-    names = {
-        part
-        for kind in stack.kinds
-        for end in ends(kind)
-        for part in end.family.pattern[-_LONGEST:].split(".")
-    }
-    others = {width for key in _WIDTHS for width in _one_or_several(stack.config, key)} - {said}
-    widths = {one.width for one in structure.feed_forward if one.container == stack.container}
-    is_plain = {"gate_proj", "up_proj"} <= names and not others
-    if is_plain and said is not None and widths == {said // 2} and said % 2 == 0:
-        yield "intermediate_size", f"{said:,}", f"{said // 2:,}, half of it"
-
-
-def _attention(one: Attention, stack: Stack) -> Iterator[_Said]:
-    config = stack.config
-    if one.latent is not None:
-        for key, seen in (
-            ("num_attention_heads", one.heads),
-            ("kv_lora_rank", one.latent.kv_rank),
-            ("q_lora_rank", one.latent.q_rank),
-            ("qk_nope_head_dim", one.latent.nope),
-            ("qk_rope_head_dim", one.latent.rope),
-            ("v_head_dim", one.latent.v),
-        ):
-            said = config.number(key)
-            if said is not None and seen is not None and said != seen:
-                yield key, f"{said:,}", f"{seen:,}"
-    elif one.kind in ("MHA", "GQA", "MQA"):
-        yield from _heads(one, stack)
-
-
-def _heads(one: Attention, stack: Stack) -> Iterator[_Said]:
-    """Heads, by the products that their weights must have."""
-    config = stack.config
-    node = next((kind for kind in stack.kinds if set(one.layers) & set(kind.repeat or ())), None)
-    shapes = role_shapes(node) if node is not None else {}
-    heads = config.number(*_SIDE_HEADS.get(stack.side, ()), *_HEADS)
-    taken = shapes.get("o")
-    if heads is None or taken is None or len(taken) != 2 or _has_own_heads(config):
-        return
-    wrong = _query_heads(one, heads, taken[1], config)
-    if wrong is not None:
-        yield wrong
-    else:
-        yield from _key_heads(one, heads, taken[1], shapes, config)
-
-
-def _query_heads(one: Attention, heads: int, width: int, config: Config) -> _Said | None:
-    own = config.number(*_HEAD_DIM)
-    if one.label == "exact" and one.heads is not None:
-        is_wrong = one.heads != heads and one.kv_heads is not None
-        return ("num_attention_heads", str(heads), str(one.heads)) if is_wrong else None
-    if own is not None and heads * own != width and config.number("v_head_dim") is None:
-        return "num_attention_heads x head_dim", f"{heads} x {own}", f"{width:,}"
-    if own is None and width % heads:
-        return "num_attention_heads", str(heads), f"{width:,}, not a multiple"
-    return None
-
-
-def _key_heads(
-    one: Attention, heads: int, width: int, shapes: Mapping[str, Shape], config: Config
-) -> Iterator[_Said]:
-    kv_heads = config.number(*_KV)
-    if kv_heads is None and not any(config.said(key) is not None for key in _GROUPED):
-        kv_heads = heads  # every head has its own where nothing else is said
-    if kv_heads is None or config.flag("multi_query"):
-        return
-    own = config.number(*_HEAD_DIM)
-    dim = one.head_dim or own
-    if own is None and one.label != "exact":
-        dim = width // heads
-    keys, fused = shapes.get("k"), shapes.get("qkv")
-    if dim and keys is not None and len(keys) == 2 and kv_heads * dim != keys[0]:
-        yield "num_key_value_heads", str(kv_heads), f"{keys[0]:,} rows of keys of {dim} a head"
-    elif dim and keys is None and fused is not None and len(fused) == 2:
-        expected = (heads + 2 * kv_heads) * dim
-        if fused[0] != expected and fused[0] != (2 * heads + 2 * kv_heads) * dim:
-            yield "heads + 2 x KV heads", f"{heads} + 2 x {kv_heads}", f"{fused[0]:,} rows of {dim}"
-
-
-_GROUPED = ("multi_query", "new_decoder_architecture", "num_key_value_groups", "kv_n_heads")
-
-
-def _has_own_heads(config: Config) -> bool:
-    """Whether heads differ from layer to layer, so that no one figure holds for all."""
-    keys = (
-        "global_head_dim",
-        "block_configs",
-        "num_global_key_value_heads",
-        "swa_num_attention_heads",
-        "hybrid_override_pattern",
-        "attention_other_setting",
-        "attn_config",
-    )
-    lists = isinstance(config.said(*_HEADS), list) or isinstance(config.said(*_KV), list)
-    return lists or any(config.said(key) is not None for key in keys)
 
 
 def _extra_layers(subject: Subject) -> Iterator[Finding]:
@@ -320,7 +147,7 @@ def _extra_layers(subject: Subject) -> Iterator[Finding]:
     What to do: Correct num_hidden_layers, or leave the layers out.
     """
     for stack in main_stacks(subject.structure):
-        said = stack.config.number(*_SIDE_LAYERS[stack.side], *_LAYERS)
+        said = stack.config.number(*_layer_keys(stack))
         if said is None or len(stack.indices) <= said or _runs_again(stack, said):
             continue
         beyond = [index for index in stack.indices if index >= said]
@@ -340,6 +167,5 @@ def _extra_layers(subject: Subject) -> Iterator[Finding]:
 
 LAYERS = Check("C001", "layer-count-mismatch", "error", _layer_count)
 VOCABULARY = Check("C003", "vocabulary-mismatch", "error", _vocabulary)
-SIZES = Check("C005", "config-size-mismatch", "error", _sizes)
 EXTRA = Check("S012", "extra-layers", "info", _extra_layers)
-CHECKS: tuple[Check, ...] = (LAYERS, VOCABULARY, SIZES, EXTRA)
+CHECKS: tuple[Check, ...] = (LAYERS, VOCABULARY, EXTRA)

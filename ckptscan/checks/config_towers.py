@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ckptscan.checks.evidence.figures import layer_stacks
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.config import Config
 from ckptscan.late import Late
@@ -58,8 +59,11 @@ def _towers(subject: Subject) -> Iterator[Finding]:
     held: dict[str, list[Family]] = {}
     for family in structure.families:
         held.setdefault(tower_of(family.pattern), []).append(family)
+    unnamed = [one for one in layer_stacks(structure) if one.tower == "text"]
+    # one of several stacks may be the tower, under a name that does not tell
+    absent = _absent(checkpoint.config, held) if len(unnamed) < 2 else ()
     for lack in (
-        *_absent(checkpoint.config, held),
+        *absent,
         *_one_sided(checkpoint.config, structure.families),
         *_undeclared(checkpoint.config, held),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from ckptscan.checks.evidence.buffers import made_anew
 from ckptscan.checks.places import bounded, place_of
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject
 from ckptscan.structure import Family
@@ -15,11 +16,7 @@ TRAINING = re.compile(
     r"lr_scheduler|scheduler|grad_scaler|param_groups|master_params?|fp32_master|model_ema|"
     r"ema_model|ema_params?|grads?|gradients?)(?:\.|$)"
 )
-# rotary_emb.inv_freq, position_ids, rope.freqs, attn.masked_bias, num_batches_tracked
-BUFFERS = re.compile(
-    r"(?:^|\.)(?:inv_freq|position_ids|token_type_ids|freqs|freqs_cis|masked_bias|causal_mask|"
-    r"attention_mask|attn_mask|(?:cos|sin)_cached|relative_position_index|num_batches_tracked)$"
-)
+LARGE = 1 << 20  # bytes; fewer cost nobody anything
 
 
 def training_state(subject: Subject) -> Iterator[Finding]:
@@ -36,22 +33,18 @@ def training_state(subject: Subject) -> Iterator[Finding]:
 
 
 def stored_buffer(subject: Subject) -> Iterator[Finding]:
-    """Tables that the model computes anew are stored.
+    """Tables that the model computes anew take room.
 
-    What it finds: rotary frequencies, position ids, causal masks and the like.
-    Why it matters: few bytes as a rule; a stale table is loaded in place of the right one
-    (transformers#35255), and strict loaders stumble over it.
-    Example: 32 recomputable buffers with 8,192 bytes, as layers.*.rotary_emb.inv_freq.
+    What it finds: rotary tables, causal masks and the like with more than 1 MiB together; smaller
+    ones stored-buffers tells of.
+    Why it matters: a mask for each layer takes a megabyte a layer, in the download and in memory.
+    Example: 48 recomputable buffers with 50,331,648 bytes, as h.*.attn.bias.
     What to do: register them as not persistent, and save again.
     """
-    structure = subject.structure
-    found = [
-        family
-        for family in structure.families
-        if BUFFERS.search(family.pattern) and structure.role(family) in ("buffer", "rope", "other")
-    ]
-    hint = "register them as not persistent, and save again"
-    yield from _told(BUFFER, found, "recomputable buffers", hint)
+    found = made_anew(subject.structure)
+    if sum(family.nbytes for family in found) > LARGE:
+        hint = "register them as not persistent, and save again"
+        yield from _told(BUFFER, found, "recomputable buffers", hint)
 
 
 def _told(check: Check, families: Sequence[Family], noun: str, hint: str) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ckptscan.checks.evidence.judged import BOOKS, leaf_of
 from ckptscan.checks.evidence.packed import STACKED, Module, packed_ones
@@ -24,6 +24,7 @@ _CERTAIN = BOOKS - CACHE_SCALES - {"scales", "zeros", "biases", "SCB", "output_s
 _ENDINGS = ("_scales", "_scale_inv", "_weight_scale", "_weight_scale_inv", "_scale")
 # sizes that differ by nature: JSON text, one number more or less
 _FREE = ("bitsandbytes__nf4", "bitsandbytes__fp4", "weight_shape")
+_WITH_ZEROS = ("gptq", "awq")  # write zeros also where they are all alike
 _MOST = 3  # in 4 modules have to agree before the rest is wrong
 
 
@@ -91,6 +92,7 @@ def _lacking(subject: Subject) -> Iterator[tuple[Module, str, End | None]]:
         and (end := module.leaves.get("weight")) is not None
         and end.family.dtype.name in _FLOAT8
     )
+    zeros = _zeros_wanted(subject, by_path)
     for modules in by_path.values():
         told: set[tuple[int, str]] = set()
         for leaf, end, odd in _against_most(modules):
@@ -98,9 +100,24 @@ def _lacking(subject: Subject) -> Iterator[tuple[Module, str, End | None]]:
                 told.add((id(module), leaf))
                 yield module, leaf, end
         for module in modules:
-            leaf = _needed(module, bool(float8_scales))
+            leaf = _needed(module, bool(float8_scales)) or zeros(module)
             if leaf and not any(key[0] == id(module) for key in told):
                 yield module, leaf, None
+
+
+def _zeros_wanted(
+    subject: Subject, by_path: Mapping[str, Sequence[Module]]
+) -> Callable[[Module], str]:
+    """What tells the zeros that a module lacks, where none has them and the method stores them."""
+    said = subject.checkpoint.config.quantization
+    layouts = (said.get("checkpoint_format"), said.get("format"), said.get("version"))
+    is_stored = said.get("quant_method") in _WITH_ZEROS and not {"marlin", "bitblas"} & {
+        layout for layout in layouts if isinstance(layout, str)
+    }
+    has_any = any("qzeros" in one.leaves for modules in by_path.values() for one in modules)
+    if has_any or not is_stored:
+        return lambda module: ""
+    return lambda module: "qzeros" if {"qweight", "scales"} <= module.leaves.keys() else ""
 
 
 def _against_most(modules: Sequence[Module]) -> Iterator[tuple[str, End, list[Module]]]:

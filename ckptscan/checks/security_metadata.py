@@ -12,7 +12,8 @@ LARGE = 1 << 20  # bytes of one value; a thumbnail or a training log has less
 # code of Python, of a shell or of a page, and pickles of protocol 4 in base64 (gASV)
 CODE = re.compile(
     r"\b(?:eval|exec|__import__|os\.system|os\.popen|subprocess\.\w+)\s*\(|"
-    r"^\s*import\s+(?:os|sys|subprocess|socket|pickle)\b|"
+    r"(?:^|;)\s*import\s+(?:os|sys|subprocess|socket|pickle|ctypes|builtins)\b|"
+    r"(?:^|;)\s*from\s+(?:os|sys|subprocess|socket|pickle|ctypes|builtins)\s+import\b|"
     r"<script\b|javascript:|\bgASV[A-Za-z0-9+/]{16}|\bcurl\s+\S+\s*\|\s*(?:ba)?sh\b|#!/",
     re.MULTILINE | re.IGNORECASE,
 )

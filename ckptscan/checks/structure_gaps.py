@@ -13,6 +13,7 @@ from ckptscan.names import IndexSet
 from ckptscan.structure import Node, Structure
 
 _MIN_LAYERS = 5
+_MOST_FAR = 2  # layers with a number far beyond the others
 _MOST_LAYERS = 100_000  # containers with more children are looked at no further
 
 
@@ -49,6 +50,7 @@ def _gap(held: IndexSet) -> IndexSet | None:
     """The numbers left out, None where the row has no gap or is none by nature."""
     if not _MIN_LAYERS <= len(held) <= _MOST_LAYERS or len(held.ranges) < 2:
         return None
+    held = _without_far(held)
     first, last = held.ranges[0][0], held.ranges[-1][1]
     left_out = last - first + 1 - len(held)
     if not 0 < 4 * left_out <= last - first + 1:
@@ -58,6 +60,16 @@ def _gap(held: IndexSet) -> IndexSet | None:
     steps = {after - before for before, after in pairwise(missing)}
     is_regular = len(missing) > 2 and len(steps) == 1 and gcd(*steps) > 1
     return None if is_regular else IndexSet.of(missing)
+
+
+def _without_far(held: IndexSet) -> IndexSet:
+    """The row without one or two far numbers, where as many are missing in it."""
+    *body, (start, end) = held.ranges
+    far = end - start + 1
+    if far > _MOST_FAR or start - body[-1][1] <= len(held) or len(held) - far < _MIN_LAYERS:
+        return held
+    is_hole = body[-1][1] - body[0][0] + 1 - (len(held) - far) == far
+    return IndexSet.of(index for index in held if index < start) if is_hole else held
 
 
 def _are_blocks(siblings: Siblings) -> bool:

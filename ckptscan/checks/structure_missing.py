@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ckptscan.checks.evidence.figures import Stack, is_causal, main_stacks
+from ckptscan.checks.evidence.siblings import ENTRY_NORM
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject
 from ckptscan.late import Late
 from ckptscan.structure import Node, Structure
 from ckptscan.structure.counting import ends
 from ckptscan.structure.scene import tower_of
 
-# norms at the entry of a block: what they normalise is not normalised at the exit
-_ENTRY = Late(r"(?i)(input_layernorm|attention_norm|ln_1|operator_norm|^norm$|pre_?norm|norm1)")
 _NORM = Late(r"(?i)(norm|^ln)")
 _HEADS = ("ForMaskedLM",)
 
@@ -55,7 +54,9 @@ def _no_ends(subject: Subject) -> Iterator[Finding]:
 
 
 def _begins_with_norm(stack: Stack) -> bool:
-    return all(any(_ENTRY.search(child.label) for child in kind.children) for kind in stack.kinds)
+    return all(
+        any(ENTRY_NORM.search(child.label) for child in kind.children) for kind in stack.kinds
+    )
 
 
 def _outer_norms(structure: Structure) -> list[Node]:

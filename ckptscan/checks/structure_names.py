@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckptscan.checks.evidence.buffers import made_anew
 from ckptscan.checks.values import PROVED, Check, Finding, Subject, Where
 from ckptscan.late import Late
 from ckptscan.structure import Family
@@ -59,15 +60,14 @@ def _legacy(subject: Subject) -> Iterator[Finding]:
 def _buffers(subject: Subject) -> Iterator[Finding]:
     """Buffers are stored that the model makes itself.
 
-    What it finds: inv_freq, position_ids, masks and the like.
+    What it finds: inv_freq, position_ids, masks and the like; not what training has counted or
+    averaged, as running_mean.
     Why it matters: A strict loader calls them unexpected, and an old table overrides the right one
     (transformers#6882, transformers#35255).
     Example: model.layers.*.self_attn.rotary_emb.inv_freq, 61 times.
     What to do: Nothing, or register them as not persistent.
     """
-    structure = subject.structure
-    found = [one for one in structure.families if structure.role(one) in ("buffer", "rope")]
-    yield from _listed(BUFFERS, found, "buffers")
+    yield from _listed(BUFFERS, made_anew(subject.structure), "buffers")
 
 
 def _listed(

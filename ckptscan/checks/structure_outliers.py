@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import prod
 
+from ckptscan.checks.evidence.blocks import torn_blocks
 from ckptscan.checks.evidence.judged import Judged, judged
 from ckptscan.checks.evidence.siblings import (
     DTYPE,
@@ -19,6 +20,7 @@ from ckptscan.checks.evidence.siblings import (
     shown,
 )
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
+from ckptscan.names import IndexSet
 from ckptscan.structure import Node
 
 _MOST_SHOWN = 12
@@ -30,22 +32,50 @@ def _odd_layers(subject: Subject) -> Iterator[Finding]:
 
     What it finds: A layer whose set of tensors stands alone, where the layout of the layers is
     simple (all alike, two runs, a period) as soon as that one layer is like its siblings. First and
-    last layers are judged only where what is left of them is incomplete.
+    last layers are judged only where what is left of them is incomplete. However many layers they
+    are: blocks with two of gate, up and down, where others of the model have all three.
     Why it matters: Loaders fill what is missing with random or uninitialised values and go on: the
     model talks, and talks nonsense (ModelCloud/GPTQModel#3077, unslothai/unsloth#6200).
     Example: model.layers.17 lacks mlp.up_proj.weight, which 31 other layers have.
     What to do: Download or convert the checkpoint again; compare with the base model. Where the
     layer is meant to be so, allow odd-layer for this path.
     """
+    told: set[tuple[str, int, str]] = set()
     for one in judged(subject.structure):
         if not one.siblings.is_experts:
             lost = [each for each in one.differences if each.what == MISSING]
             more = [each for each in one.differences if each.what == EXTRA]
+            told |= {(one.siblings.path, i, each.role) for each in lost for i in one.own}
             if lost:
                 yield _told(ODD_LAYER, one, lost, "lacks", "that its siblings have")
             if more:
                 yield _told(ODD_LAYER, one, more, "has", "that its siblings lack")
+    if subject.structure.adapter is None:
+        yield from _torn_blocks(subject, told)
     yield from _lone_biases(subject)
+
+
+def _torn_blocks(subject: Subject, told: set[tuple[str, int, str]]) -> Iterator[Finding]:
+    """Layers with two of gate, up and down, or three of q, k, v and o: however many they are."""
+    for torn in torn_blocks(subject.structure):
+        path, outer = torn.siblings.path, torn.siblings.outer
+        own = [i for i in indices(torn.kind) if not _is_told(told, path, i, torn.role)]
+        if own:
+            places = IndexSet.of(own, indices(torn.kind).width)
+            block, beside = torn.block or "the layer", [name for name, _ in torn.held]
+            yield ODD_LAYER.finding(
+                f"{path} {places}: {block} has no {torn.role} projection beside "
+                f"{' and '.join(beside)}",
+                *(place(one.end, (*outer, places)) for _, one in torn.held),
+                confidence=INFERRED,
+                hint="other blocks of the model are whole; compare with the source",
+                expected=f"{torn.role} projection",
+                seen={name: shown(one.end) for name, one in torn.held},
+            )
+
+
+def _is_told(told: set[tuple[str, int, str]], path: str, index: int, role: str) -> bool:
+    return any((path, index, prefix + role) in told for prefix in ("", "expert.", "shared_expert."))
 
 
 def _lone_biases(subject: Subject) -> Iterator[Finding]:

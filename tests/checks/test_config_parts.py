@@ -5,43 +5,65 @@ from __future__ import annotations
 import pytest
 
 from ckptscan.checks.config_parts import CHECKS
+from ckptscan.structure import describe
 from tests.checks.looking import CONFIG, codes, found_in, llama
 from tests.conftest import checkpoint_of
 
+FILE = "model.safetensors"
 DRAFTING = {
     f"model.layers.8.{name}.weight": ("BF16", [64]) for name in ("enorm", "hnorm", "eh_proj")
 }
+VISION = {"visual.blocks.0.attn.qkv.weight": ("BF16", [192, 64])}
 
 
-@pytest.mark.parametrize(
-    ("tensors", "said", "expected"),
-    [
-        pytest.param(llama(), {}, [], id="plain"),
-        pytest.param({**llama(), **DRAFTING}, {"num_nextn_predict_layers": 1}, [], id="drafts"),
-        pytest.param(llama(), {"num_nextn_predict_layers": 0}, [], id="drafts none"),
-        pytest.param(llama(), {"num_nextn_predict_layers": 1}, ["C002 warning"], id="lost"),
-        pytest.param(
-            {**llama(), **DRAFTING}, {"num_nextn_predict_layers": 0}, ["C002 warning"], id="extra"
-        ),
-        pytest.param(llama(), {"torch_dtype": "bfloat16"}, [], id="its dtype"),
-        pytest.param(llama(), {"torch_dtype": ["x"]}, [], id="no dtype"),
-        pytest.param(llama(), {"torch_dtype": "float32"}, ["C011 warning"], id="another dtype"),
-    ],
-)
+CASES = [
+    pytest.param(llama(), {}, [], id="C002-plain"),
+    pytest.param({**llama(), **DRAFTING}, {"num_nextn_predict_layers": 1}, [], id="C002-drafts"),
+    pytest.param(llama(), {"num_nextn_predict_layers": 0}, [], id="C002-drafts-none"),
+    pytest.param(llama(), {"num_nextn_predict_layers": 1}, ["C002 warning"], id="C002-lost"),
+    pytest.param(
+        {**llama(), **DRAFTING}, {"num_nextn_predict_layers": 0}, ["C002 warning"], id="C002-extra"
+    ),
+    pytest.param(llama(), {"torch_dtype": "bfloat16"}, [], id="C011-its-dtype"),
+    pytest.param(llama(), {"torch_dtype": ["x"]}, [], id="C011-no-dtype"),
+    pytest.param(llama(), {"torch_dtype": "float32"}, ["C011 warning"], id="C011-another-dtype"),
+    pytest.param({**llama(), **VISION}, {"vision_config": {"depth": 1}}, [], id="C012-sees"),
+    pytest.param(llama(), {"vision_config": {}}, [], id="C012-an-empty-section"),
+    pytest.param({**llama(), **VISION}, {}, [], id="C013-one-generation"),
+    pytest.param(
+        {**VISION, **{f"model.{name}": held for name, held in VISION.items()}},
+        {},
+        ["C013 warning"],
+        id="C013-two-generations",
+    ),
+    pytest.param(llama(), {"vision_config": {"depth": 1}}, ["C012 warning"], id="C012-blind"),
+]
+
+
+@pytest.mark.parametrize(("tensors", "said", "expected"), CASES)
 def test_parts(
     tensors: dict[str, tuple[str, list[int]]], said: dict[str, object], expected: list[str]
 ) -> None:
     assert expected == codes(CHECKS, tensors, config=CONFIG | said)
 
 
-def test_without_a_config_that_is_said() -> None:
-    assert ["C015 info"] == codes(CHECKS, llama())
+FILES = [
+    pytest.param({"config.json": b"{}"}, [], id="C015-an-empty-one"),
+    pytest.param({"params.json": b"{}"}, [], id="C015-Meta's"),
+    pytest.param({}, ["C015 info"], id="C015-none"),
+    pytest.param({"config.json": b"<html>"}, ["C015 info"], id="C015-no-JSON"),
+]
+
+
+@pytest.mark.parametrize(("files", "expected"), FILES)
+def test_a_config_that_is_none_is_told(files: dict[str, bytes], expected: list[str]) -> None:
+    found = found_in(CHECKS, describe(checkpoint_of({FILE: {"a": ("F32", [1])}, **files})))
+
+    assert expected == [f"{one.code} {one.severity}" for one in found]
 
 
 def test_a_config_that_is_no_json_is_named() -> None:
-    from ckptscan.structure import describe
-
-    files = {"model.safetensors": {"a": ("F32", [1])}, "config.json": b"<html>"}
+    files = {FILE: {"a": ("F32", [1])}, "config.json": b"<html>"}
     (found,) = found_in(CHECKS, describe(checkpoint_of(files)))
 
     assert ("C015", "config.json") == (found.code, found.where[0].file)

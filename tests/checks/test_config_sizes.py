@@ -1,4 +1,4 @@
-"""config.json's figures against the shapes."""
+"""config.json's layers and vocabulary against the shapes."""
 
 from __future__ import annotations
 
@@ -7,45 +7,43 @@ import pytest
 from ckptscan.checks.config_sizes import CHECKS
 from tests.checks.looking import CONFIG, codes, llama
 
+HEAD = {"lm_head.weight": ("BF16", [1000, 64])}
+OTHER = {"architectures": ["LlamaModel"], "num_hidden_layers": 9}
+CASES = [
+    pytest.param({}, {}, [], id="C001-right"),
+    pytest.param({"num_hidden_layers": 7, "num_nextn_predict_layers": 1}, {}, [], id="C001-MTP"),
+    pytest.param({"num_hidden_layers": 16, "num_hidden_groups": 8}, {}, [], id="C001-ALBERT"),
+    pytest.param(OTHER | {"decoder": {"layers": 8}}, {}, [], id="C001-layers-of-a-part"),
+    pytest.param({"num_hidden_layers": 9}, {}, ["C001 error"], id="C001-a-layer-is-missing"),
+    pytest.param(OTHER, {}, ["C001 warning"], id="C001-an-encoder"),
+    pytest.param({}, {}, [], id="C003-right"),
+    pytest.param({"vocab_size": 1000}, {}, ["C003 info"], id="C003-padded"),
+    pytest.param({"vocab_size": 1000}, HEAD, ["C003 info"], id="C003-more-tokens-in-than-out"),
+    pytest.param({"vocab_size": 1025}, {}, ["C003 error"], id="C003-a-row-is-missing"),
+    pytest.param({"num_hidden_layers": 9}, {}, ["C001 error"], id="S012-too-few"),
+    pytest.param({"num_hidden_layers": 6}, {}, ["C001 error", "S012 info"], id="S012-two-more"),
+]
 
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        pytest.param({}, [], id="right"),
-        pytest.param({"intermediate_size": 512}, ["C005 warning"], id="twice the rows"),
-        pytest.param({"num_hidden_layers": 7, "num_nextn_predict_layers": 1}, [], id="MTP"),
-        pytest.param({"num_hidden_layers": 16, "num_hidden_groups": 8}, [], id="ALBERT"),
-        pytest.param({"vocab_size": 1000}, ["C003 info"], id="padded"),
-        pytest.param({"num_hidden_layers": 9}, ["C001 error"], id="a layer is missing"),
-        pytest.param({"num_hidden_layers": 6}, ["C001 error", "S012 info"], id="two too many"),
-        pytest.param({"vocab_size": 1025}, ["C003 error"], id="a row is missing"),
-        pytest.param({"hidden_size": 128}, ["C005 error"], id="hidden"),
-        pytest.param({"intermediate_size": 300}, ["C005 error"], id="width"),
-        pytest.param({"num_attention_heads": 7}, ["C005 error"], id="heads"),
-        pytest.param({"num_key_value_heads": 4}, ["C005 error"], id="KV heads"),
-        pytest.param({"head_dim": 16}, ["C005 error"], id="head_dim"),
-        pytest.param(
-            {"num_hidden_layers": 9, "architectures": ["LlamaModel"]},
-            ["C001 warning"],
-            id="encoder",
-        ),
-    ],
-)
-def test_figures(said: dict[str, object], expected: list[str]) -> None:
-    assert expected == codes(CHECKS, llama(), config=CONFIG | said)
+
+@pytest.mark.parametrize(("said", "tensors", "expected"), CASES)
+def test_figures(
+    said: dict[str, object], tensors: dict[str, tuple[str, list[int]]], expected: list[str]
+) -> None:
+    assert expected == codes(CHECKS, {**llama(), **tensors}, config=CONFIG | said)
 
 
 @pytest.mark.parametrize("odd", ["8", 8.0, -1, [], {}, None, True, 10**30])
-@pytest.mark.parametrize("key", ["num_hidden_layers", "vocab_size", "num_attention_heads"])
+@pytest.mark.parametrize("key", ["num_hidden_layers", "vocab_size"])
 def test_what_is_no_figure_is_no_witness(key: str, odd: object) -> None:
     assert [] == codes(CHECKS, llama(), config=CONFIG | {key: odd})
 
 
-def test_qwen_declares_twice_the_rows() -> None:
-    names = {"gate_proj": "w1", "up_proj": "w2", "down_proj": "c_proj"}
-    qwen = {
-        ".".join(names.get(part, part) for part in name.split(".")): kind
-        for name, kind in llama().items()
+def test_two_stacks_of_one_size_have_no_figure_of_their_own() -> None:
+    two = {
+        f"model.{part}.{name.removeprefix('model.')}": held
+        for part in ("high", "low")
+        for name, held in llama().items()
+        if "layers" in name
     }
 
-    assert [] == codes(CHECKS, qwen, config=CONFIG | {"intermediate_size": 512})
+    assert [] == codes(CHECKS, two, config=CONFIG | {"num_hidden_layers": 64})

@@ -16,8 +16,13 @@ CASES = [
     pytest.param("E004", holding("w", "optimizer.state.0.exp_avg"), 1, id="E004-adam"),
     pytest.param("E004", holding("w", "model_ema.w"), 1, id="E004-average"),
     pytest.param("E006", holding("position_ids_embed.weight"), 0, id="E006-alike"),
-    pytest.param("E006", holding("w", "layers.0.rotary_emb.inv_freq"), 1, id="E006-rotary"),
-    pytest.param("E006", holding("w", "embeddings.position_ids"), 1, id="E006-positions"),
+    pytest.param("E006", holding("w", "layers.0.rotary_emb.inv_freq"), 0, id="E006-a-few-bytes"),
+    pytest.param(
+        "E006",
+        {"model.safetensors": {"h.0.attn.masked_bias": ("F32", [1, 1, 513, 512])}},
+        1,
+        id="E006-a-mask-of-a-megabyte",
+    ),
 ]
 
 

@@ -12,16 +12,16 @@ O_PLAIN = {name: held for name, held in PLAIN.items() if "o_proj" in name}
 K_PLAIN = {name: held for name, held in PLAIN.items() if "k_proj" in name}
 
 
-@pytest.mark.parametrize(
-    ("tensors", "expected"),
-    [
-        pytest.param(llama(), [], id="plain"),
-        pytest.param(float8(llama()), [], id="alike"),
-        pytest.param({**without(float8(llama()), "o_proj"), **O_PLAIN}, [], id="o stands alone"),
-        pytest.param(
-            {**without(float8(llama()), "k_proj"), **K_PLAIN}, ["Q008 warning"], id="k is plain"
-        ),
-    ],
-)
+CASES = [
+    pytest.param(llama(), [], id="Q008-plain"),
+    pytest.param(float8(llama()), [], id="Q008-alike"),
+    pytest.param({**without(float8(llama()), "o_proj"), **O_PLAIN}, [], id="Q008-o-stands-alone"),
+    pytest.param(
+        {**without(float8(llama()), "k_proj"), **K_PLAIN}, ["Q008 warning"], id="Q008-k-is-plain"
+    ),
+]
+
+
+@pytest.mark.parametrize(("tensors", "expected"), CASES)
 def test_fused_projections(tensors: dict[str, tuple[str, list[int]]], expected: list[str]) -> None:
     assert expected == codes(CHECKS, tensors, config=CONFIG)

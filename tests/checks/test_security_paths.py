@@ -27,6 +27,12 @@ CASES = [
     pytest.param("X001", named("https://host/x.safetensors"), 1, id="X001-address"),
     pytest.param("X001", named("C:x.safetensors"), 1, id="X001-drive"),
 ]
+LINKS = [
+    pytest.param("real.json", 0, id="X008-inside"),
+    pytest.param("../../blobs/0123", 0, id="X008-blob-of-a-cache"),
+    pytest.param("../outside.json", 1, id="X008-above"),
+    pytest.param("/etc/hostname", 1, id="X008-absolute"),
+]
 
 
 @pytest.mark.parametrize(("code", "files", "count"), CASES)
@@ -34,15 +40,7 @@ def test_what_is_found(code: str, files: dict[str, object], count: int) -> None:
     assert count == len(findings_of(files, code))
 
 
-@pytest.mark.parametrize(
-    ("target", "count"),
-    [
-        pytest.param("real.json", 0, id="X008-inside"),
-        pytest.param("../../blobs/0123", 0, id="X008-blob-of-a-cache"),
-        pytest.param("../outside.json", 1, id="X008-above"),
-        pytest.param("/etc/hostname", 1, id="X008-absolute"),
-    ],
-)
+@pytest.mark.parametrize(("target", "count"), LINKS)
 def test_a_link_that_leads_out(target: str, count: int, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()

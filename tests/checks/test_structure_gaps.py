@@ -11,25 +11,27 @@ from tests.conftest import unheld
 L = "model.layers"
 
 
-@pytest.mark.parametrize(
-    ("tensors", "expected"),
-    [
-        pytest.param(llama(), [], id="whole"),
-        pytest.param(mixture(), [], id="experts"),
-        pytest.param(llama(range(4, 12)), [], id="a later part"),
-        pytest.param(llama(range(0, 16, 2)), [], id="every second"),
-        pytest.param(llama([0, 1, 2, 3, 90]), [], id="far apart"),
-        pytest.param(llama([0, 1, 3, 4, 5, 6]), ["S004 error"], id="2 missing"),
-        pytest.param(mixture(experts=64), [], id="many experts"),
-        pytest.param(without(mixture(), f"{L}.5.mlp.experts.3."), ["S005 error"], id="one lost"),
-        pytest.param(without(mixture(), f"{L}.5.mlp.experts.7."), ["S005 error"], id="the last"),
-        pytest.param(without(mixture(), ".mlp.experts.7."), ["S005 error"], id="in all layers"),
-        pytest.param(
-            without(mixture(), ".mlp.gate.", f"{L}.5.mlp.experts.7."), ["S005 warning"],
-            id="without a router",
-        ),
-    ],
-)  # fmt: skip
+CASES = [
+    pytest.param(llama(), [], id="S004-whole"),
+    pytest.param(mixture(), [], id="S005-experts"),
+    pytest.param(llama(range(4, 12)), [], id="S004-a-later-part"),
+    pytest.param(llama(range(0, 16, 2)), [], id="S004-every-second"),
+    pytest.param(llama([0, 1, 2, 3, 90]), [], id="S004-far-apart"),
+    pytest.param(llama([0, 1, 2, 3, 4, 5, 700]), [], id="S004-one-far-away"),
+    pytest.param(llama([0, 1, 2, 4, 5, 6, 703]), ["S004 error"], id="S004-under-a-far-number"),
+    pytest.param(llama([0, 1, 3, 4, 5, 6]), ["S004 error"], id="S004-2-missing"),
+    pytest.param(mixture(experts=64), [], id="S005-many-experts"),
+    pytest.param(without(mixture(), f"{L}.5.mlp.experts.3."), ["S005 error"], id="S005-one-lost"),
+    pytest.param(without(mixture(), f"{L}.5.mlp.experts.7."), ["S005 error"], id="S005-the-last"),
+    pytest.param(without(mixture(), ".mlp.experts.7."), ["S005 error"], id="S005-in-all-layers"),
+    pytest.param(
+        without(mixture(), ".mlp.gate.", f"{L}.5.mlp.experts.7."), ["S005 warning"],
+        id="S005-without-a-router",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tensors", "expected"), CASES)
 def test_gaps(tensors: dict[str, tuple[str, list[int]]], expected: list[str]) -> None:
     assert expected == codes(CHECKS, tensors)
 

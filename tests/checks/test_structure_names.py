@@ -9,20 +9,34 @@ from tests.checks.looking import CONFIG, codes, llama, lora
 
 BUFFER = {"model.layers.0.self_attn.rotary_emb.inv_freq": ("F32", [4])}
 WRAPPED = {f"_orig_mod.{name}": held for name, held in llama().items()}
+HALVED = {
+    name: (dtype, [shape[0] // 4, shape[1]] if "q_proj" in name else [shape[0], shape[1] // 4])
+    if "q_proj" in name or "o_proj" in name
+    else (dtype, shape)
+    for name, (dtype, shape) in llama().items()
+}
 
 
-@pytest.mark.parametrize(
-    ("tensors", "expected"),
-    [
-        pytest.param(llama(), [], id="plain"),
-        pytest.param(lora(), [], id="an adapter is wrapped by design"),
-        pytest.param(WRAPPED, ["S007 warning"], id="torch.compile"),
-        pytest.param({"bert.LayerNorm.weight": ("F32", [4])}, [], id="today's names"),
-        pytest.param({"bert.LayerNorm.gamma": ("F32", [4])}, ["S008 warning"], id="gamma"),
-        pytest.param({"layers.0.gamma": ("F32", [4])}, [], id="layer scale"),
-        pytest.param({"conv.weight_g": ("F32", [4, 1, 1])}, ["S008 info"], id="weight norm"),
-        pytest.param({**llama(), **BUFFER}, ["S010 info"], id="a buffer"),
-    ],
-)
+CASES = [
+    pytest.param(llama(), [], id="S010-plain"),
+    pytest.param(lora(), [], id="S007-an-adapter-is-wrapped-by-design"),
+    pytest.param(WRAPPED, ["S007 warning"], id="S007-torch.compile"),
+    pytest.param({"bert.LayerNorm.weight": ("F32", [4])}, [], id="S008-today's-names"),
+    pytest.param({"bert.LayerNorm.gamma": ("F32", [4])}, ["S008 warning"], id="S008-gamma"),
+    pytest.param({"layers.0.gamma": ("F32", [4])}, [], id="S008-layer-scale"),
+    pytest.param({"conv.weight_g": ("F32", [4, 1, 1])}, ["S008 info"], id="S008-weight-norm"),
+    pytest.param(
+        {**llama(), "bn.running_mean": ("F32", [4])}, [], id="S010-what-training-averaged"
+    ),
+    pytest.param({**llama(), **BUFFER}, ["S010 info"], id="S010-a-buffer"),
+    pytest.param(
+        {"mp_rank_00.h.0.weight": ("F32", [4])}, ["S011 warning"], id="S011-rank-in-names"
+    ),
+    pytest.param({"frank_1.h.0.weight": ("F32", [4])}, [], id="S011-a-name-that-ends-so"),
+    pytest.param(HALVED, ["S011 warning"], id="S011-a-quarter-of-the-heads"),
+]
+
+
+@pytest.mark.parametrize(("tensors", "expected"), CASES)
 def test_names(tensors: dict[str, tuple[str, list[int]]], expected: list[str]) -> None:
     assert expected == codes(CHECKS, tensors, config=CONFIG)

@@ -12,38 +12,56 @@ L = "model.layers"
 DOWN = "mlp.down_proj.weight"
 
 
-@pytest.mark.parametrize(
-    ("tensors", "expected"),
-    [
-        pytest.param(llama(), [], id="uniform"),
-        pytest.param(mixture(), [], id="dense first"),
-        pytest.param(llama(range(3)), [], id="three layers"),
-        pytest.param(without(llama(), f"{L}.0.input_layernorm"), ["S001 warning"], id="ModernBERT"),
-        pytest.param({**llama(), f"{L}.0.bias_table.weight": ("BF16", [32, 8])}, [], id="T5"),
-        pytest.param({"head.0.weight": ("F32", [4]), "head.0.bias": ("F32", [4])}, [], id="a norm"),
-        pytest.param({"merger.mlp.bias": ("F32", [4])}, ["S001 warning"], id="a bias alone"),
-        pytest.param({"lm_head.bias": ("F32", [4])}, [], id="the bias of a tied head"),
-        pytest.param(without(llama(), f"{L}.3.{DOWN}"), ["S001 error"], id="middle"),
-        pytest.param(without(llama(), f"{L}.0.{DOWN}"), ["S001 error"], id="first"),
-        pytest.param(without(llama(), f"{L}.7.{DOWN}"), ["S001 error"], id="last"),
-        pytest.param(without(mixture(), f"{L}.5.self_attn.q_proj"), ["S001 error"], id="mixture"),
-        pytest.param({**llama(), f"{L}.3.extra.weight": ("BF16", [4])}, ["S001 error"], id="more"),
-        pytest.param(
-            {**llama(), f"{L}.3.{DOWN}": ("BF16", [64, 128])}, ["S002 error"], id="a shape"
-        ),
-        pytest.param(
-            {**llama(), f"{L}.0.{DOWN}": ("BF16", [64, 128])}, ["S002 error"], id="first shape"
-        ),
-        pytest.param(
-            {**mixture(), f"{L}.0.{DOWN}": ("BF16", [64, 128])}, ["S002 error"], id="dense, torn"
-        ),
-        pytest.param({**llama(), f"{L}.3.{DOWN}": ("F32", [64, 256])}, ["S003 warning"], id="cast"),
-        pytest.param(
-            without(mixture(), f"{L}.5.mlp.experts.3.up_proj"), ["S006 error"], id="an expert"
-        ),
-        pytest.param(without(mixture(), f"{L}.5.mlp.experts.3."), [], id="S005's"),
-    ],
-)
+CASES = [
+    pytest.param(llama(), [], id="S003-uniform"),
+    pytest.param(mixture(), [], id="S002-dense-first"),
+    pytest.param(llama(range(3)), [], id="S001-three-layers"),
+    pytest.param(
+        without(llama(), f"{L}.0.input_layernorm"), ["S001 warning"], id="S001-ModernBERT"
+    ),
+    pytest.param({**llama(), f"{L}.0.bias_table.weight": ("BF16", [32, 8])}, [], id="S001-T5"),
+    pytest.param(
+        {"head.0.weight": ("F32", [4]), "head.0.bias": ("F32", [4])}, [], id="S001-a-norm"
+    ),
+    pytest.param({"merger.mlp.bias": ("F32", [4])}, ["S001 warning"], id="S001-a-bias-alone"),
+    pytest.param({"lm_head.bias": ("F32", [4])}, [], id="S001-the-bias-of-a-tied-head"),
+    pytest.param(
+        {**without(llama(), f"{L}.0.input_layernorm"), "model.embed_norm.weight": ("BF16", [64])},
+        [],
+        id="S001-the-embedding-has-a-norm",
+    ),
+    pytest.param(without(llama(), "gate_proj"), [], id="S001-not-gated"),
+    pytest.param(
+        without(llama(range(16)), *(f"{L}.{layer}.mlp.up_proj" for layer in range(4, 11))),
+        ["S001 error"],
+        id="S001-up-lost-in-many-layers",
+    ),
+    pytest.param(without(llama(), f"{L}.3.self_attn"), ["S001 error"], id="S001-attention"),
+    pytest.param(without(llama(), f"{L}.3.{DOWN}"), ["S001 error"], id="S001-middle"),
+    pytest.param(without(llama(), f"{L}.0.{DOWN}"), ["S001 error"], id="S001-first"),
+    pytest.param(without(llama(), f"{L}.7.{DOWN}"), ["S001 error"], id="S001-last"),
+    pytest.param(without(mixture(), f"{L}.5.self_attn.q_proj"), ["S001 error"], id="S001-mixture"),
+    pytest.param({**llama(), f"{L}.3.extra.weight": ("BF16", [4])}, ["S001 error"], id="S001-more"),
+    pytest.param(
+        {**llama(), f"{L}.3.{DOWN}": ("BF16", [64, 128])}, ["S002 error"], id="S002-a-shape"
+    ),
+    pytest.param(
+        {**llama(), f"{L}.0.{DOWN}": ("BF16", [64, 128])}, ["S002 error"], id="S002-first-shape"
+    ),
+    pytest.param(
+        {**mixture(), f"{L}.0.{DOWN}": ("BF16", [64, 128])}, ["S002 error"], id="S002-dense-torn"
+    ),
+    pytest.param(
+        {**llama(), f"{L}.3.{DOWN}": ("F32", [64, 256])}, ["S003 warning"], id="S003-cast"
+    ),
+    pytest.param(
+        without(mixture(), f"{L}.5.mlp.experts.3.up_proj"), ["S006 error"], id="S006-an-expert"
+    ),
+    pytest.param(without(mixture(), f"{L}.5.mlp.experts.3."), [], id="S006-S005's"),
+]
+
+
+@pytest.mark.parametrize(("tensors", "expected"), CASES)
 def test_the_odd_one_is_found(
     tensors: dict[str, tuple[str, list[int]]], expected: list[str]
 ) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ckptscan.checks.evidence.outliers import Odd, find_odd
 from ckptscan.checks.evidence.siblings import (
     DTYPE,
+    ENTRY_NORM,
     EXPERTS,
     EXTRA,
     MISSING,
@@ -21,6 +22,7 @@ from ckptscan.checks.evidence.siblings import (
     indices,
 )
 from ckptscan.checks.values import INFERRED, PROVED
+from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure import Node, Structure
 
@@ -48,6 +50,8 @@ _SETS = tuple(
     )
 )
 _PROJECTIONS = frozenset().union(*_SETS, ("expert.gate_up", "shared_expert.gate_up"))
+# embeddings.norm, embeddings.LayerNorm, word_embeddings_layernorm
+_EMBEDDING_NORM = Late(r"(?i)(?:^|[._])embed[^*]*norm[^*]*$")
 _SINGLE = 2  # names of one module: weight and bias
 _MOST_CHANGES = 3  # names that an odd child may have otherwise where its layout proves little
 
@@ -64,14 +68,32 @@ class Judged(NamedTuple):
 
 def judged(structure: Structure) -> Iterator[Judged]:
     """All that odd children have otherwise, but for the books of packed weights."""
+    is_normed = any(_EMBEDDING_NORM.search(family.pattern) for family in structure.families)
     for siblings in all_siblings(structure):
         if len(siblings.kinds) < 2:
             continue
         found = _of_experts(siblings) if siblings.is_experts else _of_layers(siblings)
         for one in found:
             kept = tuple(_without_books(one.differences))
+            if one.own and not siblings.is_experts and one.own.ranges[0][0] == 0:
+                kept = tuple(each for each in kept if not _is_of_the_first(each, is_normed))
             if kept:
                 yield one._replace(differences=kept)
+
+
+def _is_of_the_first(one: Difference, is_normed: bool) -> bool:
+    """Whether first layers lack this by design.
+
+    A norm at their entry, where the embedding has a norm of its own (ModernBERT); a vector that
+    weighs what the layer before has left behind (Zaya), which is no weight and no bias.
+    """
+    if one.what != MISSING:
+        return False
+    leaf, shape = leaf_of(one.suffix), one.end.family.shape
+    if one.role == "norm":
+        return is_normed and ENTRY_NORM.search(module_of(one.suffix)) is not None
+    is_vector = len(shape) < 2 and leaf not in ("weight", "bias")
+    return is_vector and one.role in _PROJECTIONS | {"router", "other"}
 
 
 def _of_experts(siblings: Siblings) -> Iterator[Judged]:
@@ -97,7 +119,7 @@ def _of_layers(siblings: Siblings) -> Iterator[Judged]:
     for odd in find_odd([number for _, number in placed]):
         for number in dict.fromkeys(placed[spot][1] for spot in odd.places):
             own = [placed[spot][0] for spot in odd.places if placed[spot][1] == number]
-            found = _judge(siblings, odd, siblings.kinds[number], own)
+            distance, found = _judge(siblings, odd, siblings.kinds[number], own)
             if found is None:
                 continue
             if odd.is_simple and not odd.is_end and not odd.is_repeated:
@@ -107,7 +129,6 @@ def _of_layers(siblings: Siblings) -> Iterator[Judged]:
             if not is_transformer:
                 continue  # stages of convolutions grow from one to the next
             key = number, odd.is_end
-            distance = len({one.suffix for one in found.differences})
             if key not in nearest or distance < nearest[key][0]:
                 nearest[key] = distance, found
     for (number, _), (_, found) in nearest.items():
@@ -122,26 +143,36 @@ def _has_projections(names: Mapping[str, Sequence[Held]]) -> bool:
     return len(roles & _PROJECTIONS) > 1
 
 
-def _judge(siblings: Siblings, odd: Odd, node: Node, own: Sequence[int]) -> Judged | None:
-    """The differences of one odd kind, None where it is rather a layer of another sort."""
+def _judge(
+    siblings: Siblings, odd: Odd, node: Node, own: Sequence[int]
+) -> tuple[int, Judged | None]:
+    """The differences of one odd kind, None where it is rather a layer of another sort.
+
+    With them goes in how many names the two differ, those included that prove nothing.
+    """
     like = siblings.kinds[odd.like]
     names, theirs = contents(node), contents(like)
     found = [one for one in differences(node, like) if not _is_of_experts(one)]
+    distance = len({one.suffix for one in found})
     at = IndexSet.of(own, indices(node).width)
     if odd.is_end:
         found = list(_in_shared_blocks(found, names, theirs))
     absent = {one.suffix for one in found if one.what == MISSING and one.whole}
     added = {one.suffix for one in found if one.what == EXTRA and one.whole}
     if 2 * len(absent) > len(theirs) or 2 * len(added) > len(names):
-        return None
+        is_lost = odd.is_simple and not odd.is_end and not odd.is_repeated and len(own) == 1
+        if is_lost and all(one.what == MISSING for one in found) and len(names) > 1:
+            return distance, Judged(siblings, at, tuple(found), "warning", INFERRED)
+        return distance, None
     if odd.is_simple and not odd.is_end and not odd.is_repeated:
-        return Judged(siblings, at, tuple(found), "error", PROVED)
+        return distance, Judged(siblings, at, tuple(found), "error", PROVED)
     if len({one.suffix for one in found}) > _MOST_CHANGES:
-        return None
+        return distance, None
     if odd.is_end:
-        return _judge_end(siblings, at, found, names)
-    kept = tuple(one for one in found if one.what in (MISSING, SHAPE))
-    return Judged(siblings, at, kept, "warning", INFERRED) if kept == tuple(found) else None
+        return distance, _judge_end(siblings, at, found, names)
+    # a tensor more may be meant; one in place of another is not
+    is_told = any(one.what != EXTRA for one in found)
+    return distance, Judged(siblings, at, tuple(found), "warning", INFERRED) if is_told else None
 
 
 def _judge_end(
@@ -149,6 +180,8 @@ def _judge_end(
 ) -> Judged | None:
     """The first or last child: sure only where what is left of it contradicts itself."""
     kept = [one for one in found if one.what in (MISSING, SHAPE, DTYPE)]
+    if not found:
+        return Judged(siblings, at, (), "warning", INFERRED)  # like these, but for whole blocks
     if not kept:
         return None
     held = contents_roles(names)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from ckptscan.structure.layout import describe
@@ -120,6 +121,12 @@ def _ends(kinds: Sequence[int]) -> Iterator[Odd]:
                     yield Odd((place,), like, is_end=True)
 
 
+def _is_irregular(places: Sequence[int]) -> bool:
+    """Whether no design puts layers of a kind there: neither in a row nor at one distance."""
+    steps = {after - before for before, after in pairwise(places)}
+    return len(steps) > 1 and len(places) > 2
+
+
 def _scattered(kinds: Sequence[int]) -> Iterator[Odd]:
     """Children of one kind, few and far between, in a row that has another kind almost only."""
     counts = Counter(kinds)
@@ -128,5 +135,6 @@ def _scattered(kinds: Sequence[int]) -> Iterator[Odd]:
     (most, _), *others = counts.most_common()
     for kind, count in others:
         places = tuple(place for place, own in enumerate(kinds) if own == kind)
-        if count > 1 and 8 * count <= len(kinds) and places[0] and places[-1] < len(kinds) - 1:
+        is_few = 8 * count <= len(kinds) or (4 * count <= len(kinds) and _is_irregular(places))
+        if count > 1 and is_few and places[0] and places[-1] < len(kinds) - 1:
             yield Odd(places, most, is_simple=False, is_repeated=True)

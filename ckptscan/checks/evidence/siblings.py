@@ -17,6 +17,10 @@ Tails = tuple[tuple[int, ...], ...]
 MISSING, EXTRA, SHAPE, DTYPE = "missing", "extra", "shape", "dtype"
 # `experts.*`, `expert_*`, `local_experts.*`
 EXPERTS = Late(r"(?i)experts?[._]\*$")
+# norms at the entry of a block: what they normalise is not normalised at the exit
+ENTRY_NORM = Late(
+    r"(?i)(input_layernorm|attn_norm|attention_norm|ln_1|operator_norm|^norm$|pre_?norm|norm1)"
+)
 _MOST_TAILS = 1 << 17  # instances below one child that are told apart; DeepSeek-V3 has 256
 
 

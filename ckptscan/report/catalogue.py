@@ -1,0 +1,111 @@
+"""The catalogue of checks as text, json, and the page docs/checks.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ckptscan.checks import HEADINGS, Check
+from ckptscan.checks.running import FAMILIES
+
+SCHEMA = "ckptscan.checks/1"
+# what markdown would read as its own, outside of `code`
+_OWN = re.compile(r"([\\*_<>\[\]|])")
+
+
+def text_lines(checks: Sequence[Check]) -> Iterator[str]:
+    """A line a check: code, severity, name, and what it finds in a sentence."""
+    width = max((len(check.name) for check in checks), default=0)
+    for check in checks:
+        yield f"{check.code} {check.severity:7} {check.name:{width}} {summary_of(check)}"
+
+
+def json_text(checks: Sequence[Check]) -> str:
+    """The checks with all that is known of each."""
+    rows = [
+        {
+            "code": check.code,
+            "name": check.name,
+            "severity": check.severity,
+            "family": FAMILIES[check.code[0]],
+            "summary": summary_of(check),
+            **{_key(heading): text for heading, text in parts_of(check).items()},
+        }
+        for check in checks
+    ]
+    return json.dumps({"schema": SCHEMA, "checks": rows}, indent=2, ensure_ascii=False)
+
+
+def _key(heading: str) -> str:
+    return heading.lower().replace(" ", "_")
+
+
+def markdown_lines(checks: Sequence[Check]) -> Iterator[str]:
+    """A page: contents by family, then what each check is for."""
+    families: dict[str, list[Check]] = {}
+    for check in checks:
+        families.setdefault(check.code[0], []).append(check)
+    yield from (
+        "# Checks",
+        "",
+        f"`ckptscan audit` runs {len(checks)} checks. Each has a code and a name that do not",
+        "change: `--select` and `--ignore` take either, or the beginning of a code. The severity",
+        "is that of the plain case; a finding may be milder.",
+        "",
+    )
+    for letter, own in families.items():
+        yield f"**{letter} {FAMILIES[letter]}**: " + ", ".join(
+            f"[{check.code}](#{_anchor(check)})" for check in own
+        )
+        yield ""
+    for letter, own in families.items():
+        yield from (f"## {letter} {FAMILIES[letter]}", "")
+        yield from ("| Code | Name | Severity | |", "|---|---|---|---|")
+        for check in own:
+            yield (
+                f"| [{check.code}](#{_anchor(check)}) | {check.name} | {check.severity} "
+                f"| {plain(summary_of(check))} |"
+            )
+        yield ""
+        for check in own:
+            yield from _described(check)
+
+
+def _described(check: Check) -> Iterator[str]:
+    yield from (f"### {check.code} {check.name}", "")
+    yield from (f"{plain(summary_of(check))} *({check.severity})*", "")
+    for heading, text in parts_of(check).items():
+        is_quoted = heading == "Example"  # names of files and tensors stay as they are
+        yield f"- **{heading}**: {plain(text if is_quoted else text[:1].upper() + text[1:])}"
+    yield ""
+
+
+def _anchor(check: Check) -> str:
+    """The anchor that a heading of code and name has."""
+    return f"{check.code} {check.name}".lower().replace(" ", "-")
+
+
+def summary_of(check: Check) -> str:
+    """The first line of a check's documentation."""
+    return check.documentation.partition("\n")[0]
+
+
+def parts_of(check: Check) -> Mapping[str, str]:
+    """What stands under each heading of a check's documentation, in one line each."""
+    rest = check.documentation.partition("\n")[2]
+    starts = [rest.index(f"\n{heading}:") for heading in HEADINGS] + [len(rest)]
+    return {
+        heading: " ".join(rest[start:end].partition(":")[2].split())
+        for heading, start, end in zip(HEADINGS, starts, starts[1:], strict=False)
+    }
+
+
+def plain(text: str) -> str:
+    """Text in which markdown finds nothing of its own but `code`."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return _OWN.sub(r"\\\1", text).replace("`", "\\`")
+    return "`".join(
+        part if number % 2 else _OWN.sub(r"\\\1", part) for number, part in enumerate(parts)
+    )
