@@ -6,16 +6,7 @@ from collections.abc import Iterator
 
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject
 from ckptscan.structure.active import TOP_K_KEYS
-
-_EXPERTS = (
-    "n_routed_experts",
-    "num_routed_experts",
-    "num_local_experts",
-    "num_experts",
-    "moe_num_experts",
-    "n_experts",
-    "num_moe_experts",
-)
+from ckptscan.structure.expected.keys import EXPERTS
 
 
 def _expert_count(subject: Subject) -> Iterator[Finding]:
@@ -28,7 +19,7 @@ def _expert_count(subject: Subject) -> Iterator[Finding]:
     What to do: Correct the config after pruning; else look which rank's experts are missing.
     """
     config, experts = subject.checkpoint.config, subject.structure.parameters.experts
-    said = config.number(*_EXPERTS)
+    said = config.number(*EXPERTS)
     if said is None or said < 2 or subject.checkpoint.configs:
         return
     held = 0 if experts is None else experts.routed

@@ -9,42 +9,8 @@ from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.config import Config
 from ckptscan.structure import Attention, End, FeedForward, Structure
 from ckptscan.structure.counting import ends
+from ckptscan.structure.expected import keys
 from ckptscan.structure.scene import tower_of
-
-_LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers", "depth", "layers")
-_SIDE_LAYERS = {
-    "decoder": ("decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers"),
-    "encoder": ("encoder_layers", "num_encoder_layers", "encoder_num_hidden_layers"),
-    "": (),
-}
-# layers that are used several times: fewer are stored than run
-_SHARED = ("num_hidden_groups", "num_shared_layers", "num_mem_blocks", "layer_sharing")
-_DRAFTING = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers")
-_HIDDEN = ("hidden_size", "d_model", "n_embd", "dim", "model_dim", "hidden_dim")
-_WIDTHS = (
-    "intermediate_size",
-    "ffn_dim",
-    "d_ff",
-    "n_inner",
-    "ffn_hidden_size",
-    "feed_forward_size",
-    "encoder_ffn_dim",
-    "decoder_ffn_dim",
-    "intermediate_size_mlp",
-    "mlp_intermediate_size",
-    "dense_intermediate_size",
-    "moe_intermediate_size",
-    "expert_ffn_hidden_size",
-    "ffn_intermediate_size",
-    "expert_intermediate_size",
-)
-_EXPERT_WIDTHS = ("moe_intermediate_size", "expert_ffn_hidden_size", "expert_intermediate_size")
-_HEADS = ("num_attention_heads", "n_heads", "n_head", "num_heads")
-_SIDE_HEADS = {"decoder": ("decoder_attention_heads",), "encoder": ("encoder_attention_heads",)}
-_KV = ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
-_HEAD_DIM = ("head_dim", "kv_channels", "d_kv", "head_size", "attention_head_dim")
-_VOCABULARY = ("vocab_size", "padded_vocab_size", "n_vocab")
-_PADDING = 1024  # rows that are added so that the table divides well; engines take up to 512
 
 
 def _layer_count(subject: Subject) -> Iterator[Finding]:
@@ -58,7 +24,7 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
     What to do: Is a shard missing? After pruning or merging, change num_hidden_layers.
     """
     for stack in main_stacks(subject.structure):
-        said = stack.config.number(*_SIDE_LAYERS[stack.side], *_LAYERS)
+        said = stack.config.number(*keys.SIDE_LAYERS[stack.side], *keys.LAYERS)
         held = len(stack.indices)
         if said is None or said == held or held < 2 or _runs_again(stack, said):
             continue
@@ -77,9 +43,9 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
 def _runs_again(stack: Stack, said: int) -> bool:
     """Whether the difference is by design: layers used again, drafting layers, lists of depths."""
     held = len(stack.indices)
-    if any(stack.config.said(key) is not None for key in _SHARED):
+    if any(stack.config.said(key) is not None for key in keys.SHARED_LAYERS):
         return said > held
-    return any(said + (stack.config.number(key) or 0) == held for key in _DRAFTING)
+    return any(said + (stack.config.number(key) or 0) == held for key in keys.DRAFTING)
 
 
 def _vocabulary(subject: Subject) -> Iterator[Finding]:
@@ -94,7 +60,7 @@ def _vocabulary(subject: Subject) -> Iterator[Finding]:
     """
     structure = subject.structure
     config = subject.checkpoint.config
-    said = config.number(*_VOCABULARY)
+    said = config.number(*keys.VOCABULARY)
     if said is None or subject.checkpoint.configs:
         return
     main = [end for end in ends(structure.main) if tower_of(end.family.pattern) == "text"]
@@ -108,7 +74,7 @@ def _vocabulary(subject: Subject) -> Iterator[Finding]:
 def _of_table(end: End, said: int, config: Config) -> Finding:
     rows = (end.shape or (0,))[0]
     severity = "error" if is_causal(config) else "warning"
-    if said < rows <= said + _PADDING and rows % 64 == 0:
+    if said < rows <= said + keys.PADDING and rows % 64 == 0:
         severity = "info"
     return VOCABULARY.finding(
         f"{end.family.pattern} has {rows:,} rows, vocab_size is {said:,}",
@@ -158,7 +124,7 @@ _Said = tuple[str, str, str]
 
 def _hidden(structure: Structure, stack: Stack) -> Iterator[_Said]:
     """The width of the residual stream."""
-    said = stack.config.number(*_HIDDEN)
+    said = stack.config.number(*keys.HIDDEN)
     widths = {one.hidden for one in structure.attention if one.container == stack.container}
     widths |= {one.hidden for one in structure.feed_forward if one.container == stack.container}
     known = {width for width in widths if width is not None}
@@ -171,14 +137,14 @@ def _hidden(structure: Structure, stack: Stack) -> Iterator[_Said]:
 
 def _feed_forward(structure: Structure, stack: Stack) -> Iterator[_Said]:
     config = stack.config
-    said = {width for key in _WIDTHS for width in _one_or_several(config, key)}
+    said = {width for key in keys.WIDTHS for width in _one_or_several(config, key)}
     for one in structure.feed_forward:
         if one.container != stack.container:
             continue
-        own = {width for key in _EXPERT_WIDTHS for width in _one_or_several(config, key)}
+        own = {width for key in keys.EXPERT_WIDTHS for width in _one_or_several(config, key)}
         allowed = own if one.experts and own else said
         if one.experts == 0 and own:
-            dense = {width for key in _WIDTHS if key not in _EXPERT_WIDTHS
+            dense = {width for key in keys.WIDTHS if key not in keys.EXPERT_WIDTHS
                      for width in _one_or_several(config, key)}  # fmt: skip
             allowed = dense or said
         if allowed and not _is_related(one, allowed, config):
@@ -196,7 +162,7 @@ def _one_or_several(config: Config, key: str) -> tuple[int, ...]:
 
 def _is_related(one: FeedForward, said: set[int], config: Config) -> bool:
     """Whether the width is declared, or follows from what is."""
-    shared = config.number("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+    shared = config.number(*keys.SHARED_EXPERTS)
     related = {one.width, 2 * one.width}  # Qwen-1 and GLM-3: gate and up together
     if config.flag("block_auto_adjust_ff_dim") or config.number("multiple_of") is not None:
         return bool(one.rule) or bool(related & said)
@@ -226,7 +192,7 @@ def _heads(one: Attention, stack: Stack) -> Iterator[_Said]:
     config = stack.config
     node = next((kind for kind in stack.kinds if set(one.layers) & set(kind.repeat or ())), None)
     shapes = role_shapes(node) if node is not None else {}
-    heads = config.number(*_SIDE_HEADS.get(stack.side, ()), *_HEADS)
+    heads = config.number(*keys.SIDE_HEADS.get(stack.side, ()), *keys.HEADS)
     taken = shapes.get("o")
     if heads is None or taken is None or len(taken) != 2 or _has_own_heads(config):
         return
@@ -238,7 +204,7 @@ def _heads(one: Attention, stack: Stack) -> Iterator[_Said]:
 
 
 def _query_heads(one: Attention, heads: int, width: int, config: Config) -> _Said | None:
-    own = config.number(*_HEAD_DIM)
+    own = config.number(*keys.HEAD_DIM)
     if one.label == "exact" and one.heads is not None:
         is_wrong = one.heads != heads and one.kv_heads is not None
         return ("num_attention_heads", str(heads), str(one.heads)) if is_wrong else None
@@ -252,12 +218,12 @@ def _query_heads(one: Attention, heads: int, width: int, config: Config) -> _Sai
 def _key_heads(
     one: Attention, heads: int, width: int, shapes: Mapping[str, Shape], config: Config
 ) -> Iterator[_Said]:
-    kv_heads = config.number(*_KV)
+    kv_heads = config.number(*keys.KV_HEADS)
     if kv_heads is None and not any(config.said(key) is not None for key in _GROUPED):
         kv_heads = heads  # every head has its own where nothing else is said
     if kv_heads is None or config.flag("multi_query"):
         return
-    own = config.number(*_HEAD_DIM)
+    own = config.number(*keys.HEAD_DIM)
     dim = one.head_dim or own
     if own is None and one.label != "exact":
         dim = width // heads
@@ -284,7 +250,7 @@ def _has_own_heads(config: Config) -> bool:
         "attention_other_setting",
         "attn_config",
     )
-    lists = isinstance(config.said(*_HEADS), list) or isinstance(config.said(*_KV), list)
+    lists = isinstance(config.said(*keys.HEADS), list) or isinstance(config.said(*keys.KV_HEADS), list)
     return lists or any(config.said(key) is not None for key in keys)
 
 
@@ -299,7 +265,7 @@ def _extra_layers(subject: Subject) -> Iterator[Finding]:
     What to do: Correct num_hidden_layers, or leave the layers out.
     """
     for stack in main_stacks(subject.structure):
-        said = stack.config.number(*_SIDE_LAYERS[stack.side], *_LAYERS)
+        said = stack.config.number(*keys.SIDE_LAYERS[stack.side], *keys.LAYERS)
         if said is None or len(stack.indices) <= said or _runs_again(stack, said):
             continue
         beyond = [index for index in stack.indices if index >= said]

@@ -1,0 +1,146 @@
+"""The tensors of one name in all layers: which layers hold it, in which shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptscan.names import IndexSet
+from ckptscan.structure.tree import End
+from ckptscan.structure.wrappers import unwrap
+
+if TYPE_CHECKING:
+    from ckptscan.structure import Family, Structure
+
+
+class Piece(NamedTuple):
+    """Tensors of one family: what they mean, and where below the layer they stand."""
+
+    family: Family
+    end: End
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The logical shape of each, None where headers do not tell it."""
+        return self.end.shape
+
+    @property
+    def layers(self) -> frozenset[int]:
+        """The layers that hold one; empty for what stands in none."""
+        if self.family.instances is not None:
+            return frozenset(instance[0] for instance in self.family.instances if instance)
+        return frozenset(self.family.axes[0] if self.family.axes else ())
+
+    def inner(self, layer: int) -> frozenset[tuple[int, ...]]:
+        """The further indices that one layer holds: those of its experts, as a rule."""
+        from itertools import product
+
+        if self.family.instances is None:
+            return frozenset(product(*self.family.axes[1:]))
+        return frozenset(one[1:] for one in self.family.instances if one[0] == layer)
+
+
+class Part:
+    """All tensors of one name; `shown` is the name without wrappers, `pattern` as it is stored."""
+
+    def __init__(self, shown: str, pieces: Sequence[Piece]) -> None:
+        self.shown = shown
+        self.pieces = tuple(pieces)
+
+    @property
+    def pattern(self) -> str:
+        """The name as it is stored, with a star for each index."""
+        return self.pieces[0].family.pattern
+
+    @property
+    def role(self) -> str:
+        """What the tensors are for."""
+        return self.pieces[0].end.role.name
+
+    @property
+    def leaf(self) -> str:
+        """The last segment: `weight`, `bias`, or the tensor's own name."""
+        return self.shown.rpartition(".")[2]
+
+    @property
+    def module(self) -> str:
+        """The last segment but `weight` or `bias`: the name that speaks for it."""
+        segments = self.shown.split(".")
+        plain = len(segments) > 1 and segments[-1] in ("weight", "bias", "qweight")
+        return segments[-2] if plain else segments[-1]
+
+    @cached_property
+    def is_product(self) -> bool:
+        """Whether each layer that holds the name holds the same further indices."""
+        inner = {piece.family.axes[1:] for piece in self.pieces}
+        return len(inner) == 1 and all(piece.family.instances is None for piece in self.pieces)
+
+    @cached_property
+    def layers(self) -> frozenset[int]:
+        """The layers that hold one."""
+        return frozenset().union(*(piece.layers for piece in self.pieces))
+
+    @property
+    def inner(self) -> tuple[IndexSet, ...]:
+        """The further indices, all layers together."""
+        stars = len(self.pieces[0].family.axes) - 1
+        if stars < 1:
+            return ()
+        return tuple(
+            IndexSet.of(index for piece in self.pieces for index in piece.family.axes[star + 1])
+            for star in range(stars)
+        )
+
+    @property
+    def each(self) -> int:
+        """How many tensors a whole layer holds."""
+        return prod(map(len, self.inner)) * self.pieces[0].family.copies
+
+    @property
+    def tensors(self) -> int:
+        """How many tensors there are."""
+        return sum(piece.family.count for piece in self.pieces)
+
+    @property
+    def nbytes(self) -> int:
+        """Their bytes, as stored."""
+        return sum(piece.family.nbytes for piece in self.pieces)
+
+    def held(self, layer: int) -> int:
+        """How many tensors of the name one layer holds."""
+        found = [piece for piece in self.pieces if layer in piece.layers]
+        inner = frozenset().union(*(piece.inner(layer) for piece in found))
+        return len(inner) * self.pieces[0].family.copies
+
+
+def parts_of(structure: Structure) -> list[Part]:
+    """The tensors of a checkpoint by name, in the order of the families."""
+    shown, _ = unwrap(structure.families)
+    named: dict[tuple[str, str, int], list[Piece]] = {}
+    for family in structure.families:
+        meaning = structure.meaning(family)
+        if meaning is not None:
+            key = family.component, family.pattern, len(family.axes)
+            named.setdefault(key, []).append(Piece(family, meaning))
+    return [
+        Part(".".join(shown[component, pattern]), pieces)
+        for (component, pattern, _), pieces in named.items()
+    ]
+
+
+def below(parts: Sequence[Part], path: str) -> dict[str, Part]:
+    """The parts of a stack of layers, by their names within a layer."""
+    start = f"{path}."
+    return {part.shown[len(start) :]: part for part in parts if part.shown.startswith(start)}
+
+
+def by_layer(parts: Mapping[str, Part]) -> Iterator[tuple[int, frozenset[str]]]:
+    """Each layer with the names that it holds, in order."""
+    held: dict[int, set[str]] = {}
+    for suffix, part in parts.items():
+        for layer in part.layers:
+            held.setdefault(layer, set()).add(suffix)
+    for layer in sorted(held):
+        yield layer, frozenset(held[layer])

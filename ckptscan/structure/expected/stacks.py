@@ -1,0 +1,65 @@
+"""The stacks of layers that configs speak of: each tower's, each side's, with its config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckptscan.config import Config
+from ckptscan.names import IndexSet
+from ckptscan.structure.scene import tower_of
+
+if TYPE_CHECKING:
+    from ckptscan.structure import Node, Structure
+
+# classes of language models whose config speaks of one stack of layers
+CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+
+
+class Stack(NamedTuple):
+    """A container of layers: `tower` it lies in, `side` of an encoder-decoder, config of it."""
+
+    path: str
+    tower: str
+    side: str
+    indices: IndexSet
+    kinds: tuple[Node, ...]
+    config: Config
+    nbytes: int
+
+    @property
+    def container(self) -> str:
+        """The path without its star."""
+        return self.path.removesuffix("*").removesuffix(".")
+
+
+def main_stacks(structure: Structure) -> list[Stack]:
+    """The largest stack of layers of each tower and side, without what drafts tokens."""
+    best: dict[tuple[str, str, str], Stack] = {}
+    for stack in _stacks(structure):
+        component = stack.path.partition("/")[0] if structure.checkpoint.configs else ""
+        key = component, stack.tower, stack.side
+        if key not in best or stack.nbytes > best[key].nbytes:
+            best[key] = stack
+    return list(best.values())
+
+
+def _stacks(structure: Structure) -> Iterator[Stack]:
+    attends = {one.container for one in structure.attention if one.kind != "none"}
+    feeds = {one.container for one in structure.feed_forward}
+    for one in structure.layers:
+        if one.within or one.container not in attends | feeds:
+            continue
+        segments = one.container.replace("/", ".").split(".")
+        side = next((side for side in ("decoder", "encoder") if side in segments), "")
+        tower = tower_of(one.container)
+        config = structure.checkpoint.config_of(one.container.partition("/")[0]).tower(tower)
+        indices = IndexSet.of(index for kind in one.kinds for index in kind.indices)
+        nodes = tuple(kind.node for kind in one.kinds)
+        yield Stack(nodes[0].path, tower, side, indices, nodes, config, one.nbytes)
+
+
+def is_causal(config: Config) -> bool:
+    """Whether the config is that of a language model: its class, or Meta's params.json."""
+    name = config.architecture
+    return name.endswith(CAUSAL) if name else "params.json" in config.documents
