@@ -32,6 +32,7 @@ MODULES = (
     "config_parts",
     "config_experts",
     "config_ties",
+    "config_promises",
     "structure_outliers",
     "structure_gaps",
     "structure_missing",

@@ -10,6 +10,7 @@ from ckptscan.config import Config
 from ckptscan.structure import Attention, End, FeedForward, Structure
 from ckptscan.structure.counting import ends
 from ckptscan.structure.expected import keys
+from ckptscan.structure.expected.layers import runs_again
 from ckptscan.structure.scene import tower_of
 
 
@@ -26,7 +27,7 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
     for stack in main_stacks(subject.structure):
         said = stack.config.number(*keys.SIDE_LAYERS[stack.side], *keys.LAYERS)
         held = len(stack.indices)
-        if said is None or said == held or held < 2 or _runs_again(stack, said):
+        if said is None or said == held or held < 2 or _is_by_design(stack, said):
             continue
         is_sure = stack.tower == "text" and is_causal(stack.config)
         yield LAYERS.finding(
@@ -40,12 +41,11 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _runs_again(stack: Stack, said: int) -> bool:
-    """Whether the difference is by design: layers used again, drafting layers, lists of depths."""
+def _is_by_design(stack: Stack, said: int) -> bool:
+    """Whether layers are used again, or draft tokens."""
     held = len(stack.indices)
-    if any(stack.config.said(key) is not None for key in keys.SHARED_LAYERS):
-        return said > held
-    return any(said + (stack.config.number(key) or 0) == held for key in keys.DRAFTING)
+    drafts = any(said + (stack.config.number(key) or 0) == held for key in keys.DRAFTING)
+    return drafts or runs_again(stack, said)
 
 
 def _vocabulary(subject: Subject) -> Iterator[Finding]:
@@ -102,11 +102,7 @@ def _sizes(subject: Subject) -> Iterator[Finding]:
     structure = subject.structure
     for stack in main_stacks(structure):
         is_sure = stack.tower == "text" and is_causal(stack.config)
-        said = [*_hidden(structure, stack), *_feed_forward(structure, stack)]
-        for one in structure.attention:
-            if one.container == stack.container and not one.is_mtp:
-                said += _attention(one, stack)
-        for key, expected, seen in dict.fromkeys(said):
+        for key, expected, seen in dict.fromkeys(contradictions(structure, stack)):
             yield SIZES.finding(
                 f"{stack.container}: config says {key} {expected}, the shapes have {seen}",
                 Where(pattern=stack.path, indices=(str(stack.indices),), count=len(stack.indices)),
@@ -120,6 +116,15 @@ def _sizes(subject: Subject) -> Iterator[Finding]:
 
 
 _Said = tuple[str, str, str]
+
+
+def contradictions(structure: Structure, stack: Stack) -> Iterator[_Said]:
+    """The figures of a stack that its shapes contradict: the key, what it says, what is seen."""
+    yield from _hidden(structure, stack)
+    yield from _feed_forward(structure, stack)
+    for one in structure.attention:
+        if one.container == stack.container and not one.is_mtp:
+            yield from _attention(one, stack)
 
 
 def _hidden(structure: Structure, stack: Stack) -> Iterator[_Said]:
@@ -227,10 +232,10 @@ def _key_heads(
     dim = one.head_dim or own
     if own is None and one.label != "exact":
         dim = width // heads
-    keys, fused = shapes.get("k"), shapes.get("qkv")
-    if dim and keys is not None and len(keys) == 2 and kv_heads * dim != keys[0]:
-        yield "num_key_value_heads", str(kv_heads), f"{keys[0]:,} rows of keys of {dim} a head"
-    elif dim and keys is None and fused is not None and len(fused) == 2:
+    rows, fused = shapes.get("k"), shapes.get("qkv")
+    if dim and rows is not None and len(rows) == 2 and kv_heads * dim != rows[0]:
+        yield "num_key_value_heads", str(kv_heads), f"{rows[0]:,} rows of keys of {dim} a head"
+    elif dim and rows is None and fused is not None and len(fused) == 2:
         expected = (heads + 2 * kv_heads) * dim
         if fused[0] != expected and fused[0] != (2 * heads + 2 * kv_heads) * dim:
             yield "heads + 2 x KV heads", f"{heads} + 2 x {kv_heads}", f"{fused[0]:,} rows of {dim}"
@@ -241,7 +246,7 @@ _GROUPED = ("multi_query", "new_decoder_architecture", "num_key_value_groups", "
 
 def _has_own_heads(config: Config) -> bool:
     """Whether heads differ from layer to layer, so that no one figure holds for all."""
-    keys = (
+    own = (
         "global_head_dim",
         "block_configs",
         "num_global_key_value_heads",
@@ -250,8 +255,10 @@ def _has_own_heads(config: Config) -> bool:
         "attention_other_setting",
         "attn_config",
     )
-    lists = isinstance(config.said(*keys.HEADS), list) or isinstance(config.said(*keys.KV_HEADS), list)
-    return lists or any(config.said(key) is not None for key in keys)
+    lists = isinstance(config.said(*keys.HEADS), list) or isinstance(
+        config.said(*keys.KV_HEADS), list
+    )
+    return lists or any(config.said(key) is not None for key in own)
 
 
 def _extra_layers(subject: Subject) -> Iterator[Finding]:
@@ -266,7 +273,7 @@ def _extra_layers(subject: Subject) -> Iterator[Finding]:
     """
     for stack in main_stacks(subject.structure):
         said = stack.config.number(*keys.SIDE_LAYERS[stack.side], *keys.LAYERS)
-        if said is None or len(stack.indices) <= said or _runs_again(stack, said):
+        if said is None or len(stack.indices) <= said or _is_by_design(stack, said):
             continue
         beyond = [index for index in stack.indices if index >= said]
         if beyond:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ckptscan.late import Late
 from ckptscan.structure.expected.figures import Figures
 from ckptscan.structure.expected.parts import Part
 from ckptscan.structure.expected.stacks import Stack
 from ckptscan.structure.expected.values import BLOCKS, MISSING, Broken
 
+# parts of a layer that have projections of their own
+_APART = Late(r"(?i)indexer|compressor|adapter|lora|altup|cross|conv|ada_")
 # (what is there, what must be there then: any of these)
 _NEEDS = (
     ("q", "k kv kv_a kv_b qkv"),
@@ -38,7 +41,9 @@ _NEEDS = (
 
 def absent_blocks(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> Iterator[Broken]:
     """What no layer of a language model has, though what is left needs it."""
-    weights = {part.role for part in parts.values() if not part.leaf.endswith("bias")}
+    parts = {name: part for name, part in parts.items() if not _APART.search(part.shown)}
+    named = [part for part in parts.values() if not part.leaf.endswith("bias")]
+    weights = {role for part in named for role in part.roles}
     for there, wanted in _NEEDS:
         if there in weights and not weights & set(wanted.split()):
             yield _absent(stack, wanted.split()[0], f"there is {there}, and no {wanted.split()[0]}")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ckptscan.config import Config
 from ckptscan.late import Late
+from ckptscan.names import is_index
 from ckptscan.structure.expected import keys
 
 _LARGEST = 1 << 31
@@ -19,6 +20,7 @@ _MOST = 64  # candidates of one figure
 _HEAD_DIM = Late(r"(?:^|_)(?:head_dim|kv_channels|d_kv|head_size|attention_head_dim|head_width)$")
 _NO_HEAD_DIM = Late(r"rope|nope|(?:^|_)v_|linear|index|mamba|ssm|rotary|conv|lightning|value")
 _VALUE_DIM = Late(r"(?:^|_)(?:v_head_dim|value_head_dim|v_head_size)$")
+_NO_VALUE_DIM = Late(r"linear|index|mamba|ssm|conv|lightning")
 _HEADS = Late(r"(?:^|_)(?:num_attention_heads|n_heads?|num_heads|attention_heads)$")
 _NO_HEADS = Late(r"kv|linear|index|mamba|ssm|lightning")
 _KV_HEADS = Late(r"(?:^|_)(?:num_key_value_heads|n_kv_heads|num_kv_heads|n_head_kv|kv_n_heads"
@@ -102,8 +104,18 @@ class Figures:
         """The figures under all keys that match, also those of a list with one for each layer."""
         return _distinct(self._matching(pattern, but))
 
+    @cached_property
+    def _entries(self) -> list[tuple[str, object]]:
+        """All that the config says, and what it says of single layers by their number."""
+        found = list(self.config.entries())
+        for _, value in list(found):
+            if isinstance(value, dict) and all(map(_is_number, value)):
+                for own in list(value.values())[:1000]:
+                    found += own.items() if isinstance(own, dict) else ()
+        return found
+
     def _matching(self, pattern: Late, but: Late | None) -> Iterator[Dim]:
-        for key, value in self.config.entries():
+        for key, value in self._entries:
             if not pattern.search(key) or (but is not None and but.search(key)):
                 continue
             values = value if isinstance(value, list) else [value]
@@ -176,7 +188,7 @@ class Figures:
     @cached_property
     def value_dim(self) -> Dims:
         """The width of a value head."""
-        return self.every(_VALUE_DIM) or self.head_dim
+        return self.every(_VALUE_DIM, _NO_VALUE_DIM) or self.head_dim
 
     @cached_property
     def queries(self) -> Dims:
@@ -265,6 +277,10 @@ class Figures:
 
 
 _ANY_HIDDEN = Late(r"(?:hidden_size|d_model|n_embd|embed_dim|model_dim|hidden_dim|_dim|^dim)$")
+
+
+def _is_number(key: object) -> bool:
+    return isinstance(key, str) and is_index(key)
 
 
 def _halved(said: Dims) -> Iterator[Dim]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ckptscan.late import Late
+
 LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers", "depth", "layers")
 SIDE_LAYERS = {
     "decoder": ("decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers"),
@@ -10,6 +12,8 @@ SIDE_LAYERS = {
 }
 # layers that are used several times: fewer are stored than run
 SHARED_LAYERS = ("num_hidden_groups", "num_shared_layers", "num_mem_blocks", "layer_sharing")
+# layers that run several times in turn: cycles, loops, recurrences
+CYCLES = Late(r"(?i)cycle|loop|recur|repeat|iteration")
 DRAFTING = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers")
 HIDDEN = ("hidden_size", "d_model", "n_embd", "dim", "model_dim", "hidden_dim")
 WIDTHS = (

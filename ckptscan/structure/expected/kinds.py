@@ -7,11 +7,13 @@ that counts layers or steps from one to the next may be what tells kinds of laye
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
+from itertools import pairwise
 
 from ckptscan.config import Config
 from ckptscan.late import Late
+from ckptscan.names import is_index
 from ckptscan.structure.layout import describe
 
 # first_k_dense_replace, decoder_sparse_step, full_attention_interval, num_kv_shared_layers
@@ -26,11 +28,12 @@ _MOST_ENTRIES = 20_000  # of all the lists of one config
 
 
 class Kinds:
-    """The kinds of the layers 0 to `count` - 1 of one stack, by what its config says."""
+    """The kinds of `count` layers of one stack from index `first`, by what its config says."""
 
-    def __init__(self, config: Config, count: int) -> None:
+    def __init__(self, config: Config, count: int, first: int = 0) -> None:
         self.config = config
         self.count = count
+        self.first = first
 
     @cached_property
     def labels(self) -> tuple[tuple[str, ...], ...]:
@@ -42,23 +45,20 @@ class Kinds:
                 break
             is_pattern = isinstance(value, list) or "pattern" in key
             labels = _of_list(value, self.count) if is_pattern else None
+            if isinstance(value, dict):
+                labels = _of_numbers(value, self.count)
             if labels is not None and len(set(labels)) > 1:
                 lists.append(labels)
                 read += self.count
         return tuple(zip(*lists, strict=True)) if lists else ((),) * self.count
 
-    @property
-    def are_told(self) -> bool:
-        """Whether the config tells kinds of layers apart at all."""
-        return any(self.labels) or bool(self._steps)
-
-    def classes(self, layers: Iterable[int]) -> dict[tuple[str, ...], list[int]]:
-        """These layers by their labels, in order; layers beyond the count are left out."""
+    def classes(self, layers: Iterable[int]) -> list[frozenset[int]]:
+        """These layers by what the lists say of them; those beyond the count are left out."""
         found: dict[tuple[str, ...], list[int]] = {}
         for layer in sorted(layers):
-            if 0 <= layer < self.count:
-                found.setdefault(self.labels[layer], []).append(layer)
-        return found
+            if 0 <= layer - self.first < self.count:
+                found.setdefault(self.labels[layer - self.first], []).append(layer)
+        return list(map(frozenset, found.values()))
 
     @cached_property
     def _steps(self) -> tuple[int, ...]:
@@ -69,38 +69,29 @@ class Kinds:
         return tuple(found)[:_MOST_STEPS]
 
     def explains(self, some: frozenset[int], among: frozenset[int]) -> bool:
-        """Whether a number of the config tells these of some layers from the others.
+        """Whether what the config says tells these of some layers from the others.
 
-        The first or last n of them, every nth from a start, or both.
+        Their entries in a list, the first or last n of them, every nth from a start, or both.
         """
-        if self.steps_tell(some, among) or self.steps_tell(among - some, among):
+        own = frozenset(layer - self.first for layer in some)
+        whole = frozenset(layer - self.first for layer in among)
+        if max(whole, default=0) >= self.count or min(whole, default=0) < 0:
+            return False
+        mine = {self.labels[layer] for layer in own}
+        if not mine & {self.labels[layer] for layer in whole - own}:
             return True
-        return _is_by_label(some, among, self.labels)
+        return self._steps_tell(own, whole) or self._steps_tell(whole - own, whole)
 
-    def steps_tell(self, some: frozenset[int], among: frozenset[int]) -> bool:
-        """Whether the layers are the first or last n, or every nth from a start."""
-        starts = {0, *self._steps, *(self.count - step for step in self._steps)}
-        for start in starts:
-            later = frozenset(layer for layer in among if layer >= start)
+    def _steps_tell(self, some: frozenset[int], among: frozenset[int]) -> bool:
+        for start in {0, *self._steps, *(self.count - step for step in self._steps)}:
+            later = {layer for layer in among if layer >= start}
             if some == later:
                 return True
             for step in self._steps:
                 rest = {layer % step for layer in some}
-                shifted = {(layer - start) % step for layer in some}
-                if len(rest) == 1 and some == {x for x in later if x % step in rest}:
-                    return True
-                if len(shifted) == 1 and some == {x for x in later if (x - start) % step in shifted}:
+                if len(rest) == 1 and some == {one for one in later if one % step in rest}:
                     return True
         return False
-
-
-def _is_by_label(
-    some: frozenset[int], among: frozenset[int], labels: tuple[tuple[str, ...], ...]
-) -> bool:
-    """Whether no two layers of the same labels are told apart."""
-    own = {labels[layer] for layer in some}
-    other = {labels[layer] for layer in among - some}
-    return bool(own) and bool(other) and not own & other
 
 
 def _of_list(value: object, count: int) -> tuple[str, ...] | None:
@@ -113,12 +104,24 @@ def _of_list(value: object, count: int) -> tuple[str, ...] | None:
         return None
     if isinstance(value, list) and all(type(one) is int and 0 <= one < count for one in value):
         numbers = [one for one in value if isinstance(one, int)]
-        is_rising = all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+        is_rising = all(a < b for a, b in pairwise(numbers))
         return tuple(str(layer in set(numbers)) for layer in range(count)) if is_rising else None
     words = isinstance(value, list) and all(isinstance(one, str) for one in value)
     if words and 1 < len(value) <= _LONGEST_CYCLE and len(set(map(str, value))) > 1:
         return tuple(str(value[layer % len(value)]) for layer in range(count))
     return None
+
+
+def _of_numbers(value: Mapping[object, object], count: int) -> tuple[str, ...] | None:
+    """What an object whose keys are layer numbers says of each layer: `{"05": {...}}`."""
+    if (
+        not value
+        or len(value) > count
+        or not all(isinstance(k, str) and is_index(k) for k in value)
+    ):
+        return None
+    said = {int(str(key)): _word(own) for key, own in value.items()}
+    return tuple(said.get(layer, "") for layer in range(count))
 
 
 def _word(one: object) -> str:
@@ -136,4 +139,3 @@ def is_regular(some: frozenset[int], among: Iterable[int]) -> bool:
     row = ["A" if layer in some else "B" for layer in sorted(among)]
     runs = describe(row)
     return len(runs) < 3 and sum(len(run.letters) for run in runs) * 2 <= max(len(row), 4)
-

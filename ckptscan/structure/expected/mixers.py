@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from ckptscan.structure.expected.figures import Dims, Figures, one, plus, scaled, times
 
-Shape = tuple[int, ...]
 
-
-def of_mixers(path: str, shape: Shape, figures: Figures) -> tuple[tuple[Dims, ...], ...]:
+def of_mixers(path: str, figures: Figures) -> tuple[tuple[Dims, ...], ...]:
     """What the figures allow for the tensor of this path; nothing where they don't speak of it."""
-    return tuple(_delta_net(path, figures)) + tuple(_mamba(path, figures)) + tuple(
-        _stem(path, shape, figures)
+    return (
+        *_delta_net(path, figures),
+        *_mamba(path, figures),
+        *_stem(path, figures),
+        *_indexer(path, figures),
     )
 
 
@@ -85,7 +86,7 @@ def _mamba(path: str, f: Figures) -> Iterator[tuple[Dims, ...]]:
     yield from made.get(_module(path), ())
 
 
-def _stem(path: str, shape: Shape, f: Figures) -> Iterator[tuple[Dims, ...]]:
+def _stem(path: str, f: Figures) -> Iterator[tuple[Dims, ...]]:
     """The two convolutions before an audio encoder (Whisper)."""
     bins = f.first("num_mel_bins", "num_mel_channels", "feature_size")
     if not bins or _module(path) not in ("conv1", "conv2"):
@@ -95,4 +96,17 @@ def _stem(path: str, shape: Shape, f: Figures) -> Iterator[tuple[Dims, ...]]:
     yield (f.hidden,)
 
 
-
+def _indexer(path: str, f: Figures) -> Iterator[tuple[Dims, ...]]:
+    """The indexer that chooses what latent attention looks at (DeepSeek-V3.2)."""
+    heads, dim = f.first("index_n_heads"), f.first("index_head_dim")
+    if not heads or not dim or "indexer" not in path:
+        return
+    made: Mapping[str, tuple[Dims, ...]] = {
+        "wq_b": (times(heads, dim), f.first("q_lora_rank")),
+        "wk": (dim, f.hidden),
+        "weights_proj": (heads, f.hidden),
+        "k_norm": (dim,),
+    }
+    found = made.get(_module(path))
+    if found is not None:
+        yield found

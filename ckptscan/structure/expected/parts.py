@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,8 +36,6 @@ class Piece(NamedTuple):
 
     def inner(self, layer: int) -> frozenset[tuple[int, ...]]:
         """The further indices that one layer holds: those of its experts, as a rule."""
-        from itertools import product
-
         if self.family.instances is None:
             return frozenset(product(*self.family.axes[1:]))
         return frozenset(one[1:] for one in self.family.instances if one[0] == layer)
@@ -58,6 +57,11 @@ class Part:
     def role(self) -> str:
         """What the tensors are for."""
         return self.pieces[0].end.role.name
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """All that they are for: `ffn.0` and `ffn.2` have one name, and are up and down."""
+        return frozenset(piece.end.role.name for piece in self.pieces)
 
     @property
     def leaf(self) -> str:
@@ -134,13 +138,3 @@ def below(parts: Sequence[Part], path: str) -> dict[str, Part]:
     """The parts of a stack of layers, by their names within a layer."""
     start = f"{path}."
     return {part.shown[len(start) :]: part for part in parts if part.shown.startswith(start)}
-
-
-def by_layer(parts: Mapping[str, Part]) -> Iterator[tuple[int, frozenset[str]]]:
-    """Each layer with the names that it holds, in order."""
-    held: dict[int, set[str]] = {}
-    for suffix, part in parts.items():
-        for layer in part.layers:
-            held.setdefault(layer, set()).add(suffix)
-    for layer in sorted(held):
-        yield layer, frozenset(held[layer])

@@ -1,15 +1,22 @@
-"""Every part of a checkpoint against the shape that its config's figures give it."""
+"""Every part of a checkpoint against the shape that its config's figures give it.
+
+A tensor that has another shape proves nothing by itself: there are more designs than rules. It is
+told only where the rest of the model bears the figures out: the other layers of its kind have the
+shape of the formula, or the tensor that it works with has.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure.expected.figures import Figures
+from ckptscan.structure.expected.kinds import Kinds, is_regular
 from ckptscan.structure.expected.parts import Part, Piece
-from ckptscan.structure.expected.shapes import Place, Rule, rule_of
-from ckptscan.structure.expected.stacks import Stack, is_causal
+from ckptscan.structure.expected.shapes import rule_of
+from ckptscan.structure.expected.templates import Place, Rule
 from ckptscan.structure.expected.values import SHAPE, TENSORS, Broken
 from ckptscan.structure.scene import tower_of
 
@@ -17,6 +24,49 @@ if TYPE_CHECKING:
     from ckptscan.structure import Node, Structure
 
 _BORNE_OUT = 0.8  # of the tensors with a firm formula that must fit, for the others to be wrong
+# roles that share a width: one that fits bears the figures of the other out
+_TWINS: Mapping[str, str] = {
+    "q": "o",
+    "k": "v q",
+    "v": "k o",
+    "o": "q qkv",
+    "qkv": "o",
+    "q_a": "q_b",
+    "q_b": "q_a o",
+    "kv_a": "kv_b",
+    "kv_b": "kv_a o",
+    "gate": "up down",
+    "up": "gate down",
+    "gate_up": "down",
+    "down": "gate up gate_up",
+    "router": "router_bias expert.gate expert.up expert.down expert.gate_up",
+    "router_bias": "router",
+    "norm": "norm",
+    "embedding": "lm_head norm",
+    "lm_head": "embedding norm",
+}
+# parts of a layer that have widths of their own
+_APART = Late(r"(?i)indexer|compressor|adapter|lora|altup|laurel|per_layer|hyper|engram|ada_")
+
+
+class Firm(NamedTuple):
+    """A tensor whose shape the figures settle, and whether it has that shape."""
+
+    part: Part
+    piece: Piece
+    rule: Rule
+    fits: bool
+
+    @property
+    def block(self) -> str:
+        """The module that holds the tensor's own: tensors of one block work together."""
+        return block_of(self.part)
+
+
+def block_of(part: Part) -> str:
+    """The path of the block that a part's module stands in: `model.layers.*.mlp`."""
+    path = part.shown.rpartition(".")[0]
+    return path.rpartition(".")[0] if part.leaf in ("weight", "bias", "qweight") else path
 
 
 class Shaping:
@@ -25,29 +75,30 @@ class Shaping:
     def __init__(self, structure: Structure) -> None:
         self._turned = frozenset(_turned(structure.tree))
         self._fit: dict[int, int] = {}  # part -> tensors that fit
-        self._parts: dict[int, Part] = {}
-        self._firm: dict[str, list[tuple[Part, Piece, Rule, bool]]] = {}
-        self._sure: dict[str, bool] = {}
+        self._seen: set[int] = set()
         self.tensors = 0
         self.nbytes = 0
 
-    def add_layers(self, stack: Stack, parts: Mapping[str, Part], figures: Figures) -> None:
-        """The parts of a stack of layers."""
-        self._sure[stack.container] = stack.tower == "text" and is_causal(stack.config)
-        for part in parts.values():
-            self._add(part, figures, stack.container, is_in_layer=True)
-        self._add_books(list(parts.values()))
+    def add(self, parts: Sequence[Part], figures: Figures, *, is_in_layer: bool) -> list[Firm]:
+        """Some parts by the same figures; those whose shape is settled."""
+        firm: list[Firm] = []
+        for part in parts:
+            self._seen.add(id(part))
+            firm += self._add(part, figures, is_in_layer)
+        self._add_books(parts)
+        return firm
 
-    def add_rest(self, parts: Sequence[Part], by_tower: Mapping[str, Figures]) -> None:
+    def add_rest(self, parts: Sequence[Part], by_tower: Mapping[str, Figures]) -> list[Firm]:
         """All that stands in no stack, each by the figures of its tower."""
-        rest = [part for part in parts if id(part) not in self._parts]
-        for part in rest:
-            self._add(part, by_tower[tower_of(part.shown)], "", is_in_layer=False)
-        self._sure[""] = any(self._sure.values())
-        self._add_books(rest)
+        rest = [part for part in parts if id(part) not in self._seen]
+        firm: list[Firm] = []
+        for tower, figures in by_tower.items():
+            own = [part for part in rest if tower_of(part.shown) == tower]
+            found = self.add(own, figures, is_in_layer=False)
+            firm += found if tower == "text" else []
+        return firm
 
-    def _add(self, part: Part, figures: Figures, container: str, *, is_in_layer: bool) -> None:
-        self._parts[id(part)] = part
+    def _add(self, part: Part, figures: Figures, is_in_layer: bool) -> Iterator[Firm]:
         is_bias = part.leaf == "bias" or part.leaf.endswith("_bias")
         is_turned = part.shown.rpartition(".")[0] in self._turned
         for piece in part.pieces:
@@ -61,8 +112,8 @@ class Shaping:
             fits = any(template.fits(piece.shape) for template in rule.templates)
             if fits:
                 self._count(part, piece)
-            if rule.is_firm and rule.templates:
-                self._firm.setdefault(container, []).append((part, piece, rule, fits))
+            if rule.is_firm and rule.templates and not _APART.search(part.shown):
+                yield Firm(part, piece, rule, fits)
 
     def _count(self, part: Part, piece: Piece) -> None:
         self._fit[id(part)] = self._fit.get(id(part), 0) + piece.family.count
@@ -81,23 +132,58 @@ class Shaping:
         """Whether all tensors of a part have the shape that a formula gives."""
         return self._fit.get(id(part), 0) == part.tensors
 
-    def broken(self) -> Iterator[Broken]:
-        """The tensors that have another shape than the one that the figures settle."""
-        for container, found in self._firm.items():
-            right = sum(piece.family.count for _, piece, _, fits in found if fits)
-            whole = sum(piece.family.count for _, piece, _, _ in found)
-            is_sure = self._sure.get(container, False) and right >= _BORNE_OUT * whole
-            for part, piece, rule, fits in found:
-                if not fits:
-                    yield _broken(container, part, piece, rule, is_sure)
+
+def misshaped(firm: Sequence[Firm], container: str, kinds: Kinds | None) -> Iterator[Broken]:
+    """The tensors of one stack that have another shape than the one that is borne out."""
+    right = sum(one.piece.family.count for one in firm if one.fits)
+    whole = sum(one.piece.family.count for one in firm)
+    if right < _BORNE_OUT * whole:
+        return  # the config is of another model, or the rules do not know this one
+    wrong = [one for one in firm if not one.fits]
+    alike: dict[tuple[str, str, bool], set[int]] = {}
+    for one in firm if wrong else ():
+        key = one.block, one.part.role, one.part.leaf == "bias"
+        alike.setdefault(key, set()).add(id(one.part))
+    for one in wrong:
+        is_alone = len(alike[one.block, one.part.role, one.part.leaf == "bias"]) == 1
+        if one.part.role != "norm" and not is_alone:
+            continue  # two of one role in a block: one of them is something else
+        if _is_odd(one, firm, kinds) or _has_twin(one, firm):
+            yield _broken(container, one)
 
 
-def _broken(container: str, part: Part, piece: Piece, rule: Rule, is_sure: bool) -> Broken:
-    template = rule.templates[0]
-    axes: tuple[IndexSet, ...] = piece.family.axes
+def _is_odd(one: Firm, firm: Sequence[Firm], kinds: Kinds | None) -> bool:
+    """Whether most layers have the formula's shape, and no order tells these from them."""
+    same = [other for other in firm if other.part is one.part and other.fits]
+    fit = frozenset().union(*(other.piece.layers for other in same))
+    own = one.piece.layers - fit
+    if kinds is None or not own or len(fit) <= len(own):
+        return False
+    among = fit | own
+    return not kinds.explains(own, among) and not is_regular(own, among)
+
+
+def _has_twin(one: Firm, firm: Sequence[Firm]) -> bool:
+    """Whether all of a part has another shape, and what it works with has the formula's."""
+    if any(other.fits for other in firm if other.part is one.part):
+        return False
+    wanted = _TWINS.get(one.part.role, "").split()
+    twins: dict[int, list[bool]] = {}
+    for other in firm:
+        is_near = other.block == one.block or one.part.role in ("router", "embedding", "lm_head")
+        is_weight = other.part.leaf != "bias"
+        is_other = other.part is not one.part and other.part.role in wanted
+        if is_near and is_weight and is_other and one.piece.layers <= other.part.layers:
+            twins.setdefault(id(other.part), []).append(other.fits)
+    return bool(twins) and all(map(all, twins.values()))
+
+
+def _broken(container: str, one: Firm) -> Broken:
+    template = one.rule.templates[0]
+    axes: tuple[IndexSet, ...] = one.piece.family.axes
     return Broken(
-        SHAPE, TENSORS, container, part.role, part.pattern, axes, piece.family.count,
-        template.words(), _shape(template.shape), _shape(piece.shape or ()), is_sure,
+        SHAPE, TENSORS, container, one.part.role, one.part.pattern, axes, one.piece.family.count,
+        template.words(), _shape(template.shape), _shape(one.piece.shape or ()),
     )  # fmt: skip
 
 

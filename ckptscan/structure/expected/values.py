@@ -15,9 +15,8 @@ LAYERS, EXPERTS, TENSORS, BLOCKS = "layers", "experts", "tensors", "blocks"
 class Broken(NamedTuple):
     """A promise that is not kept: tensors that are missing, beyond what is promised, mis-shaped.
 
-    `axes` has one set for each star of the pattern, `count` tensors are meant. `formula` says what
-    the config makes of it, `expected` and `seen` are shapes or counts in words. `is_sure` where
-    the rest of the model bears the figures out.
+    `axes` has one set for each star of the pattern, `tensors` are so many. `formula` says what
+    the config makes of it, `expected` and `seen` are shapes or counts in words.
     """
 
     what: str
@@ -26,11 +25,10 @@ class Broken(NamedTuple):
     role: str
     pattern: str
     axes: tuple[IndexSet, ...]
-    count: int
+    tensors: int
     formula: str
     expected: str
     seen: str
-    is_sure: bool = False
 
 
 class Expected(NamedTuple):
