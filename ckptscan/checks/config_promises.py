@@ -16,12 +16,7 @@ from ckptscan.checks.places import bounded
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.names import split_stars
 from ckptscan.structure import Structure
-from ckptscan.structure.expected.values import BEYOND, BLOCKS, MISSING, SHAPE, TENSORS, Broken
-
-_PROJECTIONS = frozenset(
-    "q k v o qkv kv q_a q_b kv_a kv_b gate up down gate_up router expert.gate expert.up "
-    "expert.down expert.gate_up shared_expert.gate shared_expert.up shared_expert.down".split()
-)
+from ckptscan.structure.expected.values import (BEYOND, BLOCKS, MISSING, PROJECTIONS, SHAPE, TENSORS, Broken)
 
 
 def _missing(subject: Subject) -> Iterator[Finding]:
@@ -40,7 +35,7 @@ def _missing(subject: Subject) -> Iterator[Finding]:
     for one in subject.structure.expected.broken:
         if one.what != MISSING or one.topic not in (TENSORS, BLOCKS) or _is_told(one, told):
             continue
-        is_grave = one.role in _PROJECTIONS
+        is_grave = one.role in PROJECTIONS
         is_block = one.topic == BLOCKS
         where = f"in {one.container}" if is_block else f"{one.seen} of {one.container}"
         name = one.role if is_block else one.pattern

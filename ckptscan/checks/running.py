@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.checks.values import NEEDS, SEVERITIES, Check, Finding, Given, Subject
 from ckptscan.errors import UsageError
 from ckptscan.names import natural_key
 from ckptscan.structure import Structure, describe
+
+if TYPE_CHECKING:
+    from ckptscan.checks.proof import Proof
 
 FAMILIES = {  # letter of a code -> what the checks of that family look at, in this order
     "H": "headers",
@@ -58,13 +61,17 @@ class Selection(NamedTuple):
 
 @dataclass(frozen=True)
 class Audit:
-    """What the checks found: the worst first, then by code and place; and what was run."""
+    """What the checks found: the worst first, then by code and place; and what was run.
+
+    `proof` is there where the checks of promises were run.
+    """
 
     structure: Structure
     findings: tuple[Finding, ...]
     run: tuple[str, ...]
     skipped: tuple[Skip, ...] = ()
     crashed: tuple[Crash, ...] = ()
+    proof: Proof | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -157,9 +164,23 @@ def audit(
                 findings += list(check.look(looked_at))
             except Exception as error:  # a bug of ours: the others are still run
                 crashed.append(_crash(check, error))
-    return Audit(
-        structure, tuple(sorted(findings, key=_rank)), tuple(run), tuple(skipped), tuple(crashed)
-    )
+    found = tuple(sorted(findings, key=_rank))
+    proof = _proof(looked_at, run, crashed)
+    return Audit(structure, found, tuple(run), tuple(skipped), tuple(crashed), proof)
+
+
+def _proof(subject: Subject, run: Sequence[str], crashed: list[Crash]) -> Proof | None:
+    """What the promises of the config prove, where they were asked about."""
+    from ckptscan.checks.config_promises import LOST
+    from ckptscan.checks.proof import prove
+
+    if LOST.code not in run or not subject.structure.families:
+        return None
+    try:
+        return prove(subject)
+    except Exception as error:  # a bug of ours: the findings are still told
+        crashed.append(_crash(LOST, error))
+        return None
 
 
 def _crash(check: Check, error: Exception) -> Crash:

@@ -139,3 +139,16 @@ def is_regular(some: frozenset[int], among: Iterable[int]) -> bool:
     row = ["A" if layer in some else "B" for layer in sorted(among)]
     runs = describe(row)
     return len(runs) < 3 and sum(len(run.letters) for run in runs) * 2 <= max(len(row), 4)
+
+
+def is_by_design(few: frozenset[int], among: Iterable[int], is_needed: bool) -> bool:
+    """Whether these layers lack something by design, though no figure says so.
+
+    They come in a period; or it is the first one, and nothing that a block needs. A run of them at
+    an end is what a cut file leaves.
+    """
+    row = sorted(among)
+    is_first, is_last = set(row[: len(few)]) == few, set(row[-len(few) :]) == few
+    if is_first or is_last:
+        return is_first and len(few) == 1 and not is_needed
+    return is_regular(few, row)

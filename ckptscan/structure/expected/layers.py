@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ckptscan.names import IndexSet
 from ckptscan.structure.expected import keys
 from ckptscan.structure.expected.figures import Figures
-from ckptscan.structure.expected.kinds import Kinds, is_regular
+from ckptscan.structure.expected.kinds import Kinds, is_by_design, is_regular
 from ckptscan.structure.expected.parts import Part
 from ckptscan.structure.expected.stacks import Stack
 from ckptscan.structure.expected.values import (
@@ -18,6 +18,7 @@ from ckptscan.structure.expected.values import (
     EXPERTS,
     LAYERS,
     MISSING,
+    PROJECTIONS,
     TENSORS,
     Broken,
 )
@@ -165,12 +166,14 @@ def _wanted(
         return wanted, broken
     for group in groups:
         have, lack = part.layers & group, group - part.layers
-        if not have or not lack or kinds.explains(lack, group) or is_regular(lack, group):
+        if not have or not lack or kinds.explains(lack, group):
             continue
         if len(lack) < len(have):
+            if is_by_design(lack, group, part.role in PROJECTIONS):
+                continue
             wanted |= lack
             broken.append(_of_some(one, MISSING, part, lack, len(have)))
-        else:
+        elif not is_regular(have, group):
             broken.append(_of_some(one, BEYOND, part, have, len(lack)))
     return wanted, broken
 

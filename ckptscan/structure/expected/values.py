@@ -10,6 +10,11 @@ MISSING, BEYOND, SHAPE = "missing", "beyond", "shape"
 # what a promise is about: whole layers, experts of a layer, tensors of some layers, a part that
 # all layers lack
 LAYERS, EXPERTS, TENSORS, BLOCKS = "layers", "experts", "tensors", "blocks"
+# roles without which a block computes nothing
+PROJECTIONS = frozenset(
+    "q k v o qkv kv q_a q_b kv_a kv_b gate up down gate_up router expert.gate expert.up "
+    "expert.down expert.gate_up shared_expert.gate shared_expert.up shared_expert.down".split()
+)
 
 
 class Broken(NamedTuple):
