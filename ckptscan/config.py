@@ -103,6 +103,13 @@ class Config:
         value = self.said(*keys)
         return value if isinstance(value, bool) else None
 
+    def beside(self, *keys: str) -> Config:
+        """The section that says the first of these keys, alone; all where none does."""
+        for document in self._sections:
+            if any(document.get(key) is not None for key in keys):
+                return Config({"config.json": document})
+        return self
+
     def entries(self) -> Iterator[tuple[str, object]]:
         """Every key and value that `said` looks at, the language model's own first."""
         for document in self._sections:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject
+from ckptscan.structure import Structure
 from ckptscan.structure.active import TOP_K_KEYS
 from ckptscan.structure.expected.keys import EXPERTS
 
@@ -25,6 +26,8 @@ def _expert_count(subject: Subject) -> Iterator[Finding]:
     held = 0 if experts is None else experts.routed
     if held == said or (held == 0 and subject.structure.adapter is not None):
         return
+    if held == said * _routers(subject.structure):
+        return  # Ernie-VL: experts of text and of images in one row, config says those of one
     yield COUNT.finding(
         f"config says {said} experts, the layers hold {held}",
         severity="error" if held else "warning",
@@ -33,6 +36,17 @@ def _expert_count(subject: Subject) -> Iterator[Finding]:
         expected=said,
         seen=held,
     )
+
+
+def _routers(structure: Structure) -> int:
+    """How many routers one layer has, by their names within it."""
+    patterns = {
+        family.pattern
+        for family in structure.families
+        if family.pattern.rpartition(".")[2].startswith("weight")
+        if len(family.axes) == 1 and structure.role(family) == "router"
+    }
+    return max(1, len(patterns))
 
 
 def _top_k(subject: Subject) -> Iterator[Finding]:

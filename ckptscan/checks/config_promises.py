@@ -16,7 +16,15 @@ from ckptscan.checks.places import bounded
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.names import split_stars
 from ckptscan.structure import Structure
-from ckptscan.structure.expected.values import (BEYOND, BLOCKS, MISSING, PROJECTIONS, SHAPE, TENSORS, Broken)
+from ckptscan.structure.expected.values import (
+    BEYOND,
+    BLOCKS,
+    MISSING,
+    PROJECTIONS,
+    SHAPE,
+    TENSORS,
+    Broken,
+)
 
 
 def _missing(subject: Subject) -> Iterator[Finding]:

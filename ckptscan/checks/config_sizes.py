@@ -10,7 +10,9 @@ from ckptscan.config import Config
 from ckptscan.structure import Attention, End, FeedForward, Structure
 from ckptscan.structure.counting import ends
 from ckptscan.structure.expected import keys
+from ckptscan.structure.expected.figures import figures_of
 from ckptscan.structure.expected.layers import runs_again
+from ckptscan.structure.expected.stacks import main_of
 from ckptscan.structure.scene import tower_of
 
 
@@ -24,7 +26,7 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
     Example: num_hidden_layers is 32, model.layers has 31: 0-30.
     What to do: Is a shard missing? After pruning or merging, change num_hidden_layers.
     """
-    for stack in main_stacks(subject.structure):
+    for stack in _spoken_of(subject.structure):
         said = stack.config.number(*keys.SIDE_LAYERS[stack.side], *keys.LAYERS)
         held = len(stack.indices)
         if said is None or said == held or held < 2 or _is_by_design(stack, said):
@@ -39,6 +41,23 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
             expected=said,
             seen=f"{held}: {stack.indices}",
         )
+
+
+def _spoken_of(structure: Structure) -> list[Stack]:
+    """The stacks that the config speaks of: those of towers, and of text the main ones."""
+    stacks = main_stacks(structure)
+    if structure.checkpoint.configs:
+        return stacks
+    main = main_of(stacks)
+    return [stack for stack in stacks if stack.tower != "text" or stack in main]
+
+
+def _is_sure(structure: Structure, stack: Stack) -> bool:
+    """Whether the config's figures are beyond doubt those of this stack."""
+    widths = {one.hidden for one in structure.attention if one.container == stack.container}
+    widths |= {one.hidden for one in structure.feed_forward if one.container == stack.container}
+    is_one = len(widths - {None}) < 2  # a block of another width has figures of its own
+    return stack.tower == "text" and is_causal(stack.config) and is_one
 
 
 def _is_by_design(stack: Stack, said: int) -> bool:
@@ -68,12 +87,14 @@ def _vocabulary(subject: Subject) -> Iterator[Finding]:
         tables = [end for end in main if end.role.name == role and len(end.shape or ()) == 2]
         if tables and not any(said in (end.shape or ()) for end in tables):
             largest = max(tables, key=lambda end: max(end.shape or (0,)))
-            yield _of_table(largest, said, config)
+            if sum((end.shape or (0,))[0] for end in tables) < said or len(tables) == 1:
+                yield _of_table(largest, said, config)
 
 
 def _of_table(end: End, said: int, config: Config) -> Finding:
+    """More rows than tokens do no harm by themselves; with fewer, ids point beyond the table."""
     rows = (end.shape or (0,))[0]
-    severity = "error" if is_causal(config) else "warning"
+    severity = "error" if is_causal(config) and rows < said else "warning"
     if said < rows <= said + keys.PADDING and rows % 64 == 0:
         severity = "info"
     return VOCABULARY.finding(
@@ -100,8 +121,8 @@ def _sizes(subject: Subject) -> Iterator[Finding]:
     What to do: Take the config that belongs to these weights.
     """
     structure = subject.structure
-    for stack in main_stacks(structure):
-        is_sure = stack.tower == "text" and is_causal(stack.config)
+    for stack in _spoken_of(structure):
+        is_sure = _is_sure(structure, stack)
         for key, expected, seen in dict.fromkeys(contradictions(structure, stack)):
             yield SIZES.finding(
                 f"{stack.container}: config says {key} {expected}, the shapes have {seen}",
@@ -134,6 +155,8 @@ def _hidden(structure: Structure, stack: Stack) -> Iterator[_Said]:
     widths |= {one.hidden for one in structure.feed_forward if one.container == stack.container}
     known = {width for width in widths if width is not None}
     if said is None or not known or said in known:
+        return
+    if known & {dim.value for dim in figures_of(structure, stack).all_hidden}:
         return
     if stack.tower != "text" and stack.config.number("embed_dim") in known:
         return  # Qwen2-VL's vision: hidden_size is that of the language model
@@ -209,7 +232,7 @@ def _heads(one: Attention, stack: Stack) -> Iterator[_Said]:
 
 
 def _query_heads(one: Attention, heads: int, width: int, config: Config) -> _Said | None:
-    own = config.number(*keys.HEAD_DIM)
+    own = config.beside(*keys.HEADS).number(*keys.HEAD_DIM)
     if one.label == "exact" and one.heads is not None:
         is_wrong = one.heads != heads and one.kv_heads is not None
         return ("num_attention_heads", str(heads), str(one.heads)) if is_wrong else None
@@ -228,7 +251,7 @@ def _key_heads(
         kv_heads = heads  # every head has its own where nothing else is said
     if kv_heads is None or config.flag("multi_query"):
         return
-    own = config.number(*keys.HEAD_DIM)
+    own = config.beside(*keys.HEADS).number(*keys.HEAD_DIM)
     dim = one.head_dim or own
     if own is None and one.label != "exact":
         dim = width // heads
@@ -271,7 +294,7 @@ def _extra_layers(subject: Subject) -> Iterator[Finding]:
     Example: model.layers has 0-47, num_hidden_layers is 32.
     What to do: Correct num_hidden_layers, or leave the layers out.
     """
-    for stack in main_stacks(subject.structure):
+    for stack in _spoken_of(subject.structure):
         said = stack.config.number(*keys.SIDE_LAYERS[stack.side], *keys.LAYERS)
         if said is None or len(stack.indices) <= said or _is_by_design(stack, said):
             continue

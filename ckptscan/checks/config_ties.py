@@ -20,8 +20,8 @@ _UNTIED = frozenset(
 def _tied_but_stored(subject: Subject) -> Iterator[Finding]:
     """An output head is stored although config ties it to the embedding.
 
-    What it finds: tie_word_embeddings is true, and a head of its own is there: with another shape
-    it can't be the embedding (error), with the same it is stored twice (warning).
+    What it finds: tie_word_embeddings is true, and a head of its own is there: of another width
+    it can't be the embedding (error); with other rows, or stored twice, it is a warning.
     Why it matters: loaders overwrite the one with the other, or keep both and train them apart
     (transformers#42612, vllm#51063).
     Example: lm_head.weight (152064, 3584) beside model.embed_tokens.weight (151936, 3584).
@@ -36,11 +36,13 @@ def _tied_but_stored(subject: Subject) -> Iterator[Finding]:
         if end.role.name != "lm_head" or len(end.shape or ()) != 2 or not tables:
             continue
         is_alike = end.shape in tables or structure.parameters.tied == STORED_TWICE
+        widths = {shape[-1] for shape in tables if shape}
+        is_wrong = len(tables) == 1 and not is_alike and (end.shape or ())[-1] not in widths
         yield STORED.finding(
             f"{end.family.pattern} is stored, and config ties it to the embedding"
             + ("" if is_alike else ", which has another shape"),
             Where(tensor=end.family.pattern, pattern=end.family.pattern),
-            severity="warning" if is_alike else "error",
+            severity="error" if is_wrong else "warning",
             confidence=INFERRED,
             hint="equal bytes: drop the head; else set tie_word_embeddings to false",
             expected=sorted(map(str, tables)),

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.config import Config
 from ckptscan.late import Late
 from ckptscan.names import is_index
 from ckptscan.structure.expected import keys
+
+if TYPE_CHECKING:
+    from ckptscan.structure import Structure
+    from ckptscan.structure.expected.stacks import Stack
 
 _LARGEST = 1 << 31
 _MOST = 64  # candidates of one figure
@@ -277,6 +281,14 @@ class Figures:
 
 
 _ANY_HIDDEN = Late(r"(?:hidden_size|d_model|n_embd|embed_dim|model_dim|hidden_dim|_dim|^dim)$")
+
+
+def figures_of(structure: Structure, stack: Stack) -> Figures:
+    """The figures of a stack; its residual stream as wide as its attention has it."""
+    widths = [one.hidden for one in structure.attention if one.container == stack.container]
+    widths += [one.hidden for one in structure.feed_forward if one.container == stack.container]
+    known = (width for width in widths if width is not None)
+    return Figures(stack.config, stack.side, next(known, None))
 
 
 def _is_number(key: object) -> bool:

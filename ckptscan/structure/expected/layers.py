@@ -169,7 +169,8 @@ def _wanted(
         if not have or not lack or kinds.explains(lack, group):
             continue
         if len(lack) < len(have):
-            if is_by_design(lack, group, part.role in PROJECTIONS):
+            is_needed = part.role in PROJECTIONS and part.is_matrix
+            if is_by_design(lack, group, is_needed):
                 continue
             wanted |= lack
             broken.append(_of_some(one, MISSING, part, lack, len(have)))

@@ -69,6 +69,11 @@ class Part:
         return self.shown.rpartition(".")[2]
 
     @property
+    def is_matrix(self) -> bool:
+        """Whether these are weights of two dimensions or more."""
+        return all(len(piece.shape or piece.family.shape) > 1 for piece in self.pieces)
+
+    @property
     def module(self) -> str:
         """The last segment but `weight` or `bias`: the name that speaks for it."""
         segments = self.shown.split(".")

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ckptscan.structure.expected.blocks import absent_blocks
-from ckptscan.structure.expected.figures import Figures
+from ckptscan.structure.expected.figures import Figures, figures_of
 from ckptscan.structure.expected.kinds import Kinds
 from ckptscan.structure.expected.layers import StackParts, keep
 from ckptscan.structure.expected.parts import Part, below, parts_of
 from ckptscan.structure.expected.shaping import Firm, Shaping, misshaped
-from ckptscan.structure.expected.stacks import Stack, is_causal, main_stacks
+from ckptscan.structure.expected.stacks import Stack, is_causal, main_of, main_stacks
 from ckptscan.structure.expected.values import Broken, Expected
 
 if TYPE_CHECKING:
@@ -59,26 +59,10 @@ def _with_parts(
     main = main_of(stacks)
     found = []
     for stack in stacks:
-        figures = Figures(stack.config, stack.side, _hidden(structure, stack))
+        figures = figures_of(structure, stack)
         is_sure = stack in main and is_causal(stack.config)
         found.append(StackParts(stack, below(parts, stack.path), figures, is_sure))
     return found
-
-
-def _hidden(structure: Structure, stack: Stack) -> int | None:
-    """The width of the residual stream, as attention or feed-forward have it."""
-    widths = [one.hidden for one in structure.attention if one.container == stack.container]
-    widths += [one.hidden for one in structure.feed_forward if one.container == stack.container]
-    return next((width for width in widths if width is not None), None)
-
-
-def main_of(stacks: Sequence[Stack]) -> list[Stack]:
-    """The stacks that a language model's config speaks of: the largest, or both sides."""
-    text = [stack for stack in stacks if stack.tower == "text"]
-    if any(stack.config.flag("is_encoder_decoder") for stack in text):
-        sides = [stack for stack in text if stack.side]
-        return sides if len(sides) == 2 else text[:0]
-    return [max(text, key=lambda stack: stack.nbytes)] if text else []
 
 
 def _expected(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.config import Config
@@ -63,3 +63,20 @@ def is_causal(config: Config) -> bool:
     """Whether the config is that of a language model: its class, or Meta's params.json."""
     name = config.architecture
     return name.endswith(CAUSAL) if name else "params.json" in config.documents
+
+
+def main_of(stacks: Sequence[Stack]) -> list[Stack]:
+    """The stacks of text that a config speaks of: the largest; of an encoder-decoder both sides.
+
+    An encoder is not meant where the config has a section for what it encodes, or for itself.
+    """
+    text = [stack for stack in stacks if stack.tower == "text"]
+    if not text:
+        return []
+    largest = max(text, key=lambda stack: stack.nbytes)
+    config = largest.config
+    if not config.flag("is_encoder_decoder"):
+        return [largest]
+    towers = ("vision_config", "audio_config", "encoder_config")
+    has_own = any(config.section(key) is not None for key in towers)
+    return [stack for stack in text if stack.side and not (has_own and stack.side == "encoder")]
