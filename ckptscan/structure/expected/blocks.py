@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ckptscan.late import Late
+from ckptscan.structure.expected.dialects import absent_modules
 from ckptscan.structure.expected.figures import Figures
 from ckptscan.structure.expected.parts import Part
 from ckptscan.structure.expected.stacks import Stack
@@ -16,6 +17,8 @@ _APART = Late(r"(?i)indexer|compressor|adapter|lora|altup|cross|conv|ada_")
 _NEEDS = (
     ("q", "k kv kv_a kv_b qkv"),
     ("k", "q q_a q_b qkv"),
+    ("o", "q qkv q_b"),
+    ("o", "down expert.down"),
     ("k", "o"),
     ("qkv", "o"),
     ("q_a", "q_b"),
@@ -23,6 +26,7 @@ _NEEDS = (
     ("kv_a", "kv_b"),
     ("kv_b", "kv_a"),
     ("kv_b", "o"),
+    ("kv_b", "q q_b"),
     ("v", "k kv kv_b"),
     ("gate", "up"),
     ("up", "down"),
@@ -37,11 +41,32 @@ _NEEDS = (
     ("shared_expert.down", "shared_expert.up shared_expert.gate_up"),
     ("expert.down", "router"),
 )
+# the one of a pair of norms, of models whose config names RMSNorm's constant
+_OF_A_PAIR = frozenset(
+    {"input_layernorm", "post_attention_layernorm", "attention_norm", "ffn_norm"}
+)
+_RMS = ("rms_norm_eps", "norm_eps")
+_WITH_BIAS = frozenset("norm q k v o qkv gate up down gate_up".split())
 
 
 def absent_blocks(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> Iterator[Broken]:
     """What no layer of a language model has, though what is left needs it."""
-    parts = {name: part for name, part in parts.items() if not _APART.search(part.shown)}
+    told = set()
+    for module in _of_the_class(stack, parts):
+        told.add(module.rpartition(".")[2])
+        yield _absent(stack, module, f"every {stack.config.model_type} has it")
+    own = {name: part for name, part in parts.items() if not _APART.search(part.shown)}
+    for found in (*_projections(stack, own, figures), *_norms(stack, own), *_biases(stack, own)):
+        if not told:
+            yield found
+
+
+def _of_the_class(stack: Stack, parts: Mapping[str, Part]) -> list[str]:
+    names = {name.rpartition(".")[0] for name in parts} | set(parts)
+    return absent_modules(stack.config.model_type, stack.side, frozenset(names))
+
+
+def _projections(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> Iterator[Broken]:
     named = [part for part in parts.values() if not part.leaf.endswith("bias")]
     weights = {role for part in named for role in part.roles}
     for there, wanted in _NEEDS:
@@ -49,8 +74,6 @@ def absent_blocks(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> 
             yield _absent(stack, wanted.split()[0], f"there is {there}, and no {wanted.split()[0]}")
     if "k" in weights and not weights & {"v", "kv"} and not _says(stack, "k_eq_v"):
         yield _absent(stack, "v", "there is k, and no v")
-    yield from _twins(stack, parts)
-    yield from _biases(stack, parts)
     if figures.is_latent and weights & {"q", "k", "kv_b", "q_b"} and not weights & {"kv_a", "kv"}:
         yield _absent(stack, "kv_a", "config says kv_lora_rank")
 
@@ -59,29 +82,61 @@ def _says(stack: Stack, word: str) -> bool:
     return any(word in key and value is True for key, value in stack.config.entries())
 
 
-def _twins(stack: Stack, parts: Mapping[str, Part]) -> Iterator[Broken]:
-    """A norm of queries without that of keys, or the reverse."""
-    norms = {part.module for part in parts.values() if part.role == "qk_norm"}
-    for module in sorted(norms):
-        first = module[:1]
-        other = {"q": "k", "k": "q"}.get(first)
-        words = {"q": ("query", "key"), "k": ("key", "query")}.get(first, ("", ""))
+def _norms(stack: Stack, parts: Mapping[str, Part]) -> Iterator[Broken]:
+    """A norm of queries without that of keys; the one norm of a layer that has two by its name."""
+    heads = {part.module for part in parts.values() if part.role == "qk_norm"}
+    for module in sorted(heads):
+        other = {"q": "k", "k": "q"}.get(module[:1])
+        words = {"q": ("query", "key"), "k": ("key", "query")}.get(module[:1], ("", ""))
         twins = {f"{other}{module[1:]}", module.replace(*words)} - {module}
-        if other and not twins & norms and len(norms) == 1:
+        if other and not twins & heads and len(heads) == 1:
             yield _absent(stack, f"{other}{module[1:]}", f"there is {module} alone")
+    norms = {part.module for part in parts.values() if part.role == "norm"}
+    is_rms = any(stack.config.said(key) is not None for key in _RMS)
+    if is_rms and len(norms) == 1 and norms <= _OF_A_PAIR:
+        yield _absent(stack, "norm", f"{min(norms)} is the only norm of a layer")
 
 
 def _biases(stack: Stack, parts: Mapping[str, Part]) -> Iterator[Broken]:
-    """Biases of queries, keys and values go together; Whisper's keys alone have none."""
-    biased = {part.role for part in parts.values() if part.leaf == "bias"}
-    weights = {part.role for part in parts.values() if part.leaf != "bias"}
-    for role, others in (("q", {"k", "v"}), ("v", {"q", "k"})):
-        if role in weights and others <= biased and role not in biased:
-            yield _absent(stack, f"{role} bias", f"{' and '.join(sorted(others))} have a bias")
-    inputs = weights & {"q", "k", "v", "qkv", "q_a", "kv_a"}
+    """Biases that their neighbours have; weights that biases are left of."""
+    by_block: dict[str, dict[str, set[str]]] = {}
+    for name, part in parts.items():
+        module, _, leaf = name.rpartition(".")
+        if part.roles <= _WITH_BIAS and leaf in ("weight", "bias", "qweight"):
+            block = module.rpartition(".")[0]
+            leaves = by_block.setdefault(block, {}).setdefault(f"{module} {part.role}", set())
+            leaves.add("bias" if leaf == "bias" else "weight")
+    for modules in by_block.values():
+        for words, leaves in modules.items():
+            if leaves == {"bias"}:
+                yield _absent(stack, f"{words.split()[0]}.weight", "its bias is there")
+        yield from _uneven(stack, modules)
+    weights = {part.role for part in parts.values()} & {"q", "k", "v", "qkv", "q_a", "kv_a", "o"}
+    has_bias = any(part.role in weights and part.leaf == "bias" for part in parts.values())
     for key in ("attention_bias", "qkv_bias"):
-        if stack.config.said(key) is True and inputs and not biased & {*inputs, "o"}:
+        if stack.config.said(key) is True and weights and not has_bias:
             yield _absent(stack, "attention bias", f"{key} is true")
+
+
+def _uneven(stack: Stack, modules: Mapping[str, set[str]]) -> Iterator[Broken]:
+    """Of q, k and v two have a bias, or of the norms of one layer some.
+
+    Whisper's keys alone have none, where its output projection has one too.
+    """
+    roles = {words.split()[-1]: "bias" in leaves for words, leaves in modules.items()}
+    for role, others in (("q", "kv"), ("v", "qk"), ("k", "qv")):
+        is_whisper = role == "k" and roles.get("o", True)
+        is_uneven = roles.get(role) is False and all(roles.get(other) for other in others)
+        if is_uneven and not is_whisper:
+            yield _absent(stack, f"{role} bias", f"{' and '.join(others)} have a bias")
+    norms = {
+        words.split()[0]: "bias" in leaves
+        for words, leaves in modules.items()
+        if words.split()[-1] == "norm"
+    }
+    if any(norms.values()) and not all(norms.values()):
+        lacking = min(module for module, has_bias in norms.items() if not has_bias)
+        yield _absent(stack, f"{lacking}.bias", "the other norms of the layer have one")
 
 
 def _absent(stack: Stack, wanted: str, why: str) -> Broken:

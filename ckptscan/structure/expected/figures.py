@@ -6,7 +6,7 @@ A figure has several candidates where configs say it in several ways (`head_dim`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,10 +91,17 @@ def _distinct(dims: Iterable[Dim]) -> Dims:
 class Figures:
     """What the config of one stack says of widths and counts."""
 
-    def __init__(self, config: Config, side: str = "", hidden: int | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        side: str = "",
+        hidden: int | None = None,
+        widths: Collection[int] = (),
+    ) -> None:
         self.config = config
         self.side = side
-        self.seen_hidden = hidden  # as the norms have it
+        self.seen_hidden = hidden  # as attention has it
+        self.seen_widths = widths  # as the feed-forward as a whole has it
 
     def first(self, *names: str) -> Dims:
         """The figure under the first of these keys that says one."""
@@ -221,7 +228,7 @@ class Figures:
         said = (*own, *self.every(_WIDTH, _EXPERT))
         if not said:
             said = (*self.every(_WIDTH), *scaled(4, self.hidden))
-        return _distinct((*said, *self._ratios(), *self._adjusted(said), *_halved(said)))
+        return _distinct((*said, *self._ratios(), *self._adjusted(said), *self._halved(said)))
 
     def _ratios(self) -> Iterator[Dim]:
         """`mlp_ratio` and its kin: times hidden."""
@@ -254,6 +261,13 @@ class Figures:
                 for hidden in self.hidden:
                     rows = _up(int(2 * ratio * hidden.value / 3), 256)
                     yield Dim(rows, f"2/3 x ffn_mult {ratio} x {hidden.words}")
+
+    def _halved(self, said: Dims) -> Iterator[Dim]:
+        """Qwen-1 says the rows of gate and up together."""
+        for dim in said:
+            is_half = dim.value % 2 == 0 and dim.value // 2 in self.seen_widths
+            if dim.words.startswith("intermediate_size") and is_half:
+                yield Dim(dim.value // 2, f"{dim.words} / 2")
 
     @cached_property
     def expert_widths(self) -> Dims:
@@ -288,18 +302,12 @@ def figures_of(structure: Structure, stack: Stack) -> Figures:
     widths = [one.hidden for one in structure.attention if one.container == stack.container]
     widths += [one.hidden for one in structure.feed_forward if one.container == stack.container]
     known = (width for width in widths if width is not None)
-    return Figures(stack.config, stack.side, next(known, None))
+    feeds = {one.width for one in structure.feed_forward if one.container == stack.container}
+    return Figures(stack.config, stack.side, next(known, None), feeds)
 
 
 def _is_number(key: object) -> bool:
     return isinstance(key, str) and is_index(key)
-
-
-def _halved(said: Dims) -> Iterator[Dim]:
-    """Qwen-1 says the rows of gate and up together."""
-    for dim in said:
-        if dim.words.startswith("intermediate_size") and dim.value % 2 == 0:
-            yield Dim(dim.value // 2, f"{dim.words} / 2")
 
 
 def _up(number: int, multiple: int) -> int:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptscan.names import IndexSet
+from ckptscan.names import IndexSet, split_stars
 from ckptscan.structure.tree import End
 from ckptscan.structure.wrappers import unwrap
 
 if TYPE_CHECKING:
     from ckptscan.structure import Family, Structure
+
+_MOST_INNER = 64  # inner indices that are modules of their own
+_MOST_TENSORS = 1 << 16
 
 
 class Piece(NamedTuple):
@@ -130,13 +134,44 @@ def parts_of(structure: Structure) -> list[Part]:
     named: dict[tuple[str, str, int], list[Piece]] = {}
     for family in structure.families:
         meaning = structure.meaning(family)
-        if meaning is not None:
-            key = family.component, family.pattern, len(family.axes)
-            named.setdefault(key, []).append(Piece(family, meaning))
-    return [
-        Part(".".join(shown[component, pattern]), pieces)
-        for (component, pattern, _), pieces in named.items()
-    ]
+        segments = ".".join(shown[family.component, family.pattern])
+        for own, name in _apart(family, segments) if meaning is not None else ():
+            named.setdefault((name, own.pattern, len(own.axes)), []).append(Piece(own, meaning))
+    return [Part(name, pieces) for (name, _, _), pieces in named.items()]
+
+
+def _apart(family: Family, shown: str) -> Iterator[tuple[Family, str]]:
+    """A family as it is, or one for each of few inner indices: T5's `layer.0` and `layer.1`.
+
+    Experts are alike; what else has an index within a layer is a module of its own.
+    """
+    inner = sorted({instance[1:] for instance in _few(family)})
+    if len(family.axes) < 2 or "expert" in shown or not 0 < len(inner) <= _MOST_INNER:
+        yield family, shown
+        return
+    for tail in inner:
+        layers = [one[0] for one in family.indices() if one[1:] == tail]
+        own = replace(
+            family,
+            pattern=_with(family.pattern, family, tail),
+            axes=(IndexSet.of(layers, family.axes[0].width),),
+            instances=None,
+            rows=range(len(layers) * family.copies),
+        )
+        yield own, _with(shown, family, tail)
+
+
+def _few(family: Family) -> Iterable[tuple[int, ...]]:
+    return family.indices() if len(family.axes) > 1 and family.count <= _MOST_TENSORS else ()
+
+
+def _with(pattern: str, family: Family, tail: tuple[int, ...]) -> str:
+    """A pattern with these indices in the place of its last stars."""
+    pieces = split_stars(pattern)
+    first = len(pieces) - 1 - len(tail)
+    stars = [f"{index:0{axis.width}d}" for index, axis in zip(tail, family.axes[1:], strict=True)]
+    written = ["*"] * first + stars
+    return "".join(piece + star for piece, star in zip(pieces, [*written, ""], strict=True))
 
 
 def below(parts: Sequence[Part], path: str) -> dict[str, Part]:

@@ -73,7 +73,7 @@ class Shaping:
     """Collects which tensors have the shape that a formula gives, and which have another."""
 
     def __init__(self, structure: Structure) -> None:
-        self._turned = frozenset(_turned(structure.tree))
+        self._tree = structure.tree
         self._fit: dict[int, int] = {}  # part -> tensors that fit
         self._seen: set[int] = set()
         self.tensors = 0
@@ -82,9 +82,10 @@ class Shaping:
     def add(self, parts: Sequence[Part], figures: Figures, *, is_in_layer: bool) -> list[Firm]:
         """Some parts by the same figures; those whose shape is settled."""
         firm: list[Firm] = []
+        is_turned = is_in_layer and turns(parts, self._tree)
         for part in parts:
             self._seen.add(id(part))
-            firm += self._add(part, figures, is_in_layer)
+            firm += self._add(part, figures, is_in_layer, is_turned)
         self._add_books(parts)
         return firm
 
@@ -98,9 +99,10 @@ class Shaping:
             firm += found if tower == "text" else []
         return firm
 
-    def _add(self, part: Part, figures: Figures, is_in_layer: bool) -> Iterator[Firm]:
+    def _add(
+        self, part: Part, figures: Figures, is_in_layer: bool, is_turned: bool
+    ) -> Iterator[Firm]:
         is_bias = part.leaf == "bias" or part.leaf.endswith("_bias")
-        is_turned = part.shown.rpartition(".")[0] in self._turned
         for piece in part.pieces:
             if piece.shape is None:
                 continue
@@ -206,6 +208,16 @@ def _owner(part: Part, modules: set[str]) -> bool:
             return True
         name = name.rpartition(".")[0]
     return False
+
+
+def turns(parts: Sequence[Part], tree: Node) -> bool:
+    """Whether most matrices of a stack are stored (in, out), as GPT-2's Conv1D are."""
+    turned = frozenset(_turned(tree))
+    matrices = [part.shown.rpartition(".")[0] for part in parts if part.roles <= _MATRICES]
+    return 2 * sum(module in turned for module in matrices) > len(matrices)
+
+
+_MATRICES = frozenset("q k v o qkv gate up down gate_up".split())
 
 
 def _turned(tree: Node) -> Iterator[str]:

@@ -134,6 +134,8 @@ def _head(place: Place, figures: Figures) -> Rule:
     labels = figures.config.said("id2label")
     count = one(len(labels), "labels") if isinstance(labels, dict) else ()
     outs = (*figures.hidden, *count, *figures.every(_CLASSES), *figures.vocabulary)
+    if "seq_relationship" in place.path:
+        outs = one(2, "next sentence or not")
     return guess((outs,), (outs, figures.hidden))
 
 
@@ -144,6 +146,13 @@ def _mtp(place: Place, figures: Figures) -> Rule:
 
 def _scale(place: Place, figures: Figures) -> Rule:
     return guess((figures.hidden,), (_ONE,))
+
+
+def _projector(place: Place, figures: Figures) -> Rule:
+    """What leads from a tower's width, of one patch or of a square of them, to the model's."""
+    merge = figures.first("spatial_merge_size")
+    widths = (*figures.all_hidden, *times(figures.all_hidden, merge, merge))
+    return guess((widths,), (widths, widths))
 
 
 def _buffer(place: Place, figures: Figures) -> Rule:
@@ -182,4 +191,5 @@ VECTORS: Mapping[str, Callable[[Place, Figures], Rule]] = {
     "attention": of_mixer,
     "buffer": _buffer,
     "rope": _buffer,
+    "projector": _projector,
 }
