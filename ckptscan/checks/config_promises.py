@@ -20,7 +20,6 @@ from ckptscan.structure.expected.values import (
     BEYOND,
     BLOCKS,
     MISSING,
-    PROJECTIONS,
     SHAPE,
     TENSORS,
     Broken,
@@ -43,14 +42,13 @@ def _missing(subject: Subject) -> Iterator[Finding]:
     for one in subject.structure.expected.broken:
         if one.what != MISSING or one.topic not in (TENSORS, BLOCKS) or _is_told(one, told):
             continue
-        is_grave = one.role in PROJECTIONS
         is_block = one.topic == BLOCKS
         where = f"in {one.container}" if is_block else f"{one.seen} of {one.container}"
         name = one.role if is_block else one.pattern
         yield LOST.finding(
             f"{name} is missing {where}: {one.formula}",
             place_of(one),
-            severity="error" if is_grave and is_block else "warning",
+            severity="error" if one.is_grave else "warning",
             confidence=INFERRED,
             hint="compare with the source of the checkpoint",
             expected=one.expected,

@@ -9,7 +9,7 @@ from ckptscan.structure.expected.dialects import absent_modules
 from ckptscan.structure.expected.figures import Figures
 from ckptscan.structure.expected.parts import Part
 from ckptscan.structure.expected.stacks import Stack
-from ckptscan.structure.expected.values import BLOCKS, MISSING, Broken
+from ckptscan.structure.expected.values import BLOCKS, MISSING, PROJECTIONS, Broken
 
 # parts of a layer that have projections of their own
 _APART = Late(r"(?i)indexer|compressor|adapter|lora|altup|cross|conv|ada_")
@@ -51,14 +51,16 @@ _WITH_BIAS = frozenset("norm q k v o qkv gate up down gate_up".split())
 
 def absent_blocks(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> Iterator[Broken]:
     """What no layer of a language model has, though what is left needs it."""
-    told = set()
-    for module in _of_the_class(stack, parts):
-        told.add(module.rpartition(".")[2])
-        yield _absent(stack, module, f"every {stack.config.model_type} has it")
+    told = _of_the_class(stack, parts)
+    for module in told:
+        found = _absent(stack, module, f"every {stack.config.model_type} has it")
+        yield found._replace(is_grave=True)
+    if told:
+        return
     own = {name: part for name, part in parts.items() if not _APART.search(part.shown)}
-    for found in (*_projections(stack, own, figures), *_norms(stack, own), *_biases(stack, own)):
-        if not told:
-            yield found
+    yield from _projections(stack, own, figures)
+    yield from _norms(stack, own)
+    yield from _biases(stack, own)
 
 
 def _of_the_class(stack: Stack, parts: Mapping[str, Part]) -> list[str]:
@@ -140,8 +142,8 @@ def _uneven(stack: Stack, modules: Mapping[str, set[str]]) -> Iterator[Broken]:
 
 
 def _absent(stack: Stack, wanted: str, why: str) -> Broken:
-    count = len(stack.indices)
+    count, is_text = len(stack.indices), stack.tower == "text"
     return Broken(
         MISSING, BLOCKS, stack.container, wanted, stack.path, (stack.indices,), count,
-        why, wanted, "in no layer",
+        why, wanted, "in no layer", is_grave=is_text and wanted in PROJECTIONS,
     )  # fmt: skip

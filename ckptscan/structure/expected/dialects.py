@@ -29,6 +29,14 @@ _BERT = (
     "attention.self.query.bias attention.self.key.bias attention.self.value.bias "
     "intermediate.dense.bias output.dense.bias attention.output.dense.bias "
 )
+_T5 = (
+    "layer.0.SelfAttention.q layer.0.SelfAttention.k layer.0.SelfAttention.v "
+    "layer.0.SelfAttention.o layer.0.layer_norm layer.1.layer_norm "
+)
+_T5_CROSS = (
+    "layer.1.EncDecAttention.q layer.1.EncDecAttention.k layer.1.EncDecAttention.v "
+    "layer.1.EncDecAttention.o layer.2.layer_norm layer.2.DenseReluDense.wo "
+)
 # model types -> modules, biases by their own names; a side of an encoder-decoder after a colon
 _TYPES = {
     "llama mistral": _QKV + _MLP,
@@ -50,6 +58,8 @@ _TYPES = {
     "whisper:encoder opt:decoder opt:": _OPT,
     "whisper:decoder": _OPT + _CROSS,
     "bert roberta": _BERT,
+    "t5:encoder mt5:encoder umt5:encoder": _T5 + "layer.1.DenseReluDense.wo",
+    "t5:decoder mt5:decoder umt5:decoder": _T5 + _T5_CROSS,
 }
 _MODULES = {name: words.split() for names, words in _TYPES.items() for name in names.split()}
 # modules that a block needs, whatever the class: their lack is never by a choice of the converter

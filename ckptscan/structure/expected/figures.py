@@ -302,7 +302,12 @@ def figures_of(structure: Structure, stack: Stack) -> Figures:
     widths = [one.hidden for one in structure.attention if one.container == stack.container]
     widths += [one.hidden for one in structure.feed_forward if one.container == stack.container]
     known = (width for width in widths if width is not None)
-    feeds = {one.width for one in structure.feed_forward if one.container == stack.container}
+    feeds = {
+        end.shape[-2]
+        for (_, pattern, _), end in structure.meanings.items()
+        if end.role.name in ("up", "gate") and end.shape is not None and len(end.shape) > 1
+        if pattern.startswith(stack.container)
+    }
     return Figures(stack.config, stack.side, next(known, None), feeds)
 
 

@@ -11,7 +11,7 @@ from ckptscan.names import IndexSet
 from ckptscan.structure.expected import keys
 from ckptscan.structure.expected.figures import Figures
 from ckptscan.structure.expected.kinds import Kinds, is_by_design, is_regular
-from ckptscan.structure.expected.parts import Part
+from ckptscan.structure.expected.parts import Part, block_of
 from ckptscan.structure.expected.stacks import Stack
 from ckptscan.structure.expected.values import (
     BEYOND,
@@ -176,10 +176,25 @@ def _wanted(
             if is_by_design(lack, group, is_needed):
                 continue
             wanted |= lack
-            broken.append(_of_some(one, MISSING, part, lack, len(have)))
+            found = _of_some(one, MISSING, part, lack, len(have))
+            broken.append(found._replace(is_grave=_is_torn(one, part, lack)))
         elif one.is_sure and not is_regular(have, group):
             broken.append(_of_some(one, BEYOND, part, have, len(lack)))
     return wanted, broken
+
+
+def _is_torn(one: StackParts, part: Part, lack: frozenset[int]) -> bool:
+    """Whether the layers that lack a projection hold others that work with it."""
+    block = block_of(part)
+    return (
+        one.is_sure
+        and part.role in PROJECTIONS
+        and part.is_matrix
+        and any(
+            other.roles <= PROJECTIONS and block_of(other) == block and lack <= other.layers
+            for other in one.parts.values()
+        )
+    )
 
 
 def _of_some(one: StackParts, what: str, part: Part, layers: frozenset[int], others: int) -> Broken:

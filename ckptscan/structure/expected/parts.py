@@ -134,8 +134,9 @@ def parts_of(structure: Structure) -> list[Part]:
     named: dict[tuple[str, str, int], list[Piece]] = {}
     for family in structure.families:
         meaning = structure.meaning(family)
-        segments = ".".join(shown[family.component, family.pattern])
-        for own, name in _apart(family, segments) if meaning is not None else ():
+        if meaning is None:
+            continue
+        for own, name in _apart(family, ".".join(shown[family.component, family.pattern])):
             named.setdefault((name, own.pattern, len(own.axes)), []).append(Piece(own, meaning))
     return [Part(name, pieces) for (name, _, _), pieces in named.items()]
 
@@ -178,3 +179,9 @@ def below(parts: Sequence[Part], path: str) -> dict[str, Part]:
     """The parts of a stack of layers, by their names within a layer."""
     start = f"{path}."
     return {part.shown[len(start) :]: part for part in parts if part.shown.startswith(start)}
+
+
+def block_of(part: Part) -> str:
+    """The path of the block that a part's module stands in: `model.layers.*.mlp`."""
+    path = part.shown.rpartition(".")[0]
+    return path.rpartition(".")[0] if part.leaf in ("weight", "bias", "qweight") else path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ckptscan.structure.expected.blocks import absent_blocks
 from ckptscan.structure.expected.figures import Figures, figures_of
 from ckptscan.structure.expected.kinds import Kinds
-from ckptscan.structure.expected.layers import StackParts, keep
+from ckptscan.structure.expected.layers import StackParts, keep, layer_count
 from ckptscan.structure.expected.parts import Part, below, parts_of
 from ckptscan.structure.expected.shaping import Firm, Shaping, misshaped
 from ckptscan.structure.expected.stacks import Stack, is_causal, main_of, main_stacks
@@ -75,7 +75,12 @@ def _expected(
         found = keep(one)
         promised, kept = promised + found.promised, kept + found.kept
         broken += found.broken
+        if not one.is_sure and layer_count(one.stack) not in (None, len(one.held)):
+            shaping.leave_out([*one.parts.values()])  # the config may speak of other layers
+            continue
         firm = shaping.add([*one.parts.values()], one.figures, is_in_layer=True)
+        if not one.is_sure and one.stack.tower != "text":
+            broken += absent_blocks(one.stack, one.parts, one.figures)
         if one.is_sure:
             kinds = Kinds(one.stack.config, len(one.promised), min(one.promised))
             broken += absent_blocks(one.stack, one.parts, one.figures)
@@ -92,7 +97,8 @@ def _expected(
 
 def _of_ends(stacks: Sequence[StackParts], rest: Sequence[Firm]) -> Iterator[Broken]:
     """Tables of another width than the residual stream, of a model that is understood."""
-    if any(one.is_sure for one in stacks):
+    sure = [one.figures for one in stacks if one.is_sure]
+    if sure and all(one.hidden and one.hidden[0].value == one.seen_hidden for one in sure):
         yield from misshaped(rest, "", None)
 
 

@@ -14,7 +14,7 @@ from ckptscan.late import Late
 from ckptscan.names import IndexSet
 from ckptscan.structure.expected.figures import Figures
 from ckptscan.structure.expected.kinds import Kinds, is_regular
-from ckptscan.structure.expected.parts import Part, Piece
+from ckptscan.structure.expected.parts import Part, Piece, block_of
 from ckptscan.structure.expected.shapes import rule_of
 from ckptscan.structure.expected.templates import Place, Rule
 from ckptscan.structure.expected.values import SHAPE, TENSORS, Broken
@@ -41,7 +41,7 @@ _TWINS: Mapping[str, str] = {
     "down": "gate up gate_up",
     "router": "router_bias expert.gate expert.up expert.down expert.gate_up",
     "router_bias": "router",
-    "norm": "norm",
+    "norm": "norm kv_a kv_b",
     "embedding": "lm_head norm",
     "lm_head": "embedding norm",
 }
@@ -61,12 +61,6 @@ class Firm(NamedTuple):
     def block(self) -> str:
         """The module that holds the tensor's own: tensors of one block work together."""
         return block_of(self.part)
-
-
-def block_of(part: Part) -> str:
-    """The path of the block that a part's module stands in: `model.layers.*.mlp`."""
-    path = part.shown.rpartition(".")[0]
-    return path.rpartition(".")[0] if part.leaf in ("weight", "bias", "qweight") else path
 
 
 class Shaping:
@@ -89,6 +83,10 @@ class Shaping:
         self._add_books(parts)
         return firm
 
+    def leave_out(self, parts: Sequence[Part]) -> None:
+        """Parts of which the figures may not speak."""
+        self._seen.update(map(id, parts))
+
     def add_rest(self, parts: Sequence[Part], by_tower: Mapping[str, Figures]) -> list[Firm]:
         """All that stands in no stack, each by the figures of its tower."""
         rest = [part for part in parts if id(part) not in self._seen]
@@ -103,6 +101,7 @@ class Shaping:
         self, part: Part, figures: Figures, is_in_layer: bool, is_turned: bool
     ) -> Iterator[Firm]:
         is_bias = part.leaf == "bias" or part.leaf.endswith("_bias")
+        rules: list[tuple[Piece, Rule, list[bool]]] = []
         for piece in part.pieces:
             if piece.shape is None:
                 continue
@@ -111,11 +110,14 @@ class Shaping:
                 is_in_layer,
             )  # fmt: skip
             rule = rule_of(place, figures)
-            fits = any(template.fits(piece.shape) for template in rule.templates)
-            if fits:
+            rules.append((piece, rule, [one.fits(piece.shape) for one in rule.templates]))
+        way = _way(rules)
+        for piece, rule, fits in rules:
+            does_fit = any(fits) if way is None else fits[way]
+            if does_fit:
                 self._count(part, piece)
             if rule.is_firm and rule.templates and not _APART.search(part.shown):
-                yield Firm(part, piece, rule, fits)
+                yield Firm(part, piece, rule, does_fit)
 
     def _count(self, part: Part, piece: Piece) -> None:
         self._fit[id(part)] = self._fit.get(id(part), 0) + piece.family.count
@@ -135,11 +137,25 @@ class Shaping:
         return self._fit.get(id(part), 0) == part.tensors
 
 
+def _way(rules: Sequence[tuple[Piece, Rule, list[bool]]]) -> int | None:
+    """The template that most of a part's tensors fit: all must, as they are stored one way."""
+    counts: dict[int, int] = {}
+    for piece, rule, fits in rules:
+        if not rule.is_firm or len(fits) != len(rules[0][2]) or len(fits) < 2:
+            return None
+        for number, does_fit in enumerate(fits):
+            counts[number] = counts.get(number, 0) + (piece.family.count if does_fit else 0)
+    return max(counts, key=lambda number: counts[number]) if counts else None
+
+
 def misshaped(firm: Sequence[Firm], container: str, kinds: Kinds | None) -> Iterator[Broken]:
-    """The tensors of one stack that have another shape than the one that is borne out."""
+    """The tensors of one stack that have another shape than the one that is borne out.
+
+    Without `kinds` these are tables beside the layers, which bear their width out.
+    """
     right = sum(one.piece.family.count for one in firm if one.fits)
     whole = sum(one.piece.family.count for one in firm)
-    if right < _BORNE_OUT * whole:
+    if kinds is not None and right < _BORNE_OUT * whole:
         return  # the config is of another model, or the rules do not know this one
     wrong = [one for one in firm if not one.fits]
     alike: dict[tuple[str, str, bool], set[int]] = {}
@@ -150,16 +166,16 @@ def misshaped(firm: Sequence[Firm], container: str, kinds: Kinds | None) -> Iter
         is_alone = len(alike[one.block, one.part.role, one.part.leaf == "bias"]) == 1
         if one.part.role != "norm" and not is_alone:
             continue  # two of one role in a block: one of them is something else
-        if _is_odd(one, firm, kinds) or _has_twin(one, firm):
+        if kinds is None or _is_odd(one, firm, kinds) or _has_twin(one, firm):
             yield _broken(container, one)
 
 
-def _is_odd(one: Firm, firm: Sequence[Firm], kinds: Kinds | None) -> bool:
+def _is_odd(one: Firm, firm: Sequence[Firm], kinds: Kinds) -> bool:
     """Whether most layers have the formula's shape, and no order tells these from them."""
     same = [other for other in firm if other.part is one.part and other.fits]
     fit = frozenset().union(*(other.piece.layers for other in same))
     own = one.piece.layers - fit
-    if kinds is None or not own or len(fit) <= len(own):
+    if not own or len(fit) <= len(own):
         return False
     among = fit | own
     return not kinds.explains(own, among) and not is_regular(own, among)
@@ -173,11 +189,18 @@ def _has_twin(one: Firm, firm: Sequence[Firm]) -> bool:
     twins: dict[int, list[bool]] = {}
     for other in firm:
         is_near = other.block == one.block or one.part.role in ("router", "embedding", "lm_head")
-        is_weight = other.part.leaf != "bias"
-        is_other = other.part is not one.part and other.part.role in wanted
-        if is_near and is_weight and is_other and one.piece.layers <= other.part.layers:
+        is_bias = other.part.leaf == "bias"
+        is_own_bias = is_bias and other.part.shown.rpartition(".")[0] == _module_path(one.part)
+        is_other = other.part is not one.part and other.part.role in wanted and not is_bias
+        if is_own_bias and one.part.leaf != "bias":
+            return other.fits
+        if is_near and is_other and one.piece.layers <= other.part.layers:
             twins.setdefault(id(other.part), []).append(other.fits)
     return bool(twins) and all(map(all, twins.values()))
+
+
+def _module_path(part: Part) -> str:
+    return part.shown.rpartition(".")[0]
 
 
 def _broken(container: str, one: Firm) -> Broken:
@@ -185,7 +208,7 @@ def _broken(container: str, one: Firm) -> Broken:
     axes: tuple[IndexSet, ...] = one.piece.family.axes
     return Broken(
         SHAPE, TENSORS, container, one.part.role, one.part.pattern, axes, one.piece.family.count,
-        template.words(), _shape(template.shape), _shape(one.piece.shape or ()),
+        template.words(), _shape(template.shape), _shape(one.piece.shape or ()), is_grave=True,
     )  # fmt: skip
 
 
@@ -213,11 +236,20 @@ def _owner(part: Part, modules: set[str]) -> bool:
 def turns(parts: Sequence[Part], tree: Node) -> bool:
     """Whether most matrices of a stack are stored (in, out), as GPT-2's Conv1D are."""
     turned = frozenset(_turned(tree))
-    matrices = [part.shown.rpartition(".")[0] for part in parts if part.roles <= _MATRICES]
+    matrices = [
+        part.shown.rpartition(".")[0]
+        for part in parts
+        if part.roles <= _MATRICES and all(_is_oblong(piece.shape) for piece in part.pieces)
+    ]
     return 2 * sum(module in turned for module in matrices) > len(matrices)
 
 
-_MATRICES = frozenset("q k v o qkv gate up down gate_up".split())
+_MATRICES = frozenset("q k v o qkv gate up down gate_up expert.gate expert.up expert.down".split())
+
+
+def _is_oblong(shape: tuple[int, ...] | None) -> bool:
+    """Whether a matrix shows which way it lies; of square ones the class is a guess."""
+    return shape is not None and len(shape) == 2 and shape[0] != shape[1]
 
 
 def _turned(tree: Node) -> Iterator[str]:

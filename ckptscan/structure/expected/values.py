@@ -21,7 +21,9 @@ class Broken(NamedTuple):
     """A promise that is not kept: tensors that are missing, beyond what is promised, mis-shaped.
 
     `axes` has one set for each star of the pattern, `tensors` are so many. `formula` says what
-    the config makes of it, `expected` and `seen` are shapes or counts in words.
+    the config makes of it, `expected` and `seen` are shapes or counts in words. `is_grave` where a
+    model can't compute
+    without it, and the config surely speaks of it.
     """
 
     what: str
@@ -34,6 +36,7 @@ class Broken(NamedTuple):
     formula: str
     expected: str
     seen: str
+    is_grave: bool = False
 
 
 class Expected(NamedTuple):

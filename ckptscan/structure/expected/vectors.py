@@ -58,6 +58,10 @@ def _rows(place: Place, figures: Figures) -> Dims:
     return said
 
 
+# the names of the tables of a language model itself
+_KNOWN_TABLE = Late(
+    r"^(?:embed_tokens|tok_embeddings|word_embeddings|wte|embed_in|shared|lm_head|output|embed_out)$"
+)
 _TABLE_WIDTH = Late(r"(?:embed|embedding)\w*_(?:dim|size)$")
 
 
@@ -67,7 +71,8 @@ def _table(place: Place, figures: Figures) -> Rule:
     if len(place.shape) == 1:  # the bias of a head
         return guess((rows,))
     others = figures.every(_TABLE_WIDTH)
-    if others or not rows or rows[0].value != place.shape[0]:
+    is_known = _KNOWN_TABLE.search(place.module) is not None
+    if others or not is_known or not rows or rows[0].value != place.shape[0]:
         return guess((rows, (*figures.hidden, *others)))
     return firm((rows, figures.hidden))
 
