@@ -5,6 +5,7 @@ The modules that hold checks are listed here by hand; a test proves the list com
 
 from __future__ import annotations
 
+from ckptscan.checks.proof import Amiss, Proof
 from ckptscan.checks.running import (
     Audit,
     Crash,
@@ -55,11 +56,13 @@ __all__ = [
     "HEADINGS",
     "MODULES",
     "SEVERITIES",
+    "Amiss",
     "Audit",
     "Check",
     "Crash",
     "Finding",
     "Given",
+    "Proof",
     "Selection",
     "Skip",
     "Subject",

@@ -23,7 +23,13 @@ TEXT = {"text_config": {"tie_word_embeddings": True, "vocab_size": 1024}}
         pytest.param(BARE, {}, ["C009 error"], id="no head"),
         pytest.param(llama(), TIED, ["C008 warning"], id="stored twice"),
         pytest.param(
-            {**llama(), "lm_head.weight": ("BF16", [1025, 64])}, TIED, ["C008 error"], id="resized"
+            {**llama(), "lm_head.weight": ("BF16", [1025, 64])},
+            TIED,
+            ["C008 warning"],
+            id="resized",
+        ),
+        pytest.param(
+            {**llama(), "lm_head.weight": ("BF16", [1024, 32])}, TIED, ["C008 error"], id="narrower"
         ),
         pytest.param(BARE, TIED | TEXT, [], id="nested alike"),
         pytest.param(BARE, TEXT, ["C010 warning"], id="nested unlike"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
@@ -146,8 +146,9 @@ def _apart(family: Family, shown: str) -> Iterator[tuple[Family, str]]:
 
     Experts are alike; what else has an index within a layer is a module of its own.
     """
-    inner = sorted({instance[1:] for instance in _few(family)})
-    if len(family.axes) < 2 or "expert" in shown or not 0 < len(inner) <= _MOST_INNER:
+    is_apart = len(family.axes) > 1 and "expert" not in shown and family.count <= _MOST_TENSORS
+    inner = sorted({instance[1:] for instance in family.indices()}) if is_apart else []
+    if not 0 < len(inner) <= _MOST_INNER:
         yield family, shown
         return
     for tail in inner:
@@ -160,10 +161,6 @@ def _apart(family: Family, shown: str) -> Iterator[tuple[Family, str]]:
             rows=range(len(layers) * family.copies),
         )
         yield own, _with(shown, family, tail)
-
-
-def _few(family: Family) -> Iterable[tuple[int, ...]]:
-    return family.indices() if len(family.axes) > 1 and family.count <= _MOST_TENSORS else ()
 
 
 def _with(pattern: str, family: Family, tail: tuple[int, ...]) -> str:

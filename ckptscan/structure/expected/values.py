@@ -22,8 +22,7 @@ class Broken(NamedTuple):
 
     `axes` has one set for each star of the pattern, `tensors` are so many. `formula` says what
     the config makes of it, `expected` and `seen` are shapes or counts in words. `is_grave` where a
-    model can't compute
-    without it, and the config surely speaks of it.
+    model can't compute without it, and the config surely speaks of it.
     """
 
     what: str
