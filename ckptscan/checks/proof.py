@@ -71,7 +71,8 @@ def prove(subject: Subject) -> Proof:
     checkpoint, expected = subject.checkpoint, subject.structure.expected
     index, absent, unlisted, elsewhere = _index(checkpoint)
     lacking = list(_short(checkpoint))
-    missing = (*_of_config(expected, MISSING), *_ends(subject, (HEAD, ENDS)), *absent)
+    files = (Amiss(Where(path), "the file is not there") for path in checkpoint.missing)
+    missing = (*_of_config(expected, MISSING), *_ends(subject, (HEAD, ENDS)), *absent, *files)
     unexpected = (*_of_config(expected, BEYOND), *unlisted)
     drafting = tuple(_ends(subject, (DRAFTING,)))
     if subject.structure.mtp is None:

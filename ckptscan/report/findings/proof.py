@@ -13,7 +13,7 @@ _VERDICTS = {
     "proved": "all agree",
     "partly": "none differs; partly proved",
     "differs": "they differ",
-    "not understood": "config not held against them",
+    "not understood": "the others agree",
 }
 
 

@@ -58,7 +58,7 @@ def absent_blocks(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> 
     if told:
         return
     own = {name: part for name, part in parts.items() if not _APART.search(part.shown)}
-    yield from _projections(stack, own, figures)
+    yield from {one.role: one for one in _projections(stack, own, figures)}.values()
     yield from _norms(stack, own)
     yield from _biases(stack, own)
 
