@@ -45,6 +45,7 @@ _NEEDS = (
 _OF_A_PAIR = frozenset(
     {"input_layernorm", "post_attention_layernorm", "attention_norm", "ffn_norm"}
 )
+_MIN_LAYERS = 2
 _RMS = ("rms_norm_eps", "norm_eps")
 _WITH_BIAS = frozenset("norm q k v o qkv gate up down gate_up".split())
 
@@ -64,8 +65,15 @@ def absent_blocks(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> 
 
 
 def _of_the_class(stack: Stack, parts: Mapping[str, Part]) -> list[str]:
+    """Modules of the class that no layer has; drafting heads of one layer leave some out."""
+    if len(stack.indices) < _MIN_LAYERS:
+        return []
     names = {name.rpartition(".")[0] for name in parts} | set(parts)
-    return absent_modules(stack.config.model_type, stack.side, frozenset(names))
+    absent = absent_modules(stack.config.model_type, stack.side, frozenset(names))
+    made = {"q": "qkv", "k": "qkv kv", "v": "qkv kv", "gate": "gate_up", "up": "gate_up"}
+    roles = {role for part in parts.values() for role in part.roles}
+    fused = {word for word, into in made.items() if roles & set(into.split())}
+    return [one for one in absent if one.rpartition(".")[2].partition("_")[0] not in fused]
 
 
 def _projections(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> Iterator[Broken]:

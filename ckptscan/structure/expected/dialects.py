@@ -44,13 +44,13 @@ _TYPES = {
     "gemma2": _QKV + _MLP + _SANDWICH,
     "gemma3_text gemma3": _QKV + _MLP + _SANDWICH + _NORMED,
     "qwen2 qwen2_vl qwen2_5_vl": _QKV + _MLP + _BIASED,
-    "qwen2_moe": _QKV + _BIASED + "mlp.gate mlp.shared_expert_gate",
+    "qwen2_moe": _QKV + _BIASED + "mlp.shared_expert_gate",
     "qwen3": _QKV + _MLP + _NORMED,
-    "qwen3_moe": _QKV + _NORMED + "mlp.gate",
-    "mixtral": _QKV + "block_sparse_moe.gate",
-    "gpt_oss": _QKV + "mlp.router self_attn.sinks",
+    "qwen3_moe": _QKV + _NORMED,
+    "mixtral": _QKV,
+    "gpt_oss": _QKV + "self_attn.sinks",
     "phi3": _BLOCK + "self_attn.qkv_proj mlp.gate_up_proj mlp.down_proj",
-    "deepseek_v2 deepseek_v3 kimi_k2": _LATENT + _MLP + "mlp.gate",
+    "deepseek_v2 deepseek_v3 kimi_k2": _LATENT + _MLP,
     "gpt2": "ln_1 ln_2 attn.c_attn attn.c_proj mlp.c_fc mlp.c_proj ln_1.bias ln_2.bias "
     "attn.c_attn.bias attn.c_proj.bias mlp.c_fc.bias mlp.c_proj.bias",
     "gpt_neox": "input_layernorm post_attention_layernorm attention.query_key_value "
