@@ -120,6 +120,12 @@ def test_layers_of_one_kind_hold_the_same(
     assert wanted == broken(tensors, **said)
 
 
+def test_a_layer_that_has_something_in_its_place_is_of_another_sort() -> None:
+    said = {key: value for key, value in MIXTURE.items() if key != "first_k_dense_replace"}
+
+    assert () == unheld(mixture(), config=said).expected.broken
+
+
 def test_an_expert_that_all_layers_lack_is_missing() -> None:
     names = [f".experts.7.{name}" for name in ("gate_proj", "up_proj", "down_proj")]
     found = unheld(without(mixture(), *names), config=MIXTURE).expected

@@ -173,7 +173,7 @@ def _wanted(
             continue  # the stages of a vision tower differ
         if len(lack) < len(have):
             is_needed = part.role in PROJECTIONS and part.is_matrix
-            if is_by_design(lack, group, is_needed):
+            if is_by_design(lack, group, is_needed) or _are_others(one, lack, group):
                 continue
             wanted |= lack
             found = _of_some(one, MISSING, part, lack, len(have))
@@ -181,6 +181,14 @@ def _wanted(
         elif one.is_sure and not is_regular(have, group):
             broken.append(_of_some(one, BEYOND, part, have, len(lack)))
     return wanted, broken
+
+
+def _are_others(one: StackParts, few: frozenset[int], group: frozenset[int]) -> bool:
+    """Whether some layers have something in its place: a dense block where others have experts."""
+    return any(
+        part.layers & group == few and part.roles & PROJECTIONS and part.is_matrix
+        for part in one.parts.values()
+    )
 
 
 def _is_torn(one: StackParts, part: Part, lack: frozenset[int]) -> bool:

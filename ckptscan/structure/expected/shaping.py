@@ -23,7 +23,7 @@ from ckptscan.structure.scene import tower_of
 if TYPE_CHECKING:
     from ckptscan.structure import Node, Structure
 
-_BORNE_OUT = 0.8  # of the tensors with a firm formula that must fit, for the others to be wrong
+_BORNE_OUT = 0.75  # of the names with a firm formula that must fit, for the others to be wrong
 # roles that share a width: one that fits bears the figures of the other out
 _TWINS: Mapping[str, str] = {
     "q": "o",
@@ -153,9 +153,9 @@ def misshaped(firm: Sequence[Firm], container: str, kinds: Kinds | None) -> Iter
 
     Without `kinds` these are tables beside the layers, which bear their width out.
     """
-    right = sum(one.piece.family.count for one in firm if one.fits)
-    whole = sum(one.piece.family.count for one in firm)
-    if kinds is not None and right < _BORNE_OUT * whole:
+    parts = {id(one.part) for one in firm}
+    right = {id(one.part) for one in firm if one.fits}
+    if kinds is not None and len(right) < _BORNE_OUT * len(parts):
         return  # the config is of another model, or the rules do not know this one
     wrong = [one for one in firm if not one.fits]
     alike: dict[tuple[str, str, bool], set[int]] = {}
