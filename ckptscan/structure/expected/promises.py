@@ -7,7 +7,7 @@ and every expert, holds each module of its kind, in the shape that the config's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ckptscan.structure.expected.blocks import absent_blocks
@@ -86,7 +86,7 @@ def _expected(
             broken += absent_blocks(one.stack, one.parts, one.figures)
             broken += misshaped(firm, one.stack.container, kinds)
     rest = shaping.add_rest(parts, _by_tower(structure, stacks))
-    broken += _of_ends(stacks, rest)
+    broken += _of_ends(stacks, rest, parts)
     in_layers = {id(part) for one in stacks for part in one.parts.values()}
     for part in parts:  # ends and other parts of which the config gives the shape
         if id(part) not in in_layers and shaping.is_shaped(part):
@@ -95,11 +95,33 @@ def _expected(
     return Expected(*sums, shaping.tensors, shaping.nbytes, tuple(broken))
 
 
-def _of_ends(stacks: Sequence[StackParts], rest: Sequence[Firm]) -> Iterator[Broken]:
-    """Tables of another width than the residual stream, of a model that is understood."""
+def _of_ends(
+    stacks: Sequence[StackParts], rest: Sequence[Firm], parts: Sequence[Part]
+) -> Iterator[Broken]:
+    """Tables of another width than the residual stream, of a model that is understood.
+
+    A table may be narrower where a matrix leads from its width to the model's.
+    """
     sure = [one.figures for one in stacks if one.is_sure]
-    if sure and all(one.hidden and one.hidden[0].value == one.seen_hidden for one in sure):
-        yield from misshaped(rest, "", None)
+    if not sure or not all(one.hidden and one.hidden[0].value == one.seen_hidden for one in sure):
+        return
+    bridged = {
+        frozenset(piece.shape)
+        for part in parts
+        if not part.pieces[0].family.axes
+        for piece in part.pieces
+        if piece.shape is not None and len(piece.shape) == 2
+    }
+    for hidden in {one.seen_hidden or 0 for one in sure}:
+        bridged = {pair for pair in bridged if hidden in pair}
+    kept = [one for one in rest if one.fits or not _is_bridged(one, bridged)]
+    yield from misshaped(kept, "", None)
+
+
+def _is_bridged(one: Firm, bridged: Collection[frozenset[int]]) -> bool:
+    """Whether a matrix leads from a table's width to the model's."""
+    width = (one.piece.shape or (0,))[-1]
+    return any(width in pair for pair in bridged)
 
 
 def _by_tower(structure: Structure, stacks: Sequence[StackParts]) -> Mapping[str, Figures]:
