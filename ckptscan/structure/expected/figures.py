@@ -171,6 +171,19 @@ class Figures:
             said = ()  # Falcon: num_kv_heads says something else there
         return said or (*self.heads, *self._grouped())
 
+    @cached_property
+    def says_kv_heads(self) -> bool:
+        """Whether the config itself tells how many heads keys have."""
+        is_one = self.config.flag("multi_query") is not None
+        return (
+            is_one or bool(self.every(_KV_HEADS)) or self.config.said("block_configs") is not None
+        )
+
+    @property
+    def says_widths(self) -> bool:
+        """Whether the config itself tells the width of feed-forward layers."""
+        return bool(self.every(_WIDTH))
+
     def _grouped(self) -> Iterator[Dim]:
         """DeciLM's blocks say how many queries share a key."""
         blocks = self.config.said("block_configs")

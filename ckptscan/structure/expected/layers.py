@@ -25,6 +25,7 @@ from ckptscan.structure.expected.values import (
 
 _MOST_LAYERS = 10_000
 _MIN_LAYERS = 6
+_SORT = 3  # names that only some layers hold, for these to be of a sort of their own
 _MOST_EXPERTS = 1 << 16
 
 
@@ -178,7 +179,7 @@ def _wanted(
             wanted |= lack
             found = _of_some(one, MISSING, part, lack, len(have))
             broken.append(found._replace(is_grave=_is_torn(one, part, lack)))
-        elif one.is_sure and not is_regular(have, group):
+        elif one.is_sure and not is_regular(have, group) and not _is_a_sort(one, have, group):
             broken.append(_of_some(one, BEYOND, part, have, len(lack)))
     return wanted, broken
 
@@ -189,6 +190,11 @@ def _are_others(one: StackParts, few: frozenset[int], group: frozenset[int]) -> 
         part.layers & group == few and part.roles & PROJECTIONS and part.is_matrix
         for part in one.parts.values()
     )
+
+
+def _is_a_sort(one: StackParts, few: frozenset[int], group: frozenset[int]) -> bool:
+    """Whether some layers share so much that they are layers of a sort of their own."""
+    return sum(part.layers & group == few for part in one.parts.values()) >= _SORT
 
 
 def _is_torn(one: StackParts, part: Part, lack: frozenset[int]) -> bool:

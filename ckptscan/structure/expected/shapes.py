@@ -21,7 +21,16 @@ def rule_of(place: Place, figures: Figures) -> Rule:
         return guess() if make is None else make(place, figures)
     found = tuple(_placed(place, matrix, figures))
     is_firm = place.role in FIRM and place.is_in_layer and not CROSS.search(place.path)
-    return firm(*found) if is_firm else guess(*found)
+    if not is_firm:
+        return guess(*found)
+    return firm(*found)._replace(is_assumed=_is_assumed(place.role, figures))
+
+
+def _is_assumed(role: str, figures: Figures) -> bool:
+    """Whether the shape of a role rests on what is usual, as the config does not say it."""
+    if role in ("k", "v", "kv", "qkv"):
+        return not figures.says_kv_heads and not figures.is_latent
+    return role.rpartition(".")[2] in ("gate", "up", "gate_up", "down") and not figures.says_widths
 
 
 def _matrix(place: Place, figures: Figures) -> Matrix | None:

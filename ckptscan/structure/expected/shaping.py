@@ -163,11 +163,18 @@ def misshaped(firm: Sequence[Firm], container: str, kinds: Kinds | None) -> Iter
         key = one.block, one.part.role, one.part.leaf == "bias"
         alike.setdefault(key, set()).add(id(one.part))
     for one in wrong:
+        if one.rule.is_assumed and not _is_turned(one):
+            continue
         is_alone = len(alike[one.block, one.part.role, one.part.leaf == "bias"]) == 1
         if one.part.role != "norm" and not is_alone:
             continue  # two of one role in a block: one of them is something else
         if kinds is None or _is_odd(one, firm, kinds) or _has_twin(one, firm):
             yield _broken(container, one)
+
+
+def _is_turned(one: Firm) -> bool:
+    """Whether a tensor has the formula's lengths in another order."""
+    return sorted(one.piece.shape or ()) == sorted(one.rule.templates[0].shape)
 
 
 def _is_odd(one: Firm, firm: Sequence[Firm], kinds: Kinds) -> bool:
@@ -192,11 +199,19 @@ def _has_twin(one: Firm, firm: Sequence[Firm]) -> bool:
         is_bias = other.part.leaf == "bias"
         is_own_bias = is_bias and other.part.shown.rpartition(".")[0] == _module_path(one.part)
         is_other = other.part is not one.part and other.part.role in wanted and not is_bias
-        if is_own_bias and one.part.leaf != "bias":
-            return other.fits
+        if is_own_bias and _is_longer(one, other):
+            return True
         if is_near and is_other and one.piece.layers <= other.part.layers:
             twins.setdefault(id(other.part), []).append(other.fits)
     return bool(twins) and all(map(all, twins.values()))
+
+
+def _is_longer(one: Firm, bias: Firm) -> bool:
+    """Whether a bias has the formula's length, and the rows of its weight have not."""
+    expected, seen = one.rule.templates[0].shape, one.piece.shape or ()
+    length = (bias.piece.shape or (0,))[0]
+    is_weight = one.part.leaf != "bias" and len(seen) == len(expected) == 2
+    return bias.fits and is_weight and expected[0] == length != seen[0]
 
 
 def _module_path(part: Part) -> str:

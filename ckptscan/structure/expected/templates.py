@@ -62,10 +62,14 @@ class Place(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a tensor may look like; `is_firm` where anything else is wrong."""
+    """What a tensor may look like; `is_firm` where anything else is wrong.
+
+    `is_assumed` where a figure is not the config's own, but what is usual where it says nothing.
+    """
 
     templates: tuple[Template, ...]
     is_firm: bool
+    is_assumed: bool = False
 
 
 def firm(*dims: tuple[Dims, ...]) -> Rule:
