@@ -25,6 +25,7 @@ from ckptscan.structure.expected.values import (
 
 _MOST_LAYERS = 10_000
 _MIN_LAYERS = 6
+_MOST_MIXED = 300  # names that some layers lack; real models have up to 60
 _SORT = 3  # names that only some layers hold, for these to be of a sort of their own
 _MOST_EXPERTS = 1 << 16
 
@@ -119,6 +120,8 @@ def keep(one: StackParts) -> Kept:
     """Each part in each layer that should have it."""
     kinds = Kinds(one.stack.config, len(one.promised), min(one.promised))
     groups = kinds.classes(one.promised & one.held)
+    if sum(not part.layers >= one.held for part in one.parts.values()) > _MOST_MIXED:
+        groups = []  # a design of its own, or none: each part is wanted where it is
     promised = kept = usual = 0
     broken: list[Broken] = []
     for part in one.parts.values():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ckptscan.names import IndexSet, split_stars
 from ckptscan.structure.tree import End
@@ -20,29 +20,37 @@ _MOST_INNER = 64  # inner indices that are modules of their own
 _MOST_TENSORS = 1 << 16
 
 
-class Piece(NamedTuple):
+class Piece:
     """Tensors of one family: what they mean, and where below the layer they stand."""
 
-    family: Family
-    end: End
+    def __init__(self, family: Family, end: End) -> None:
+        self.family = family
+        self.end = end
 
     @property
     def shape(self) -> tuple[int, ...] | None:
         """The logical shape of each, None where headers do not tell it."""
         return self.end.shape
 
-    @property
+    @cached_property
     def layers(self) -> frozenset[int]:
         """The layers that hold one; empty for what stands in none."""
         if self.family.instances is not None:
-            return frozenset(instance[0] for instance in self.family.instances if instance)
+            return frozenset(self._by_layer)
         return frozenset(self.family.axes[0] if self.family.axes else ())
 
-    def inner(self, layer: int) -> frozenset[tuple[int, ...]]:
+    @cached_property
+    def _by_layer(self) -> Mapping[int, set[tuple[int, ...]]]:
+        found: dict[int, set[tuple[int, ...]]] = {}
+        for first, *rest in filter(None, self.family.instances or ()):
+            found.setdefault(first, set()).add(tuple(rest))
+        return found
+
+    def inner(self, layer: int) -> Collection[tuple[int, ...]]:
         """The further indices that one layer holds: those of its experts, as a rule."""
         if self.family.instances is None:
             return frozenset(product(*self.family.axes[1:]))
-        return frozenset(one[1:] for one in self.family.instances if one[0] == layer)
+        return self._by_layer.get(layer, ())
 
 
 class Part:

@@ -22,7 +22,7 @@ from ckptscan.structure.expected.values import Broken, Expected
 if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
-_MOST_FAMILIES = 5_000  # the largest real model has 400
+_MOST_FAMILIES = 2_000  # the largest real model has 400
 _MOST_PLACES = 1 << 20  # of names in layers
 _TOWERS = ("text", "vision", "audio")
 
