@@ -7,7 +7,7 @@ file, so every fact is asked for by type, and a file that can't be used is a pro
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
@@ -117,6 +117,11 @@ class Config:
         """A value that is true or false; else None."""
         value = self.said(*keys)
         return value if isinstance(value, bool) else None
+
+    def entries(self) -> Iterator[tuple[str, object]]:
+        """Every key and value that `said` looks at, the language model's own first."""
+        for document in self._sections:
+            yield from document.items()
 
     @cached_property
     def _sections(self) -> tuple[Mapping[str, object], ...]:

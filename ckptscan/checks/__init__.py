@@ -5,6 +5,7 @@ The modules that hold checks are listed here by hand; a test proves the list com
 
 from __future__ import annotations
 
+from ckptscan.checks.proof import Amiss, Proof
 from ckptscan.checks.running import (
     Audit,
     Crash,
@@ -36,6 +37,7 @@ MODULES = (
     "config_experts",
     "config_ties",
     "config_tokens",
+    "config_promises",
     "structure_outliers",
     "structure_gaps",
     "structure_missing",
@@ -70,12 +72,14 @@ __all__ = [
     "HEADINGS",
     "MODULES",
     "SEVERITIES",
+    "Amiss",
     "Audit",
     "Check",
     "Crash",
     "Finding",
     "Given",
     "Ignored",
+    "Proof",
     "Selection",
     "Skip",
     "Subject",

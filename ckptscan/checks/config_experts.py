@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject
+from ckptscan.structure import Structure
 from ckptscan.structure.active import TOP_K_KEYS
+from ckptscan.structure.expected.keys import EXPERTS
 
-_EXPERTS = (
-    "n_routed_experts",
-    "num_routed_experts",
-    "num_local_experts",
-    "num_experts",
-    "moe_num_experts",
-    "n_experts",
-    "num_moe_experts",
-)
 _SPARSE = ("is_moe", "use_moe")
 _WIDTHS = ("moe_intermediate_size",)
 
@@ -30,7 +23,7 @@ def _expert_count(subject: Subject) -> Iterator[Finding]:
     What to do: Correct the config after pruning; else look which rank's experts are missing.
     """
     config, experts = subject.checkpoint.config, subject.structure.parameters.experts
-    said = config.number(*_EXPERTS)
+    said = config.number(*EXPERTS)
     if said is None or said < 2 or subject.checkpoint.configs:
         return
     held = 0 if experts is None else experts.routed
@@ -38,6 +31,8 @@ def _expert_count(subject: Subject) -> Iterator[Finding]:
         return
     if config.flag(*_SPARSE) is False or (held and held == said * len(config.numbers(*_WIDTHS))):
         return  # built dense; or as many experts of each of several widths: Ernie 4.5 VL
+    if held == said * _routers(subject.structure):
+        return  # Ernie-VL: experts of text and of images in one row, config says those of one
     yield COUNT.finding(
         f"config says {said} experts, the layers hold {held}",
         severity="error" if held else "warning",
@@ -46,6 +41,17 @@ def _expert_count(subject: Subject) -> Iterator[Finding]:
         expected=said,
         seen=held,
     )
+
+
+def _routers(structure: Structure) -> int:
+    """How many routers one layer has, by their names within it."""
+    patterns = {
+        family.pattern
+        for family in structure.families
+        if family.pattern.rpartition(".")[2].startswith("weight")
+        if len(family.axes) == 1 and structure.role(family) == "router"
+    }
+    return max(1, len(patterns))
 
 
 def _top_k(subject: Subject) -> Iterator[Finding]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Where
 from ckptscan.config import CONFIG_NAMES
+from ckptscan.structure.expected.keys import DRAFTING as DRAFTING_KEYS
 
-_DRAFTING = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers")
 _DTYPES = {
     "float32": "F32",
     "float16": "F16",
@@ -32,7 +32,7 @@ def _drafting(subject: Subject) -> Iterator[Finding]:
     What to do: if they were left out on purpose, set the number to 0.
     """
     config, mtp = subject.checkpoint.config, subject.structure.mtp
-    key = next((key for key in _DRAFTING if config.said(key) is not None), "")
+    key = next((key for key in DRAFTING_KEYS if config.said(key) is not None), "")
     said = config.said(key) if key else None
     if type(said) is not int or (said > 0) == (mtp is not None):
         return

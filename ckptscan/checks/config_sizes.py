@@ -10,20 +10,11 @@ from ckptscan.config import Config
 from ckptscan.late import Late
 from ckptscan.structure import End
 from ckptscan.structure.counting import ends
+from ckptscan.structure.expected import keys
+from ckptscan.structure.expected.layers import runs_again
 from ckptscan.structure.scene import tower_of
 
-_LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers", "depth", "layers")
-_SIDE_LAYERS = {
-    "decoder": ("decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers"),
-    "encoder": ("encoder_layers", "num_encoder_layers", "encoder_num_hidden_layers"),
-    "": (),
-}
-# layers that are used several times: fewer are stored than run
-_SHARED = ("num_hidden_groups", "num_shared_layers", "num_mem_blocks", "layer_sharing")
-_DRAFTING = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers")
-_VOCABULARY = ("vocab_size", "padded_vocab_size", "n_vocab")
 _DEPTHS = Late(r"(?i)layer|depth|stage|block")  # keys of another part's layers
-_PADDING = 1024  # rows that are added so that the table divides well; engines take up to 512
 
 
 def _layer_count(subject: Subject) -> Iterator[Finding]:
@@ -41,7 +32,7 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
         held = len(stack.indices)
         if said == held:
             yield from _misnumbered(stack, said)
-        if said is None or said == held or held < 2 or _runs_again(stack, said):
+        if said is None or said == held or held < 2 or _is_by_design(stack, said):
             continue
         is_sure = stack.tower == "text" and is_causal(stack.config)
         is_staged = bool(stack.config.numbers("depths"))
@@ -61,7 +52,7 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
 def _layer_keys(stack: Stack) -> tuple[str, ...]:
     """The keys that count the layers of a stack; a tower is an encoder, whatever it is called."""
     side = stack.side or ("" if stack.tower == "text" else "encoder")
-    return (*_SIDE_LAYERS[side], *_LAYERS)
+    return (*keys.SIDE_LAYERS[side], *keys.LAYERS)
 
 
 def _misnumbered(stack: Stack, said: int) -> Iterator[Finding]:
@@ -79,12 +70,11 @@ def _misnumbered(stack: Stack, said: int) -> Iterator[Finding]:
         )
 
 
-def _runs_again(stack: Stack, said: int) -> bool:
-    """Whether the difference is by design: layers used again, drafting layers, lists of depths."""
+def _is_by_design(stack: Stack, said: int) -> bool:
+    """Whether layers are used again, or draft tokens."""
     held = len(stack.indices)
-    if any(stack.config.said(key) is not None for key in _SHARED):
-        return said > held
-    return any(said + (stack.config.number(key) or 0) == held for key in _DRAFTING)
+    drafts = any(said + (stack.config.number(key) or 0) == held for key in keys.DRAFTING)
+    return drafts or runs_again(stack, said)
 
 
 def _vocabulary(subject: Subject) -> Iterator[Finding]:
@@ -99,7 +89,7 @@ def _vocabulary(subject: Subject) -> Iterator[Finding]:
     """
     structure = subject.structure
     config = subject.checkpoint.config
-    said = config.number(*_VOCABULARY)
+    said = config.number(*keys.VOCABULARY)
     if said is None or subject.checkpoint.configs:
         return
     main = [end for end in ends(structure.main) if tower_of(end.family.pattern) == "text"]
@@ -119,8 +109,8 @@ def _of_table(end: End, all_rows: int, said: int, config: Config, fits_other: bo
     """What is told of a table; the other one may be as large as declared, and this one larger."""
     rows = shape_of(end)[0]
     severity = "error" if is_causal(config) else "warning"
-    is_padded = said < rows <= said + _PADDING and rows % 64 == 0
-    in_parts = rows < all_rows and said <= all_rows <= said + _PADDING  # Molmo's new tokens
+    is_padded = said < rows <= said + keys.PADDING and rows % 64 == 0
+    in_parts = rows < all_rows and said <= all_rows <= said + keys.PADDING  # Molmo's new tokens
     if is_padded or in_parts or (fits_other and all_rows > said):
         severity = "info"
     return VOCABULARY.finding(
@@ -148,7 +138,7 @@ def _extra_layers(subject: Subject) -> Iterator[Finding]:
     """
     for stack in main_stacks(subject.structure):
         said = stack.config.number(*_layer_keys(stack))
-        if said is None or len(stack.indices) <= said or _runs_again(stack, said):
+        if said is None or len(stack.indices) <= said or _is_by_design(stack, said):
             continue
         beyond = [index for index in stack.indices if index >= said]
         if beyond:

@@ -18,30 +18,8 @@ from ckptscan.config import Config
 from ckptscan.late import Late
 from ckptscan.structure import Attention, End, FeedForward, Structure
 from ckptscan.structure.counting import ends
+from ckptscan.structure.expected import keys
 
-_HIDDEN = ("hidden_size", "d_model", "n_embd", "dim", "model_dim", "hidden_dim")
-_WIDTHS = (
-    "intermediate_size",
-    "ffn_dim",
-    "d_ff",
-    "n_inner",
-    "ffn_hidden_size",
-    "feed_forward_size",
-    "encoder_ffn_dim",
-    "decoder_ffn_dim",
-    "intermediate_size_mlp",
-    "mlp_intermediate_size",
-    "dense_intermediate_size",
-    "moe_intermediate_size",
-    "expert_ffn_hidden_size",
-    "ffn_intermediate_size",
-    "expert_intermediate_size",
-)
-_EXPERT_WIDTHS = ("moe_intermediate_size", "expert_ffn_hidden_size", "expert_intermediate_size")
-_HEADS = ("num_attention_heads", "n_heads", "n_head", "num_heads")
-_SIDE_HEADS = {"decoder": ("decoder_attention_heads",), "encoder": ("encoder_attention_heads",)}
-_KV = ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
-_HEAD_DIM = ("head_dim", "kv_channels", "d_kv", "head_size", "attention_head_dim")
 _SIZES = Late(r"(?i)hidden|size|dim|width|latents|d_model|embed|ffn")  # of another part
 _LONGEST = 512
 _ATTENDING = ("MHA", "GQA", "MQA", "MLA")
@@ -62,13 +40,7 @@ def _sizes(subject: Subject) -> Iterator[Finding]:
     structure = subject.structure
     for stack in main_stacks(structure):
         is_sure = stack.tower == "text" and is_causal(stack.config)
-        hidden, widths = list(_hidden(structure, stack)), list(_feed_forward(structure, stack))
-        if not is_sure:
-            attends = any(one.container == stack.container for one in structure.attention)
-            if not attends or _are_declared(structure, hidden):
-                continue  # a model of parts, or of bottlenecks: the figures are of others
-            widths = [one for one in widths if not _are_declared(structure, [one])]
-        said = [*hidden, *widths, *_attends(structure, stack)]
+        said = contradictions(structure, stack)
         doubled = dict.fromkeys(_doubled(structure, stack))
         for key, expected, seen in dict.fromkeys((*said, *doubled)):
             yield SIZES.finding(
@@ -86,9 +58,20 @@ def _sizes(subject: Subject) -> Iterator[Finding]:
 _Said = tuple[str, str, str]
 
 
+def contradictions(structure: Structure, stack: Stack) -> list[_Said]:
+    """The figures of a stack that its shapes contradict: the key, what it says, what is seen."""
+    hidden, widths = list(_hidden(structure, stack)), list(_feed_forward(structure, stack))
+    if stack.tower != "text" or not is_causal(stack.config):
+        attends = any(one.container == stack.container for one in structure.attention)
+        if not attends or _are_declared(structure, hidden):
+            return []  # a model of parts, or of bottlenecks: the figures are of others
+        widths = [one for one in widths if not _are_declared(structure, [one])]
+    return [*hidden, *widths, *_attends(structure, stack)]
+
+
 def _hidden(structure: Structure, stack: Stack) -> Iterator[_Said]:
     """The width of the residual stream."""
-    said = stack.config.number(*_HIDDEN)
+    said = stack.config.number(*keys.HIDDEN)
     widths = {one.hidden for one in structure.attention if one.container == stack.container}
     widths |= {one.hidden for one in structure.feed_forward if one.container == stack.container}
     known = {width for width in widths if width is not None}
@@ -127,14 +110,14 @@ def _of_embedding(structure: Structure, stack: Stack, said: int) -> Iterator[_Sa
 
 def _feed_forward(structure: Structure, stack: Stack) -> Iterator[_Said]:
     config = stack.config
-    said = {width for key in _WIDTHS for width in _one_or_several(config, key)}
+    said = {width for key in keys.WIDTHS for width in _one_or_several(config, key)}
     for one in structure.feed_forward:
         if one.container != stack.container:
             continue
-        own = {width for key in _EXPERT_WIDTHS for width in _one_or_several(config, key)}
+        own = {width for key in keys.EXPERT_WIDTHS for width in _one_or_several(config, key)}
         allowed = own if one.experts and own else said
         if one.experts == 0 and own:
-            dense = {width for key in _WIDTHS if key not in _EXPERT_WIDTHS
+            dense = {width for key in keys.WIDTHS if key not in keys.EXPERT_WIDTHS
                      for width in _one_or_several(config, key)}  # fmt: skip
             allowed = dense or said
         if allowed and not _is_related(one, allowed, config) and not _holds(stack, allowed):
@@ -164,7 +147,7 @@ def _one_or_several(config: Config, key: str) -> tuple[int, ...]:
 
 def _is_related(one: FeedForward, said: set[int], config: Config) -> bool:
     """Whether the width is declared, or follows from what is."""
-    shared = config.number("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+    shared = config.number(*keys.SHARED_EXPERTS)
     related = {one.width, 2 * one.width}  # Qwen-1 and GLM-3: gate and up together
     if config.flag("block_auto_adjust_ff_dim") or config.number("multiple_of") is not None:
         return bool(one.rule) or bool(related & said)
@@ -183,7 +166,7 @@ def _doubled(structure: Structure, stack: Stack) -> Iterator[_Said]:
         for end in ends(kind)
         for part in end.family.pattern[-_LONGEST:].split(".")
     }
-    others = {width for key in _WIDTHS for width in _one_or_several(stack.config, key)} - {said}
+    others = {width for key in keys.WIDTHS for width in _one_or_several(stack.config, key)} - {said}
     widths = {one.width for one in structure.feed_forward if one.container == stack.container}
     is_plain = {"gate_proj", "up_proj"} <= names and not others
     if is_plain and said is not None and widths == {said // 2} and said % 2 == 0:
@@ -238,7 +221,7 @@ def _heads(one: Attention, stack: Stack) -> Iterator[_Said]:
     config = stack.config
     node = next((kind for kind in stack.kinds if set(one.layers) & set(kind.repeat or ())), None)
     shapes = role_shapes(node) if node is not None else {}
-    heads = config.number(*_SIDE_HEADS.get(stack.side, ()), *_HEADS)
+    heads = config.number(*keys.SIDE_HEADS.get(stack.side, ()), *keys.HEADS)
     taken = shapes.get("o")
     if heads is None or taken is None or len(taken) != 2 or _has_own_heads(config):
         return
@@ -250,7 +233,9 @@ def _heads(one: Attention, stack: Stack) -> Iterator[_Said]:
 
 
 def _query_heads(one: Attention, heads: int, width: int, config: Config) -> _Said | None:
-    own = [dim for key in _HEAD_DIM if (dim := config.beside(*_HEADS).number(key)) is not None]
+    own = [
+        dim for key in keys.HEAD_DIM if (dim := config.beside(*keys.HEADS).number(key)) is not None
+    ]
     if one.label == "exact" and one.heads is not None:
         is_wrong = one.heads != heads and one.kv_heads is not None
         return ("num_attention_heads", str(heads), str(one.heads)) if is_wrong else None
@@ -264,19 +249,19 @@ def _query_heads(one: Attention, heads: int, width: int, config: Config) -> _Sai
 def _key_heads(
     one: Attention, heads: int, width: int, shapes: Mapping[str, Shape], config: Config
 ) -> Iterator[_Said]:
-    kv_heads = config.number(*_KV)
+    kv_heads = config.number(*keys.KV_HEADS)
     if kv_heads is None and not any(config.said(key) is not None for key in _GROUPED):
         kv_heads = heads  # every head has its own where nothing else is said
     if kv_heads is None or config.flag("multi_query"):
         return
-    own = config.number(*_HEAD_DIM)
+    own = config.number(*keys.HEAD_DIM)
     dim = one.head_dim or own
     if own is None and one.label != "exact":
         dim = width // heads
-    keys, fused = shapes.get("k"), shapes.get("qkv")
-    if dim and keys is not None and len(keys) == 2 and kv_heads * dim != keys[0]:
-        yield "num_key_value_heads", str(kv_heads), f"{keys[0]:,} rows of keys of {dim} a head"
-    elif dim and keys is None and fused is not None and len(fused) == 2:
+    rows, fused = shapes.get("k"), shapes.get("qkv")
+    if dim and rows is not None and len(rows) == 2 and kv_heads * dim != rows[0]:
+        yield "num_key_value_heads", str(kv_heads), f"{rows[0]:,} rows of keys of {dim} a head"
+    elif dim and rows is None and fused is not None and len(fused) == 2:
         expected = (heads + 2 * kv_heads) * dim
         if fused[0] != expected and fused[0] != (2 * heads + 2 * kv_heads) * dim:
             yield "heads + 2 x KV heads", f"{heads} + 2 x {kv_heads}", f"{fused[0]:,} rows of {dim}"
@@ -287,7 +272,7 @@ _GROUPED = ("multi_query", "new_decoder_architecture", "num_key_value_groups", "
 
 def _has_own_heads(config: Config) -> bool:
     """Whether heads differ from layer to layer, so that no one figure holds for all."""
-    keys = (
+    own = (
         "global_head_dim",
         "block_configs",
         "num_global_key_value_heads",
@@ -296,8 +281,9 @@ def _has_own_heads(config: Config) -> bool:
         "attention_other_setting",
         "attn_config",
     )
-    lists = isinstance(config.said(*_HEADS), list) or isinstance(config.said(*_KV), list)
-    return lists or any(config.said(key) is not None for key in keys)
+    heads, kv_heads = config.said(*keys.HEADS), config.said(*keys.KV_HEADS)
+    lists = isinstance(heads, list) or isinstance(kv_heads, list)
+    return lists or any(config.said(key) is not None for key in own)
 
 
 SIZES = Check("C005", "config-size-mismatch", "error", _sizes)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.checks.values import NEEDS, SEVERITIES, Check, Finding, Given, Subject
@@ -15,6 +15,9 @@ from ckptscan.content.values import Content
 from ckptscan.errors import UsageError
 from ckptscan.names import natural_key
 from ckptscan.structure import Structure, describe
+
+if TYPE_CHECKING:
+    from ckptscan.checks.proof import Proof
 
 FAMILIES = {  # letter of a code -> what the checks of that family look at, in this order
     "H": "headers",
@@ -69,7 +72,8 @@ class Audit:
     """What the checks found: the worst first, then by code and place; and what was run.
 
     `ignored` are findings that the settings allow, `known` those of a baseline, if there was one;
-    neither counts. `content` is what was read of the tensors, None where nothing was.
+    neither counts. `content` is what was read of the tensors, None where nothing was. `proof` is
+    there where the checks of promises were run.
     """
 
     structure: Structure
@@ -81,6 +85,7 @@ class Audit:
     known: tuple[Finding, ...] = ()
     has_baseline: bool = False
     content: Content | None = None
+    proof: Proof | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -174,14 +179,31 @@ def audit(
                 findings += list(check.look(looked_at))
             except Exception as error:  # a bug of ours: the others are still run
                 crashed.append(_crash(check, error))
+    found = tuple(sorted(findings, key=_rank))
+    proof = _proof(looked_at, run, crashed)
     return Audit(
         structure,
-        tuple(sorted(findings, key=_rank)),
+        found,
         tuple(run),
         tuple(skipped),
         tuple(crashed),
         content=given.content,
+        proof=proof,
     )
+
+
+def _proof(subject: Subject, run: Sequence[str], crashed: list[Crash]) -> Proof | None:
+    """What the promises of the config prove, where they were asked about."""
+    from ckptscan.checks.config_promises import LOST
+    from ckptscan.checks.proof import prove
+
+    if LOST.code not in run or not subject.structure.families:
+        return None
+    try:
+        return prove(subject)
+    except Exception as error:  # a bug of ours: the findings are still told
+        crashed.append(_crash(LOST, error))
+        return None
 
 
 def _crash(check: Check, error: Exception) -> Crash:

@@ -94,6 +94,8 @@ def _shapes(layer: Node) -> tuple[dict[str, Shape], int]:
             role, shape = end.role.name, end.shape or ()
             if node.label.endswith("bias") or len(shape) < 2:
                 continue
+            if role.startswith("expert.") and "attention" in node.path[len(layer.path) :]:
+                continue  # JetMoE's heads are experts too
             if role.startswith("expert."):
                 experts = max(experts, counted or shape[0])
             shapes.setdefault(role, shape[::-1] if is_conv1d else shape)

@@ -21,6 +21,7 @@ from ckptscan.structure.wrappers import Wrapper
 if TYPE_CHECKING:
     from ckptscan.structure.adapters import Adapter
     from ckptscan.structure.declared import Declared
+    from ckptscan.structure.expected.values import Expected
     from ckptscan.structure.fingerprint import Fingerprint
 
 
@@ -113,6 +114,13 @@ class Structure:
         from ckptscan.structure.declared import find_declared
 
         return find_declared(self.checkpoint, self.parameters)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """The tensors that the config promises, and what of that is not kept."""
+        from ckptscan.structure.expected.promises import expect
+
+        return expect(self)
 
     @cached_property
     def adapter(self) -> Adapter | None:

@@ -1,40 +1,31 @@
-"""The figures of a model's layers beside those of its config: widths, heads, counts of layers."""
+"""The figures of a model's layers beside those of its config: widths by role."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import prod
-from typing import NamedTuple
 
 from ckptscan.config import Config
 from ckptscan.late import Late
-from ckptscan.names import IndexSet
 from ckptscan.structure import End, Node, Structure
-from ckptscan.structure.scene import tower_of
+from ckptscan.structure.expected.stacks import CAUSAL, Stack, is_causal, layer_stacks
+
+__all__ = [
+    "CAUSAL",
+    "Shape",
+    "Stack",
+    "is_causal",
+    "is_declared",
+    "layer_stacks",
+    "main_stacks",
+    "role_shapes",
+    "shape_of",
+]
 
 Shape = tuple[int, ...]
 # keys and flags of configs that speak of two sides
 _TWO_SIDED = ("encoder_layers", "decoder_layers", "num_decoder_layers", "decoder_num_hidden_layers")
 _MOST_VALUES = 10_000
-# classes of language models whose config speaks of one stack of layers
-CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-
-
-class Stack(NamedTuple):
-    """A container of layers: `tower` it lies in, `side` of an encoder-decoder, config of it."""
-
-    path: str
-    tower: str
-    side: str
-    indices: IndexSet
-    kinds: tuple[Node, ...]
-    config: Config
-    nbytes: int
-
-    @property
-    def container(self) -> str:
-        """The path without its star."""
-        return self.path.removesuffix("*").removesuffix(".")
 
 
 def main_stacks(structure: Structure) -> list[Stack]:
@@ -88,22 +79,6 @@ def is_declared(structure: Structure, value: int, words: Late) -> bool:
     return False
 
 
-def layer_stacks(structure: Structure) -> Iterator[Stack]:
-    """All stacks of layers that attend or feed forward, but for those within another."""
-    attends = {one.container for one in structure.attention if one.kind != "none"}
-    feeds = {one.container for one in structure.feed_forward}
-    for one in structure.layers:
-        if one.within or one.container not in attends | feeds:
-            continue
-        segments = one.container.replace("/", ".").split(".")
-        side = next((side for side in ("decoder", "encoder") if side in segments), "")
-        tower = tower_of(one.container)
-        config = structure.checkpoint.config_of(one.container.partition("/")[0]).tower(tower)
-        indices = IndexSet.of(index for kind in one.kinds for index in kind.indices)
-        nodes = tuple(kind.node for kind in one.kinds)
-        yield Stack(nodes[0].path, tower, side, indices, nodes, config, one.nbytes)
-
-
 def role_shapes(node: Node) -> Mapping[str, Shape]:
     """The logical shapes of one layer's weights by role, (out, in), where headers tell them."""
     found: dict[str, Shape] = {}
@@ -127,9 +102,3 @@ def role_shapes(node: Node) -> Mapping[str, Shape]:
 def shape_of(end: End) -> Shape:
     """The logical shape of a tensor; (0,) where it is not known."""
     return end.shape or (0,)
-
-
-def is_causal(config: Config) -> bool:
-    """Whether the config is that of a language model: its class, or Meta's params.json."""
-    name = config.architecture
-    return name.endswith(CAUSAL) if name else "params.json" in config.documents

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ckptscan.checks import Audit, Finding, Where
+from ckptscan.checks import Amiss, Audit, Finding, Proof, Where
 from ckptscan.content.values import Content
 from ckptscan.report.findings.places import permissions
 from ckptscan.report.json import source
@@ -42,6 +42,7 @@ def document(audit: Audit) -> dict[str, Any]:
             "skipped": [{"code": one.code, "reason": one.reason} for one in audit.skipped],
             "crashed": [{"code": one.code, "error": one.error} for one in audit.crashed],
         },
+        "proof": None if audit.proof is None else proof_document(audit.proof),
     }
 
 
@@ -56,6 +57,27 @@ def _content(content: Content) -> dict[str, Any]:
         "limited": content.limited,
         "resumed": content.bytes_resumed > 0,
     }
+
+
+def proof_document(proof: Proof) -> dict[str, Any]:
+    """The four-way proof as plain values; `index` is null where there is none."""
+    return {
+        "verdict": proof.verdict,
+        "reason": proof.reason,
+        "config": {"promised": proof.promised, "kept": proof.kept},
+        "index": proof.index,
+        "headers": proof.headers,
+        "files": {"lacking_bytes": proof.lacking_bytes},
+        "shaped": {"tensors": proof.shaped, "bytes": proof.shaped_bytes, "of_bytes": proof.nbytes},
+        "missing": list(map(_amiss, proof.missing)),
+        "unexpected": list(map(_amiss, proof.unexpected)),
+        "mis_shaped": list(map(_amiss, proof.mis_shaped)),
+        "mis_sharded": list(map(_amiss, proof.mis_sharded)),
+    }
+
+
+def _amiss(one: Amiss) -> dict[str, Any]:
+    return {"where": _where(one.where), "why": one.why}
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:

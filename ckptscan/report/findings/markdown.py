@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ckptscan.checks import Audit
-from ckptscan.report.findings import places
+from ckptscan.report.findings import places, proof
 from ckptscan.report.markdown import cell, written
 
 _COLUMNS = ("severity", "code", "name", "message", "where", "hint")
@@ -33,6 +33,9 @@ def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
         if rows:
             yield ""
             yield from written(_COLUMNS, rows)
+        for line in proof.lines(audit.proof) if audit.proof is not None else ():
+            yield ""
+            yield _long(line.strip())
         for crash in audit.crashed:
             yield ""
             yield f"- bug: {cell(crash.code)} could not be run: {cell(crash.error)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ckptscan.checks import Audit, Crash, Finding
 from ckptscan.report import words
 from ckptscan.report.faults import PACK_NOTE
-from ckptscan.report.findings import places
+from ckptscan.report.findings import places, proof
 
 
 def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
@@ -22,6 +22,9 @@ def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
         for code, reason, count in places.permissions(audit):
             told = f"ignored: {words.plural(count, 'finding')} of {code}: {places.plain(reason)}"
             yield from words.wrapped(told, width, 2, 4)
+        if audit.proof is not None:
+            for line in proof.lines(audit.proof):
+                yield from words.wrapped(line.lstrip(), width, len(line) - len(line.lstrip()), 2)
         if audit.checkpoint.origin.packed:
             yield f"note: {PACK_NOTE}"
         yield places.summary(audit)

@@ -1,0 +1,1 @@
+"""What a config promises: the tensors of every layer, their shapes by its figures."""

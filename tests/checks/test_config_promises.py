@@ -1,0 +1,119 @@
+"""C016, C017, C018: tensors one by one against what the config promises."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from ckptscan.checks import Subject, Where
+from ckptscan.checks import audit as run_all
+from ckptscan.checks.config_promises import CHECKS
+from ckptscan.checks.values import Check
+from tests.checks.looking import CONFIG, codes, float8, found_in, llama, mixture, without
+from tests.conftest import Tensors, unheld
+from tests.structure.promised import models
+
+
+def lacking(name: str, *layers: int) -> dict[str, tuple[str, list[int]]]:
+    return without(llama(), *(f"layers.{layer}.{name}" for layer in layers))
+
+
+def having(name: str, shape: list[int], *layers: int) -> dict[str, tuple[str, list[int]]]:
+    more = {f"model.layers.{layer}.{name}": ("BF16", shape) for layer in layers}
+    return {**llama(), **more}
+
+
+BIASED = {"model_type": "another", "attention_bias": True}
+UP = "mlp.up_proj.weight"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said", "expected"),
+    [
+        pytest.param(llama(), {}, [], id="whole"),
+        pytest.param(float8(llama()), {}, [], id="whole in FP8"),
+        pytest.param(lacking("input_layernorm", 0, 2, 4, 6), {}, [], id="every second"),
+        pytest.param(lacking("input_layernorm", 0), {}, [], id="the first begins otherwise"),
+        pytest.param(
+            lacking("mlp.up_proj", 2, 3, 5), {"plain_layers": [2, 3, 5]}, [], id="config tells"
+        ),
+        pytest.param(lacking("mlp.up_proj", 5), {}, [], id="one layer is S001's"),
+        pytest.param(llama(range(6)), {}, [], id="layers are C001's"),
+        pytest.param(without(llama(), "lm_head"), {}, [], id="the head is C009's"),
+        pytest.param(lacking("input_layernorm", 2, 3, 5), {}, ["C016 warning"], id="some norms"),
+        pytest.param(lacking("mlp.up_proj", 2, 3, 5), {}, ["C016 error"], id="some projections"),
+        pytest.param(lacking("mlp.up_proj", 6, 7), {}, ["C016 error"], id="the last ones"),
+        pytest.param(without(llama(), "up_proj"), {}, ["C016 error"], id="all layers"),
+        pytest.param(without(llama(), "input_layernorm"), {}, ["C016 error"], id="a class's norm"),
+        pytest.param(
+            without(llama(), "input_layernorm"), {"model_type": "other"}, [], id="any class's norm"
+        ),
+        pytest.param(llama(), BIASED, ["C016 warning"], id="a bias that config declares"),
+        pytest.param(having("extra.weight", [64], 1, 3, 5, 7), {}, [], id="more in a period"),
+        pytest.param(
+            having("norm_extra.weight", [64], 1, 2, 5), {}, ["C017 warning"], id="more in some"
+        ),
+        pytest.param(llama(), {"num_key_value_heads": 4}, [], id="figures are C005's"),
+        pytest.param(having(UP, [255, 64], 5), {}, [], id="one shape is S002's"),
+        pytest.param(having(UP, [64, 256], *range(8)), {}, ["C018 error"], id="turned"),
+        pytest.param(having(UP, [128, 64], 2, 3, 5), {}, [], id="a width of some is C005's"),
+        pytest.param(
+            having("input_layernorm.weight", [32], 2, 3, 5), {}, ["C018 error"], id="cut in some"
+        ),
+        pytest.param(
+            {**llama(), "lm_head.weight": ("BF16", [1024, 32])}, {}, ["C018 error"], id="narrow"
+        ),
+    ],
+)
+def test_promises(tensors: Tensors, said: dict[str, object], expected: list[str]) -> None:
+    assert expected == codes(CHECKS, tensors, config=CONFIG | said)
+
+
+def test_experts_without_a_router_are_told_once() -> None:
+    said = CONFIG | {"num_experts": 8, "moe_intermediate_size": 32, "first_k_dense_replace": 1}
+    (found,) = found_in(CHECKS, unheld(without(mixture(), "mlp.gate.weight"), config=said))
+
+    assert ("C016", "error", ["0-7"]) == (found.code, found.severity, [*found.where[0].indices])
+
+
+def test_a_finding_gives_pattern_layers_and_formula() -> None:
+    (found,) = found_in(CHECKS, unheld(having(UP, [64, 256], *range(8)), config=CONFIG))
+
+    assert (Where(pattern=f"model.layers.*.{UP}", indices=("0-7",), count=8),) == found.where
+    assert "(256, 64): intermediate_size 256, hidden_size 64" == found.evidence["expected"]
+    assert "(64, 256)" == found.evidence["seen"]
+
+
+def _errors(checks: tuple[Check, ...], number: int, of: int) -> Counter[tuple[str, str]]:
+    """Errors and findings of promises, of one share of the model types."""
+    found: Counter[tuple[str, str]] = Counter()
+    for place, model in enumerate(models()):
+        if place % of == number:
+            done = run_all(model.structure, ("C", "S"), checks=None)
+
+            assert () == done.crashed
+            own = {check.code for check in checks}
+            found.update(
+                (model.name, one.code)
+                for one in done.findings
+                if one.severity == "error" or one.code in own
+            )
+    return found
+
+
+def test_sound_models_with_their_default_config_have_no_error() -> None:
+    assert Counter() == _errors(CHECKS, 1, 6)
+
+
+@pytest.mark.slow
+def test_all_sound_models_with_their_default_config_have_no_error() -> None:
+    assert Counter() == _errors(CHECKS, 0, 1)
+
+
+def test_nothing_is_looked_for_where_nothing_is_understood() -> None:
+    structure = unheld(llama())
+
+    assert [] == [
+        one for check in CHECKS for one in check.look(Subject(structure.checkpoint, structure))
+    ]
