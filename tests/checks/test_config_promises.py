@@ -28,44 +28,44 @@ BIASED = {"model_type": "another", "attention_bias": True}
 UP = "mlp.up_proj.weight"
 
 
-@pytest.mark.parametrize(
-    ("tensors", "said", "expected"),
-    [
-        pytest.param(llama(), {}, [], id="whole"),
-        pytest.param(float8(llama()), {}, [], id="whole in FP8"),
-        pytest.param(lacking("input_layernorm", 0, 2, 4, 6), {}, [], id="every second"),
-        pytest.param(lacking("input_layernorm", 0), {}, [], id="the first begins otherwise"),
-        pytest.param(
-            lacking("mlp.up_proj", 2, 3, 5), {"plain_layers": [2, 3, 5]}, [], id="config tells"
-        ),
-        pytest.param(lacking("mlp.up_proj", 5), {}, [], id="one layer is S001's"),
-        pytest.param(llama(range(6)), {}, [], id="layers are C001's"),
-        pytest.param(without(llama(), "lm_head"), {}, [], id="the head is C009's"),
-        pytest.param(lacking("input_layernorm", 2, 3, 5), {}, ["C016 warning"], id="some norms"),
-        pytest.param(lacking("mlp.up_proj", 2, 3, 5), {}, ["C016 error"], id="some projections"),
-        pytest.param(lacking("mlp.up_proj", 6, 7), {}, ["C016 error"], id="the last ones"),
-        pytest.param(without(llama(), "up_proj"), {}, ["C016 error"], id="all layers"),
-        pytest.param(without(llama(), "input_layernorm"), {}, ["C016 error"], id="a class's norm"),
-        pytest.param(
-            without(llama(), "input_layernorm"), {"model_type": "other"}, [], id="any class's norm"
-        ),
-        pytest.param(llama(), BIASED, ["C016 warning"], id="a bias that config declares"),
-        pytest.param(having("extra.weight", [64], 1, 3, 5, 7), {}, [], id="more in a period"),
-        pytest.param(
-            having("norm_extra.weight", [64], 1, 2, 5), {}, ["C017 warning"], id="more in some"
-        ),
-        pytest.param(llama(), {"num_key_value_heads": 4}, [], id="figures are C005's"),
-        pytest.param(having(UP, [255, 64], 5), {}, [], id="one shape is S002's"),
-        pytest.param(having(UP, [64, 256], *range(8)), {}, ["C018 error"], id="turned"),
-        pytest.param(having(UP, [128, 64], 2, 3, 5), {}, [], id="a width of some is C005's"),
-        pytest.param(
-            having("input_layernorm.weight", [32], 2, 3, 5), {}, ["C018 error"], id="cut in some"
-        ),
-        pytest.param(
-            {**llama(), "lm_head.weight": ("BF16", [1024, 32])}, {}, ["C018 error"], id="narrow"
-        ),
-    ],
-)
+CASES = [
+    pytest.param(llama(), {}, [], id="C018-whole"),
+    pytest.param(float8(llama()), {}, [], id="C018-whole-in-FP8"),
+    pytest.param(lacking("input_layernorm", 0, 2, 4, 6), {}, [], id="C016-every-second"),
+    pytest.param(lacking("input_layernorm", 0), {}, [], id="C016-the-first-begins-otherwise"),
+    pytest.param(
+        lacking("mlp.up_proj", 2, 3, 5), {"plain_layers": [2, 3, 5]}, [], id="C016-config-tells"
+    ),
+    pytest.param(lacking("mlp.up_proj", 5), {}, [], id="C016-one-layer-is-S001's"),
+    pytest.param(llama(range(6)), {}, [], id="C017-layers-are-C001's"),
+    pytest.param(without(llama(), "lm_head"), {}, [], id="C016-the-head-is-C009's"),
+    pytest.param(lacking("input_layernorm", 2, 3, 5), {}, ["C016 warning"], id="C016-some-norms"),
+    pytest.param(lacking("mlp.up_proj", 2, 3, 5), {}, ["C016 error"], id="C016-some-projections"),
+    pytest.param(lacking("mlp.up_proj", 6, 7), {}, ["C016 error"], id="C016-the-last-ones"),
+    pytest.param(without(llama(), "up_proj"), {}, ["C016 error"], id="C016-all-layers"),
+    pytest.param(without(llama(), "input_layernorm"), {}, ["C016 error"], id="C016-a-class's-norm"),
+    pytest.param(
+        without(llama(), "input_layernorm"), {"model_type": "other"}, [], id="C016-any-class's-norm"
+    ),
+    pytest.param(llama(), BIASED, ["C016 warning"], id="C016-a-bias-that-config-declares"),
+    pytest.param(having("extra.weight", [64], 1, 3, 5, 7), {}, [], id="C017-more-in-a-period"),
+    pytest.param(
+        having("norm_extra.weight", [64], 1, 2, 5), {}, ["C017 warning"], id="C017-more-in-some"
+    ),
+    pytest.param(llama(), {"num_key_value_heads": 4}, [], id="C018-figures-are-C005's"),
+    pytest.param(having(UP, [255, 64], 5), {}, [], id="C018-one-shape-is-S002's"),
+    pytest.param(having(UP, [64, 256], *range(8)), {}, ["C018 error"], id="C018-turned"),
+    pytest.param(having(UP, [128, 64], 2, 3, 5), {}, [], id="C018-a-width-of-some-is-C005's"),
+    pytest.param(
+        having("input_layernorm.weight", [32], 2, 3, 5), {}, ["C018 error"], id="C018-cut-in-some"
+    ),
+    pytest.param(
+        {**llama(), "lm_head.weight": ("BF16", [1024, 32])}, {}, ["C018 error"], id="C018-narrow"
+    ),
+]
+
+
+@pytest.mark.parametrize(("tensors", "said", "expected"), CASES)
 def test_promises(tensors: Tensors, said: dict[str, object], expected: list[str]) -> None:
     assert expected == codes(CHECKS, tensors, config=CONFIG | said)
 

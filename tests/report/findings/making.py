@@ -64,4 +64,4 @@ def audit_with(*findings: Finding, crashed: bool = False) -> Audit:
     crash = (Crash("S001", "KeyError: 'x\x1b'", "traceback"),) if crashed else ()
     run = ("H008", "H012", "X005", "E005")
     skipped = (Skip("I001", "ignored"),)
-    return Audit(structure_of(ONE), findings, run, skipped, crash, PROOF)
+    return Audit(structure_of(ONE), findings, run, skipped, crash, proof=PROOF)
