@@ -43,18 +43,24 @@ def _tied_but_stored(subject: Subject) -> Iterator[Finding]:
         told = "" if is_alike else ", which has another shape"
         if same is not None:
             told = ", which holds the same" if same else ", which holds something else"
-        is_alike = is_alike and same is not False
         # the head may be what config describes, and the table hold more: prompts, other sounds
         is_described = config.number("vocab_size") == (end.shape or (0,))[0]
         yield STORED.finding(
             f"{end.family.pattern} is stored, and config ties it to the embedding{told}",
             Where(tensor=end.family.pattern, pattern=end.family.pattern),
-            severity="warning" if is_alike or is_described else "error",
+            severity=_graded(is_alike, same, is_described),
             confidence=INFERRED,
             hint="equal bytes: drop the head; else set tie_word_embeddings to false",
             expected=sorted(map(str, tables)),
             seen=str(end.shape),
         )
+
+
+def _graded(is_alike: bool, same: bool | None, is_described: bool) -> str:
+    """How grave a stored head is: what was read goes before what shapes and config let hope."""
+    if same is not None:
+        return "warning" if same else "error"
+    return "warning" if is_alike or is_described else "error"
 
 
 def _no_head(subject: Subject) -> Iterator[Finding]:

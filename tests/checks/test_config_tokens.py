@@ -31,50 +31,52 @@ LATE = {"added_tokens_decoder": {"8": {"content": "[PAD]"}}}
 ODD = {"added_tokens_decoder": {"x": 1, "-8": {"content": "a"}, "7": None, "9" * 40: {}}}
 
 
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        pytest.param({}, [], id="none"),
-        pytest.param({"tokenizer.json": bpe(WORDS)}, [], id="fits"),
-        pytest.param({"tokenizer.json": bpe({"w0": 0, ":9": 1})}, [], id="padding rows"),
-        pytest.param({"tokenizer.json": bpe(WORDS | {"w8": 8})}, ["error 8"], id="word"),
-        pytest.param({"tokenizer.json": bpe(WORDS, PAD)}, ["error 8"], id="added"),
-        pytest.param({"tokenizer.json": bpe(WORDS, IMAGE)}, ["warning 8"], id="of an image"),
-        pytest.param({"tokenizer.json": bpe(WORDS | {"w8": 8}, IMAGE)}, ["warning 8"], id="twice"),
-        pytest.param({"tokenizer.json": unigram(8)}, [], id="pieces"),
-        pytest.param({"tokenizer.json": unigram(9)}, ["error 8"], id="more pieces"),
+CASES = [
+        pytest.param({}, [], id="C004-none"),
+        pytest.param({"tokenizer.json": bpe(WORDS)}, [], id="C004-fits"),
+        pytest.param({"tokenizer.json": bpe({"w0": 0, ":9": 1})}, [], id="C004-padding-rows"),
+        pytest.param({"tokenizer.json": bpe(WORDS | {"w8": 8})}, ["C004 error 8"], id="C004-word"),
+        pytest.param({"tokenizer.json": bpe(WORDS, PAD)}, ["C004 error 8"], id="C004-added"),
+        pytest.param({"tokenizer.json": bpe(WORDS, IMAGE)}, ["C004 warning 8"], id="C004-of-an-image"),
+        pytest.param({"tokenizer.json": bpe(WORDS | {"w8": 8}, IMAGE)}, ["C004 warning 8"], id="C004-twice"),
+        pytest.param({"tokenizer.json": unigram(8)}, [], id="C004-pieces"),
+        pytest.param({"tokenizer.json": unigram(9)}, ["C004 error 8"], id="C004-more-pieces"),
         pytest.param({"tokenizer.json": {"truncation": {"max_length": 512}} | bpe(WORDS)}, [],
-                     id="another number"),
-        pytest.param({"tokenizer.json": b'{"merges": [], "model": '}, [], id="no JSON"),
-        pytest.param({"tokenizer.json": [1, 2]}, [], id="no object"),
-        pytest.param({"tokenizer.json": bpe(None, {"id": True, "content": 9})}, [], id="odd"),
-        pytest.param({"vocab.json": WORDS}, [], id="vocabulary fits"),
-        pytest.param({"vocab.json": WORDS | {"w8": 8}}, ["error 8"], id="vocabulary"),
-        pytest.param({"added_tokens.json": {"<a>": 7}}, [], id="added before"),
-        pytest.param({"added_tokens.json": {"<a>": 10}}, ["error 10"], id="added after"),
-        pytest.param({"tokenizer_config.json": LATE}, ["error 8"], id="decoder"),
-        pytest.param({"tokenizer_config.json": ODD}, [], id="odd decoder"),
-        pytest.param({"tekken.json": {"config": {"default_vocab_size": 8}}}, [], id="tekken fits"),
-        pytest.param({"tekken.json": {"config": {"default_vocab_size": 9}}}, ["error 8"],
-                     id="tekken"),
+                     id="C004-another-number"),
+        pytest.param({"tokenizer.json": b'{"merges": [], "model": '}, [], id="C004-no-JSON"),
+        pytest.param({"tokenizer.json": [1, 2]}, [], id="C004-no-object"),
+        pytest.param({"tokenizer.json": bpe(None, {"id": True, "content": 9})}, [], id="C004-odd"),
+        pytest.param({"vocab.json": WORDS}, [], id="C004-vocabulary-fits"),
+        pytest.param({"vocab.json": WORDS | {"w8": 8}}, ["C004 error 8"], id="C004-vocabulary"),
+        pytest.param({"added_tokens.json": {"<a>": 7}}, [], id="C004-added-before"),
+        pytest.param({"added_tokens.json": {"<a>": 10}}, ["C004 error 10"], id="C004-added-after"),
+        pytest.param({"tokenizer_config.json": LATE}, ["C004 error 8"], id="C004-decoder"),
+        pytest.param({"tokenizer_config.json": ODD}, [], id="C004-odd-decoder"),
+        pytest.param({"tekken.json": {"config": {"default_vocab_size": 8}}}, [], id="C004-tekken-fits"),
+        pytest.param({"tekken.json": {"config": {"default_vocab_size": 9}}}, ["C004 error 8"],
+                     id="C004-tekken"),
         # C004 of ids that configs name
         pytest.param({"config.json": {"pad_token_id": -1, "eos_token_id": [1, 7]}}, [],
-                     id="ids fit"),
-        pytest.param({"config.json": {"pad_token_id": 8}}, ["error 8"], id="padding"),
-        pytest.param({"config.json": {"bos_token_id": 50256}}, ["warning 50256"], id="default"),
-        pytest.param({"config.json": {"pad_token_id": 50256}}, ["error 50256"], id="meant"),
-        pytest.param({"generation_config.json": {"eos_token_id": [1, 9]}}, ["error 9"], id="end"),
+                     id="C004-ids-fit"),
+        pytest.param({"config.json": {"pad_token_id": 8}}, ["C004 error 8"], id="C004-padding"),
+        pytest.param({"config.json": {"bos_token_id": 50256}}, ["C004 warning 50256"], id="C004-default"),
+        pytest.param({"config.json": {"pad_token_id": 50256}}, ["C004 error 50256"], id="C004-meant"),
+        pytest.param({"generation_config.json": {"eos_token_id": [1, 9]}}, ["C004 error 9"], id="C004-end"),
         pytest.param({"config.json": {"bos_token_id": 9},
-                      "generation_config.json": {"bos_token_id": 1}}, [], id="overruled"),
-        pytest.param({"config.json": {"image_token_id": 9}}, [], id="of another kind"),
-    ],
-)  # fmt: skip
+                      "generation_config.json": {"bos_token_id": 1}}, [], id="C004-overruled"),
+        pytest.param({"config.json": {"image_token_id": 9}}, [], id="C004-of-another-kind"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "expected"), CASES)
 def test_ids_have_rows(files: dict[str, object], expected: list[str]) -> None:
     held: dict[str, object] = {"model.safetensors": SMALL} | files
     done = audit_of(held, "C004")  # type: ignore[arg-type]
 
     assert () == done.crashed
-    assert expected == [f"{one.severity} {one.evidence['seen']}" for one in done.findings]
+    assert expected == [
+        f"{one.code} {one.severity} {one.evidence['seen']}" for one in done.findings
+    ]
 
 
 def test_an_adapter_has_no_table() -> None:

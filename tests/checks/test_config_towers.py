@@ -34,42 +34,42 @@ MOVED = under("model.language_model.", llama())
 BEFORE = under("language_model.model.", llama())
 
 
-@pytest.mark.parametrize(
-    ("tensors", "said", "expected"),
-    [
-        pytest.param(llama(), {}, [], id="text"),
-        pytest.param(llama() | SIGHT, DEPTH, [], id="sees"),
-        pytest.param(llama() | SIGHT, VLM, [], id="sees and is joined"),
-        pytest.param(llama(), {"vision_config": {}}, [], id="an empty section"),
-        pytest.param(llama(), DEPTH, ["C012 warning"], id="blind"),
-        pytest.param(llama(), {"audio_config": {"depth": 1}}, ["C012 warning"], id="deaf"),
-        pytest.param(SIGHT, VLM, ["C012 warning"], id="mute"),
-        pytest.param(SIGHT, DEPTH | {"architectures": ["XVisionModel"]}, [], id="a tower alone"),
-        pytest.param(llama() | VISION, VLM, ["C012 warning"], id="not joined"),
-        pytest.param(llama() | SIGHT, {}, ["C012 warning"], id="sees unasked"),
-        pytest.param(llama() | SIGHT, {"auto_map": {}}, [], id="code of its own"),
-        pytest.param(llama() | SIGHT, {"visual": {}}, [], id="another key"),
-        pytest.param(ENCODER | DECODER, SIDES, [], id="both sides"),
-        pytest.param(ENCODER, SIDES, ["C012 warning"], id="no decoder"),
-        pytest.param(DECODER, SIDES, ["C012 warning"], id="no encoder"),
-        pytest.param(DECODER, {"is_encoder_decoder": True}, [], id="no such class"),
+CASES = [
+        pytest.param(llama(), {}, [], id="C012-text"),
+        pytest.param(llama() | SIGHT, DEPTH, [], id="C012-sees"),
+        pytest.param(llama() | SIGHT, VLM, [], id="C012-sees-and-is-joined"),
+        pytest.param(llama(), {"vision_config": {}}, [], id="C012-an-empty-section"),
+        pytest.param(llama(), DEPTH, ["C012 warning"], id="C012-blind"),
+        pytest.param(llama(), {"audio_config": {"depth": 1}}, ["C012 warning"], id="C012-deaf"),
+        pytest.param(SIGHT, VLM, ["C012 warning"], id="C012-mute"),
+        pytest.param(SIGHT, DEPTH | {"architectures": ["XVisionModel"]}, [], id="C012-a-tower-alone"),
+        pytest.param(llama() | VISION, VLM, ["C012 warning"], id="C012-not-joined"),
+        pytest.param(llama() | SIGHT, {}, ["C012 warning"], id="C012-sees-unasked"),
+        pytest.param(llama() | SIGHT, {"auto_map": {}}, [], id="C012-code-of-its-own"),
+        pytest.param(llama() | SIGHT, {"visual": {}}, [], id="C012-another-key"),
+        pytest.param(ENCODER | DECODER, SIDES, [], id="C012-both-sides"),
+        pytest.param(ENCODER, SIDES, ["C012 warning"], id="C012-no-decoder"),
+        pytest.param(DECODER, SIDES, ["C012 warning"], id="C012-no-encoder"),
+        pytest.param(DECODER, {"is_encoder_decoder": True}, [], id="C012-no-such-class"),
         # prefixes
-        pytest.param(llama() | SIGHT, QWEN, [], id="as files have them"),
+        pytest.param(llama() | SIGHT, QWEN, [], id="C013-as-files-have-them"),
         pytest.param(MOVED | under("model.", {f"model.{n}": h for n, h in SIGHT.items()}), QWEN,
-                     ["C013 warning"], id="as memory has them"),
+                     ["C013 warning"], id="C013-as-memory-has-them"),
         pytest.param(MOVED | {f"model.{name}": held for name, held in SIGHT.items()}, NEW, [],
-                     id="born with them"),
+                     id="C013-born-with-them"),
         pytest.param(llama() | {f"model.{name}": held for name, held in SIGHT.items()}, NEW,
-                     ["C013 warning"], id="not as born"),
-        pytest.param(BEFORE | SIGHT, {"model_type": "llava", **VLM}, [], id="an old one"),
+                     ["C013 warning"], id="C013-not-as-born"),
+        pytest.param(BEFORE | SIGHT, {"model_type": "llava", **VLM}, [], id="C013-an-old-one"),
         pytest.param(MOVED | SIGHT, {"model_type": "llava", **VLM}, ["C013 warning"],
-                     id="moved"),
+                     id="C013-moved"),
         pytest.param(llama() | SIGHT | {f"model.{name}": held for name, held in SIGHT.items()}, DEPTH,
-                     ["C013 warning"], id="two generations"),
-        pytest.param(MOVED, {}, ["C013 warning"], id="a text model under a multimodal name"),
-        pytest.param(MOVED, {"text_config": {"a": 1}}, [], id="nested by design"),
-    ],
-)  # fmt: skip
+                     ["C013 warning"], id="C013-two-generations"),
+        pytest.param(MOVED, {}, ["C013 warning"], id="C013-a-text-model-under-a-multimodal-name"),
+        pytest.param(MOVED, {"text_config": {"a": 1}}, [], id="C013-nested-by-design"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tensors", "said", "expected"), CASES)
 def test_towers(tensors: Held, said: dict[str, object], expected: list[str]) -> None:
     assert expected == codes(CHECKS, tensors, config=CONFIG | said)
 

@@ -11,7 +11,7 @@ INNER = {"text_config": {key: CONFIG[key] for key in CONFIG if key != "architect
 NARROW = {"hidden_size": 128, "true_hidden_size": 64, "architectures": ["MobileBertModel"]}
 CASES = [
     pytest.param({}, [], id="C005-right"),
-    pytest.param({"intermediate_size": 512}, [], id="C005-Qwen-1-twice-the-rows"),
+    pytest.param({"intermediate_size": 512}, ["C005 warning"], id="C005-twice-the-rows"),
     pytest.param({"head_dim": 80, **INNER}, [], id="C005-another-section's-head_dim"),
     pytest.param(NARROW, [], id="C005-a-bottleneck"),
     pytest.param({"hidden_size": 128}, ["C005 error"], id="C005-hidden"),
@@ -25,6 +25,16 @@ CASES = [
 @pytest.mark.parametrize(("said", "expected"), CASES)
 def test_figures(said: dict[str, object], expected: list[str]) -> None:
     assert expected == codes(CHECKS, llama(), config=CONFIG | said)
+
+
+def test_qwen_declares_twice_the_rows() -> None:
+    names = {"gate_proj": "w1", "up_proj": "w2", "down_proj": "c_proj"}
+    qwen = {
+        ".".join(names.get(part, part) for part in name.split(".")): kind
+        for name, kind in llama().items()
+    }
+
+    assert [] == codes(CHECKS, qwen, config=CONFIG | {"intermediate_size": 512})
 
 
 @pytest.mark.parametrize("odd", ["8", 8.0, -1, [], {}, None, True, 10**30])

@@ -15,20 +15,21 @@ W = {"a.weight": ("F32", [2, 2])}
 ONE: Files = {"model.safetensors": W, "config.json": b"{}"}
 
 
-@pytest.mark.parametrize(
-    ("now", "expected"),
-    [
-        pytest.param(ONE, [], id="the same"),
-        pytest.param({**ONE, "README.md": b"words"}, [], id="a file that no loader reads"),
-        pytest.param({**ONE, "model.safetensors": file_of(W) + b"more"}, ["L005"], id="L005 longer"),
-        pytest.param({**ONE, "model.safetensors": file_of(W)[:-1]}, ["L005"], id="L005 shorter"),
-        pytest.param({**ONE, "model.safetensors": file_of(W, {"a": "b"})}, ["L005", "L006"], id="L006"),
-        pytest.param({**ONE, "config.json": b"[]"}, ["L007"], id="L007 changed"),
-        pytest.param({**ONE, "run.py": b""}, ["L007"], id="L007 new code"),
-        pytest.param({"model.safetensors": W}, ["L007"], id="L007 gone"),
-        pytest.param({**ONE, "pytorch_model.bin": b""}, ["L007"], id="L007 other weights"),
-    ],
-)  # fmt: skip
+CASES = [
+        pytest.param(ONE, [], id="L006-the-same"),
+        pytest.param({**ONE, "README.md": b"words"}, [], id="L007-a-file-that-no-loader-reads"),
+        pytest.param({**ONE, "model.safetensors": file_of(W) + b"more"}, ["L005"], id="L005-longer"),
+        pytest.param({**ONE, "model.safetensors": file_of(W)[:-1]}, ["L005"], id="L005-shorter"),
+        pytest.param({**ONE, "model.safetensors": {"a.weight": ("I32", [2, 2])}}, ["L003", "L006"], id="L005-as-long"),
+        pytest.param({**ONE, "model.safetensors": file_of(W, {"a": "b"})}, ["L005", "L006"], id="L006-metadata"),
+        pytest.param({**ONE, "config.json": b"[]"}, ["L007"], id="L007-changed"),
+        pytest.param({**ONE, "run.py": b""}, ["L007"], id="L007-new-code"),
+        pytest.param({"model.safetensors": W}, ["L007"], id="L007-gone"),
+        pytest.param({**ONE, "pytorch_model.bin": b""}, ["L007"], id="L007-other-weights"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("now", "expected"), CASES)
 def test_drift_of_files(now: Files, expected: list[str]) -> None:
     assert expected == codes_against(ONE, now)
 

@@ -30,21 +30,21 @@ def cut(tensors: Tensors, ranks: int, *names: str) -> Held:
     return found
 
 
-@pytest.mark.parametrize(
-    ("tensors", "expected"),
-    [
-        pytest.param(llama(), [], id="whole"),
-        pytest.param({"mp_rank_00.h.0.weight": ("F32", [4])}, ["S011 warning"], id="rank in names"),
-        pytest.param({"frank_1.h.0.weight": ("F32", [4])}, [], id="a name that ends so"),
-        pytest.param({"model.layers.0-of-8.w": ("F32", [4])}, ["S011 warning"], id="of eight"),
-        pytest.param(cut(llama(), 4, *OUT, *IN), ["S011 warning"], id="a quarter"),
-        pytest.param(cut(llama(), 2, "q_proj", "o_proj"), ["S011 warning"], id="attention"),
-        pytest.param(cut(llama(), 2, "q_proj"), ["S011 warning"], id="queries"),
-        pytest.param(cut(llama(), 2, "k_proj", "v_proj"), ["S011 warning"], id="keys and values"),
-        pytest.param(cut(llama(), 2, "gate_proj", "up_proj", "down_proj"), [], id="a narrower one"),
-        pytest.param(cut(llama(), 2, "embed_tokens", "lm_head"), [], id="a smaller vocabulary"),
-    ],
-)
+CASES = [
+        pytest.param(llama(), [], id="S011-whole"),
+        pytest.param({"mp_rank_00.h.0.weight": ("F32", [4])}, ["S011 warning"], id="S011-rank-in-names"),
+        pytest.param({"frank_1.h.0.weight": ("F32", [4])}, [], id="S011-a-name-that-ends-so"),
+        pytest.param({"model.layers.0-of-8.w": ("F32", [4])}, ["S011 warning"], id="S011-of-eight"),
+        pytest.param(cut(llama(), 4, *OUT, *IN), ["S011 warning"], id="S011-a-quarter"),
+        pytest.param(cut(llama(), 2, "q_proj", "o_proj"), ["S011 warning"], id="S011-attention"),
+        pytest.param(cut(llama(), 2, "q_proj"), ["S011 warning"], id="S011-queries"),
+        pytest.param(cut(llama(), 2, "k_proj", "v_proj"), ["S011 warning"], id="S011-keys-and-values"),
+        pytest.param(cut(llama(), 2, "gate_proj", "up_proj", "down_proj"), [], id="S011-a-narrower-one"),
+        pytest.param(cut(llama(), 2, "embed_tokens", "lm_head"), [], id="S011-a-smaller-vocabulary"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tensors", "expected"), CASES)
 def test_parts(tensors: Tensors, expected: list[str]) -> None:
     assert expected == codes(CHECKS, tensors, config=CONFIG)
 

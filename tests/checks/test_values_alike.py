@@ -34,13 +34,13 @@ EXPERTS = "model.layers.3.mlp.experts"
 UP = "model.layers.{}.mlp.up_proj.weight"
 ONE_MATRIX = changed(LLAMA, {UP.format(2): LLAMA[UP.format(4)][1]})
 CASES = [
-    pytest.param(LLAMA, [], id="sound"),
-    pytest.param(MIXTURE, [], id="a mixture"),
-    pytest.param(weights(lora()), [], id="an adapter at its beginning"),
-    pytest.param(copied(LLAMA, "lm_head", "model.embed_tokens"), [], id="a tied head"),
-    pytest.param(LAYERS, ["V004 warning"], id="V004 layers"),
-    pytest.param(copied(MIXTURE, f"{EXPERTS}.1.", f"{EXPERTS}.6."), ["V004 warning"], id="V004 experts"),
-    pytest.param(ONE_MATRIX, ["V004 info"], id="V004 a matrix"),
+    pytest.param(LLAMA, [], id="V004-sound"),
+    pytest.param(MIXTURE, [], id="V004-a-mixture"),
+    pytest.param(weights(lora()), [], id="V004-an-adapter-at-its-beginning"),
+    pytest.param(copied(LLAMA, "lm_head", "model.embed_tokens"), [], id="V004-a-tied-head"),
+    pytest.param(LAYERS, ["V004 warning"], id="V004-layers"),
+    pytest.param(copied(MIXTURE, f"{EXPERTS}.1.", f"{EXPERTS}.6."), ["V004 warning"], id="V004-experts"),
+    pytest.param(ONE_MATRIX, ["V004 info"], id="V004-a-matrix"),
 ]  # fmt: skip
 
 
@@ -58,14 +58,14 @@ def test_the_parts_are_named() -> None:
     assert (f"{EXPERTS}.*", ("1,6",)) == (experts.where[0].pattern, experts.where[0].indices)
 
 
-@pytest.mark.parametrize(
-    ("mine", "theirs", "expected"),
-    [
-        pytest.param("ab" * 32, "ab" * 32, ["V010 info"], id="V010 the same"),
-        pytest.param("ab" * 32, "cd" * 32, [], id="others"),
-        pytest.param(None, None, [], id="not known"),
-    ],
-)
+BASES = [
+        pytest.param("ab" * 32, "ab" * 32, ["V010 info"], id="V010-the-same"),
+        pytest.param("ab" * 32, "cd" * 32, [], id="V010-others"),
+        pytest.param(None, None, [], id="V010-not-known"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mine", "theirs", "expected"), BASES)
 def test_a_model_that_is_its_base(
     mine: str | None, theirs: str | None, expected: list[str]
 ) -> None:

@@ -16,9 +16,9 @@ DIGEST = sha256(DATA).hexdigest()
 FLIPPED = DATA[:-100] + bytes([DATA[-100] ^ 4]) + DATA[-99:]
 
 CASES = [
-    pytest.param(DATA, DIGEST, [], id="the right bytes"),
-    pytest.param(DATA, None, [], id="nothing to hold them against"),
-    pytest.param(FLIPPED, DIGEST, ["V005 error"], id="V005 a flipped bit"),
+    pytest.param(DATA, DIGEST, [], id="V005-the-right-bytes"),
+    pytest.param(DATA, None, [], id="V005-nothing-to-hold-them-against"),
+    pytest.param(FLIPPED, DIGEST, ["V005 error"], id="V005-a-flipped-bit"),
 ]
 
 

@@ -50,42 +50,42 @@ IDLE = zeroed(
     ),
 )
 CASES = [
-    pytest.param(weights(llama()), [], id="a sound model"),
-    pytest.param(weights(mixture()), [], id="a mixture"),
-    pytest.param(weights(float8(llama())), [], id="FP8 with scales"),
-    pytest.param(weights(gptq(llama())), [], id="GPTQ"),
-    pytest.param(weights(lora()), [], id="an adapter at its beginning"),
-    pytest.param(large(), [], id="large weights"),
-    pytest.param(with_zero("model.layers.3.self_attn.q_proj.bias", "BF16", 64), [], id="a bias"),
-    pytest.param(with_zero("visual.pos_embed.weight", "BF16", 64, 64), [], id="positions"),
-    pytest.param(with_zero("blocks.0.adaLN_modulation.1.weight", "BF16", 64, 8), [], id="adaLN"),
-    pytest.param(zeroed(weights(llama()), UP), ["V002 error"], id="V002 one layer"),
-    pytest.param(zeroed(weights(llama()), "lm_head.weight"), ["V002 error"], id="V002 head"),
+    pytest.param(weights(llama()), [], id="V002-a-sound-model"),
+    pytest.param(weights(mixture()), [], id="V002-a-mixture"),
+    pytest.param(weights(float8(llama())), [], id="V002-FP8-with-scales"),
+    pytest.param(weights(gptq(llama())), [], id="V002-GPTQ"),
+    pytest.param(weights(lora()), [], id="V002-an-adapter-at-its-beginning"),
+    pytest.param(large(), [], id="V003-large-weights"),
+    pytest.param(with_zero("model.layers.3.self_attn.q_proj.bias", "BF16", 64), [], id="V002-a-bias"),
+    pytest.param(with_zero("visual.pos_embed.weight", "BF16", 64, 64), [], id="V002-positions"),
+    pytest.param(with_zero("blocks.0.adaLN_modulation.1.weight", "BF16", 64, 8), [], id="V002-adaLN"),
+    pytest.param(zeroed(weights(llama()), UP), ["V002 error"], id="V002-one-layer"),
+    pytest.param(zeroed(weights(llama()), "lm_head.weight"), ["V002 error"], id="V002-head"),
     pytest.param(
         zeroed(weights(mixture()), "model.layers.3.mlp.experts.5.up_proj.weight"),
         ["V002 error"],
-        id="V002 an expert",
+        id="V002-an-expert",
     ),
     pytest.param(
         zeroed(weights(gptq(llama())), "model.layers.3.mlp.up_proj.qweight"),
         ["V002 error"],
-        id="V002 packed",
+        id="V002-packed",
     ),
     pytest.param(
-        zeroed(weights(float8(llama())), UP), ["V002 error"], id="V002 FP8"
+        zeroed(weights(float8(llama())), UP), ["V002 error"], id="V002-FP8"
     ),
-    pytest.param(IDLE, ["V002 warning"], id="blocks that add nothing"),
+    pytest.param(IDLE, ["V002 warning"], id="V002-blocks-that-add-nothing"),
     pytest.param(
-        zeroed(weights(llama()), "model.layers.3.mlp.down_proj.weight"), ["V002 error"], id="V002 half"
+        zeroed(weights(llama()), "model.layers.3.mlp.down_proj.weight"), ["V002 error"], id="V002-half"
     ),
     pytest.param(
         changed(weights(llama()), {UP: np.full((256, 64), 0x3F80, "<u2")}),
         ["V003 warning"],
-        id="V003 one value",
+        id="V003-one-value",
     ),
-    pytest.param(with_part(3, 5, None), ["V003 warning"], id="V003 a hole"),
-    pytest.param(with_part(8, 13, 0), ["V003 warning"], id="V003 repeats"),
-    pytest.param(with_part(8, 9, 0), [], id="a page that repeats"),
+    pytest.param(with_part(3, 5, None), ["V003 warning"], id="V003-a-hole"),
+    pytest.param(with_part(8, 13, 0), ["V003 warning"], id="V003-repeats"),
+    pytest.param(with_part(8, 9, 0), [], id="V003-a-page-that-repeats"),
 ]  # fmt: skip
 
 

@@ -19,9 +19,9 @@ def rows(first: int, last: int, value: int | None) -> Arrays:
 
 
 CASES = [
-    pytest.param(weights(llama(range(2))), [], id="sound"),
-    pytest.param(rows(1000, 1023, 0), ["V009 info"], id="V009 zero"),
-    pytest.param(rows(1000, 1023, None), ["V009 info"], id="V009 the same"),
+    pytest.param(weights(llama(range(2))), [], id="V009-sound"),
+    pytest.param(rows(1000, 1023, 0), ["V009 info"], id="V009-zero"),
+    pytest.param(rows(1000, 1023, None), ["V009 info"], id="V009-the-same"),
 ]
 
 

@@ -39,18 +39,18 @@ def pruned() -> Arrays:
 
 MLX = weights(gptq(llama()))
 CASES = [
-    pytest.param(FP8, [], id="sound"),
-    pytest.param(weights(gptq(llama())), [], id="GPTQ"),
-    pytest.param(scaled(1e-30), [], id="small"),
+    pytest.param(FP8, [], id="V006-sound"),
+    pytest.param(weights(gptq(llama())), [], id="V006-GPTQ"),
+    pytest.param(scaled(1e-30), [], id="V006-small"),
     pytest.param(
-        changed(MLX, {GPTQ_SCALES: -MLX[GPTQ_SCALES][1].view("<f2")}), [], id="negative as MLX has them"
+        changed(MLX, {GPTQ_SCALES: -MLX[GPTQ_SCALES][1].view("<f2")}), [], id="V006-negative-as-MLX-has-them"
     ),
-    pytest.param(scaled(0), ["V006 error"], id="V006 zero"),
-    pytest.param(scaled(0, 5), ["V006 warning"], id="V006 zero in places"),
-    pytest.param(pruned(), ["V006 warning"], id="zero for a weight of zeros"),
-    pytest.param(scaled(-1, 5), ["V006 error"], id="V006 negative"),
-    pytest.param(scaled(np.nan, 1), ["V006 error"], id="V006 NaN"),
-    pytest.param(scaled(np.inf, 1), ["V006 error"], id="V006 infinite"),
+    pytest.param(scaled(0), ["V006 error"], id="V006-zero"),
+    pytest.param(scaled(0, 5), ["V006 warning"], id="V006-zero-in-places"),
+    pytest.param(pruned(), ["V006 warning"], id="V006-zero-for-a-weight-of-zeros"),
+    pytest.param(scaled(-1, 5), ["V006 error"], id="V006-negative"),
+    pytest.param(scaled(np.nan, 1), ["V006 error"], id="V006-NaN"),
+    pytest.param(scaled(np.inf, 1), ["V006 error"], id="V006-infinite"),
 ]  # fmt: skip
 
 

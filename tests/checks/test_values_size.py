@@ -23,14 +23,16 @@ def read_raw() -> Arrays:
 
 
 CASES = [
-    pytest.param(weights(llama()), [], id="sound"),
-    pytest.param(weights(mixture()), [], id="a mixture"),
-    pytest.param(weights(float8(llama())), [], id="FP8"),
-    pytest.param(sized(0.1), [], id="five times"),
-    pytest.param(changed(weights(llama(range(4))), {UP: stored("BF16", DRAW * 4)}), [], id="few"),
-    pytest.param(sized(0.5), ["V007 warning"], id="V007 larger"),
-    pytest.param(sized(0.001), ["V007 warning"], id="V007 smaller"),
-    pytest.param(read_raw(), ["V007 warning"], id="V007 FP8 without its scale"),
+    pytest.param(weights(llama()), [], id="V007-sound"),
+    pytest.param(weights(mixture()), [], id="V007-a-mixture"),
+    pytest.param(weights(float8(llama())), [], id="V007-FP8"),
+    pytest.param(sized(0.1), [], id="V007-five-times"),
+    pytest.param(
+        changed(weights(llama(range(4))), {UP: stored("BF16", DRAW * 4)}), [], id="V007-few"
+    ),
+    pytest.param(sized(0.5), ["V007 warning"], id="V007-larger"),
+    pytest.param(sized(0.001), ["V007 warning"], id="V007-smaller"),
+    pytest.param(read_raw(), ["V007 warning"], id="V007-FP8-without-its-scale"),
 ]
 
 
