@@ -12,6 +12,17 @@ Q3_B = "base_model.model.model.layers.3.self_attn.q_proj.lora_B.weight"
 CHOSEN = {"layers_to_transform": [0, 1]}
 
 
+EXPERTS = "base_model.model.model.layers.1.mlp.experts"
+STACK: dict[str, tuple[str, list[int]]] = {
+    f"{EXPERTS}.lora_A.weight": ("F32", [8, 4, 64]),
+    f"{EXPERTS}.lora_B.weight": ("F32", [8, 48, 4]),
+}
+WIDE: dict[str, tuple[str, list[int]]] = {
+    f"{EXPERTS}.lora_A.weight": ("F32", [32, 64]),
+    f"{EXPERTS}.lora_B.weight": ("F32", [48, 32]),
+}
+
+
 CASES = [
     pytest.param(llama(), {}, [], id="A007-no-adapter"),
     pytest.param(lora(), {}, ["A007 info"], id="A002-whole"),
@@ -19,6 +30,12 @@ CASES = [
     pytest.param(lora(), {"r": 2, "rank_pattern": {"q": 4}}, ["A007 info"], id="A001-by-pattern"),
     pytest.param(lora(), {"r": 2, "rank_pattern": {"q": [4]}}, ["A001 error", "A007 info"],
                  id="A001-a-pattern-that-says-nothing"),
+    pytest.param({**lora(), "x.lora_A.weight": ("F32", [4])}, {}, ["A007 info"], id="A002-a-row"),
+    pytest.param(lora(), {"r": 8, "peft_type": "ADALORA"}, ["A007 info"], id="A001-AdaLoRA"),
+    pytest.param(STACK, {}, ["A007 info"], id="A001-a-pair-for-each-expert"),
+    pytest.param(WIDE, {"target_parameters": ["experts.down_proj"]}, ["A007 info"],
+                 id="A001-a-pair-for-all-experts"),
+    pytest.param(WIDE, {}, ["A001 error", "A007 info"], id="A001-a-pair-for-all-not-said"),
     pytest.param(lora(), {"r": 8}, ["A001 error", "A007 info"], id="A001-rank"),
     pytest.param(lora(), {"lora_alpha": 1024}, ["A007 warning"], id="A007-far-too-strong"),
     pytest.param(without(lora(), Q3_B), {}, ["A002 error", "A007 info"], id="A002-no-B"),

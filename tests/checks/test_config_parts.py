@@ -13,7 +13,6 @@ FILE = "model.safetensors"
 DRAFTING = {
     f"model.layers.8.{name}.weight": ("BF16", [64]) for name in ("enorm", "hnorm", "eh_proj")
 }
-VISION = {"visual.blocks.0.attn.qkv.weight": ("BF16", [192, 64])}
 
 
 CASES = [
@@ -27,16 +26,6 @@ CASES = [
     pytest.param(llama(), {"torch_dtype": "bfloat16"}, [], id="C011-its-dtype"),
     pytest.param(llama(), {"torch_dtype": ["x"]}, [], id="C011-no-dtype"),
     pytest.param(llama(), {"torch_dtype": "float32"}, ["C011 warning"], id="C011-another-dtype"),
-    pytest.param({**llama(), **VISION}, {"vision_config": {"depth": 1}}, [], id="C012-sees"),
-    pytest.param(llama(), {"vision_config": {}}, [], id="C012-an-empty-section"),
-    pytest.param({**llama(), **VISION}, {}, [], id="C013-one-generation"),
-    pytest.param(
-        {**VISION, **{f"model.{name}": held for name, held in VISION.items()}},
-        {},
-        ["C013 warning"],
-        id="C013-two-generations",
-    ),
-    pytest.param(llama(), {"vision_config": {"depth": 1}}, ["C012 warning"], id="C012-blind"),
 ]
 
 

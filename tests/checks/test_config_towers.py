@@ -64,6 +64,9 @@ CASES = [
                      id="C013-moved"),
         pytest.param(llama() | SIGHT | {f"model.{name}": held for name, held in SIGHT.items()}, DEPTH,
                      ["C013 warning"], id="C013-two-generations"),
+    pytest.param(VISION | {f"model.{name}": held for name, held in VISION.items()}, {},
+                 ["C013 warning"], id="C013-two-generations-and-no-text"),
+    pytest.param(VISION, {}, [], id="C013-one-generation"),
         pytest.param(MOVED, {}, ["C013 warning"], id="C013-a-text-model-under-a-multimodal-name"),
         pytest.param(MOVED, {"text_config": {"a": 1}}, [], id="C013-nested-by-design"),
     ]  # fmt: skip

@@ -12,6 +12,10 @@ HEAD = {**without(llama(), "lm_head"), "lm_head_proj.weight": ("BF16", [1024, 64
 PACKED_HEAD = {name.replace("lm_head_proj", "lm_head"): held for name, held in gptq(HEAD).items()}
 
 
+PLAIN_O = {name: held for name, held in gptq(llama()).items() if "o_proj." not in name}
+PLAIN_O |= {name: held for name, held in llama().items() if "o_proj." in name}
+
+
 CASES = [
     pytest.param(llama(), None, [], id="Q009-plain"),
     pytest.param(gptq(llama()), FOUR, [], id="C014-as-said"),
@@ -25,7 +29,7 @@ CASES = [
     pytest.param(gptq(llama()), FOUR | {"group_size": 64}, ["Q007 error"], id="Q007-group"),
     pytest.param(gptq(llama()), FOUR | {"quant_method": "fp8"}, ["Q007 error"], id="Q007-method"),
     pytest.param(
-        gptq(llama()), FOUR | {"modules_to_not_convert": ["lm_head", "re:.*q_proj", "²"]}, [],
+        gptq(llama()), FOUR | {"modules_to_not_convert": ["lm_head", "re:.*xproj", "²"]}, [],
         id="Q006-others-listed",
     ),
     pytest.param(
@@ -40,7 +44,29 @@ CASES = [
         gptq(llama()), FOUR | {"ignore": ["model.layers.*.self_attn"]}, [],
         id="Q006-wildcards-that-name-no-module",
     ),
-    pytest.param(PACKED_HEAD, FOUR, ["Q009 info"], id="Q009-packed-head"),
+    pytest.param(PACKED_HEAD, FOUR | {"lm_head": True}, ["Q009 info"], id="Q009-packed-head"),
+    pytest.param(PACKED_HEAD, FOUR, ["Q006 warning", "Q009 info"], id="Q006-a-head-unasked"),
+    pytest.param(PLAIN_O, FOUR, ["Q006 warning"], id="Q006-left-plain"),
+    pytest.param(PLAIN_O, FOUR | {"modules_to_not_convert": ["o_proj"]}, [], id="Q006-left-out"),
+    pytest.param(PLAIN_O, FOUR | {"dynamic": {"-:.*o_proj": {}}}, [], id="Q006-left-out-by-GPTQ"),
+    pytest.param(PLAIN_O, FOUR | {"dynamic": {"-:(?!x)": {}}}, [], id="Q006-not-understood"),
+    pytest.param(PLAIN_O, FOUR | {"quant_method": "quark"}, [], id="Q006-another-method"),
+    *(
+        pytest.param(gptq(llama()), FOUR | {key: [name]}, ["Q006 warning"] * loud, id=f"Q006-{name}")
+        for key, name, loud in (
+            ("modules_to_not_convert", "self_attn", 1),
+            ("modules_to_not_convert", "layers.3.self_attn", 1),
+            ("modules_to_not_convert", "model.layers.3", 1),
+            ("modules_to_not_convert", "model.layers.30", 0),
+            ("modules_to_not_convert", "model.layers.*.mlp", 1),
+            ("modules_to_not_convert", "attn", 0),
+            ("ignore", "re:.*self_attn\\.[qk]_proj$", 1),
+            ("ignore", "re:model.layers.(8|9).*", 0),
+            ("exclude_modules", "model.layers.2.mlp*", 1),
+            ("exclude_modules", "*.mlp", 0),
+            ("exclude", "re:.*gate", 1),
+        )
+    ),
 ]  # fmt: skip
 
 

@@ -9,12 +9,6 @@ from tests.checks.looking import CONFIG, codes, llama, lora
 
 BUFFER = {"model.layers.0.self_attn.rotary_emb.inv_freq": ("F32", [4])}
 WRAPPED = {f"_orig_mod.{name}": held for name, held in llama().items()}
-HALVED = {
-    name: (dtype, [shape[0] // 4, shape[1]] if "q_proj" in name else [shape[0], shape[1] // 4])
-    if "q_proj" in name or "o_proj" in name
-    else (dtype, shape)
-    for name, (dtype, shape) in llama().items()
-}
 
 
 CASES = [
@@ -29,11 +23,6 @@ CASES = [
         {**llama(), "bn.running_mean": ("F32", [4])}, [], id="S010-what-training-averaged"
     ),
     pytest.param({**llama(), **BUFFER}, ["S010 info"], id="S010-a-buffer"),
-    pytest.param(
-        {"mp_rank_00.h.0.weight": ("F32", [4])}, ["S011 warning"], id="S011-rank-in-names"
-    ),
-    pytest.param({"frank_1.h.0.weight": ("F32", [4])}, [], id="S011-a-name-that-ends-so"),
-    pytest.param(HALVED, ["S011 warning"], id="S011-a-quarter-of-the-heads"),
 ]
 
 

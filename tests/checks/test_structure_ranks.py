@@ -37,6 +37,9 @@ CASES = [
         pytest.param({"model.layers.0-of-8.w": ("F32", [4])}, ["S011 warning"], id="S011-of-eight"),
         pytest.param(cut(llama(), 4, *OUT, *IN), ["S011 warning"], id="S011-a-quarter"),
         pytest.param(cut(llama(), 2, "q_proj", "o_proj"), ["S011 warning"], id="S011-attention"),
+    pytest.param(
+        cut(llama(), 4, "q_proj", "o_proj"), ["S011 warning"], id="S011-a-quarter-of-the-heads"
+    ),
         pytest.param(cut(llama(), 2, "q_proj"), ["S011 warning"], id="S011-queries"),
         pytest.param(cut(llama(), 2, "k_proj", "v_proj"), ["S011 warning"], id="S011-keys-and-values"),
         pytest.param(cut(llama(), 2, "gate_proj", "up_proj", "down_proj"), [], id="S011-a-narrower-one"),

@@ -1,18 +1,17 @@
-"""Model types with their default configs and tensors, from fixtures/families/promises.json.gz."""
+"""Model types with their default configs and tensors, from fixtures/families/models.json.gz."""
 
 from __future__ import annotations
 
 import gzip
 import json
 from collections.abc import Iterator
-from itertools import product
 from typing import Any, NamedTuple
 
-from ckptscan.names import IndexSet, fill
 from ckptscan.structure import Structure
+from fixtures.models import unpacked
 from tests.conftest import FIXTURES, unheld
 
-PROMISES = FIXTURES / "families" / "promises.json.gz"
+MODELS = FIXTURES / "families" / "models.json.gz"
 
 
 class Model(NamedTuple):
@@ -35,19 +34,6 @@ class Model(NamedTuple):
 
 def models() -> Iterator[Model]:
     """Every model type of the fixture."""
-    for name, config, patterns in json.loads(gzip.decompress(PROMISES.read_bytes())):
-        tensors = {
-            written: ("F32", shape)
-            for pattern, indices, shape in patterns
-            for written in _names(pattern, indices)
-        }
-        yield Model(name, config, tensors)
-
-
-def _names(pattern: str, indices: list[Any]) -> Iterator[str]:
-    if indices and isinstance(indices[0], list):
-        axes = [IndexSet(())] * len(indices[0])
-        yield from (fill(pattern, instance, axes) for instance in indices)
-        return
-    axes = [IndexSet.parse(axis) for axis in indices]
-    yield from (fill(pattern, instance, axes) for instance in product(*axes))
+    for name, class_, config, stored, _ in json.loads(gzip.decompress(MODELS.read_bytes())):
+        tensors = {one: ("F32", shape) for one, shape in unpacked(stored).items()}
+        yield Model(name, config | {"architectures": [class_]}, tensors)

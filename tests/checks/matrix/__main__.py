@@ -10,6 +10,7 @@ import sys
 from tests.checks.matrix.kinds import KINDS
 from tests.checks.matrix.running import table, trials
 from tests.checks.matrix.subjects import SMALL, of_packs, of_types
+from tests.checks.matrix.values import value_trials
 
 
 def _taken(arguments: list[str], name: str) -> str:
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
         kinds = {"structure": KINDS["structure"]}
         print(table(trials(of_types(types, seeds[0]), kinds, seeds, some)))
     else:
-        print(table(trials(of_packs(SMALL), KINDS, seeds, some)))
+        print(table([*trials(of_packs(SMALL), KINDS, seeds, some), *value_trials(seeds)]))
     return 0
 
 
