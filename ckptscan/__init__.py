@@ -20,6 +20,8 @@ from ckptscan.version import VERSION as __version__
 if TYPE_CHECKING:
     from ckptscan.checkpoint import Checkpoint, open_checkpoint
     from ckptscan.checks import Audit, Finding, audit
+    from ckptscan.diff import Change, Diff
+    from ckptscan.diff import compare as diff
     from ckptscan.dtypes import DType
     from ckptscan.errors import CkptscanError
     from ckptscan.header import Fault, Header, parse_header
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "sources",
     "Audit": "checks",
+    "Change": "diff",
     "Checkpoint": "checkpoint",
     "CkptscanError": "errors",
     "DType": "dtypes",
+    "Diff": "diff",
     "Family": "structure",
     "Fault": "header",
     "Finding": "checks",
@@ -50,6 +54,7 @@ _HOMES = {
     "TensorTable": "table",
     "audit": "checks",
     "describe": "structure",
+    "diff": "",
     "open_checkpoint": "checkpoint",
     "parse_header": "header",
 }
@@ -60,6 +65,8 @@ __all__ = [*_HOMES, "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ckptscan' has no attribute {name!r}")
+    if name == "diff":  # the room of that name, which can be called
+        return import_module("ckptscan.diff")
     return getattr(import_module(f"ckptscan.{_HOMES[name]}"), name)
 
 

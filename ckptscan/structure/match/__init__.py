@@ -17,7 +17,7 @@ from ckptscan.structure.match.layers import (
     Container,
     align,
     apply,
-    container_of,
+    containers_of,
     given,
     numbers_in,
 )
@@ -37,7 +37,7 @@ __all__ = [
     "Part",
     "Region",
     "Unit",
-    "container_of",
+    "containers_of",
     "is_repacked",
     "match",
 ]

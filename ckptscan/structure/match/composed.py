@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from math import prod
 from typing import NamedTuple
 
 from ckptscan.structure.match.regions import Region
@@ -26,16 +25,27 @@ _PARTS = {
     "kv_a": (("q_a", "kv_a"),),
     "kv_b": (("kv_b", "kv_b"),),
 }
-_EXPERTS = frozenset({"expert.gate", "expert.up", "expert.down", "expert.gate_up"})
 
 Shape = tuple[int, ...]
 
 
 class _Fusion(NamedTuple):
-    """How parts make a fused tensor: in words, and whether another reading is possible."""
+    """How parts make a fused tensor, and whether another reading is possible."""
 
-    words: str
+    parts: str
+    whole: str
+    is_turned: bool
     is_sure: bool
+
+    @property
+    def joined(self) -> str:
+        """In words, from the parts to the whole."""
+        return f"{self.parts} -> {self.whole}" + ", transposed" * self.is_turned
+
+    @property
+    def split(self) -> str:
+        """In words, from the whole to the parts."""
+        return f"{self.whole} -> {self.parts}" + ", transposed" * self.is_turned
 
 
 def match_composed(a: Side, b: Side) -> Iterator[Match]:
@@ -73,7 +83,7 @@ def _fused(
             if match is not None:
                 mine, theirs, fusion = match
                 one, two = (theirs, (mine,)) if is_fused_in_b else ((mine,), theirs)
-                words = fusion.words if is_fused_in_b else f"split: {fusion.words}"
+                words = fusion.joined if is_fused_in_b else fusion.split
                 yield Match(one, two, ROLE, "", fusion.is_sure, words)
 
 
@@ -124,16 +134,22 @@ def fusion_of(unit: Unit, units: Sequence[Unit], times: int) -> _Fusion | None:
     if unit.shape is None or any(shape is None for shape in shapes):
         return _by_count(unit, units, times)
     known = [shape for shape in shapes if shape is not None]
-    roles = " + ".join(one.role.name.rpartition(".")[2] for one in units)
-    joined = f"{roles} -> {unit.role.name.rpartition('.')[2]}" if len(units) > 1 else ""
     for turned in (False, True):
-        parts = [shape[::-1] if turned else shape for shape in known]
-        whole = _joined(parts, times)
+        whole = _joined([shape[::-1] if turned else shape for shape in known], times)
         if unit.shape in whole:
-            stacked = f"{times} experts -> one stack" if times > 1 else ""
-            words = [stacked, joined, "transposed" if turned else ""]
-            return _Fusion(", ".join(filter(None, words)), is_sure=not _is_open(unit, known))
+            return _Fusion(*_words(unit, units, times), turned, is_sure=not _is_open(unit, known))
     return None
+
+
+def _words(unit: Unit, units: Sequence[Unit], times: int) -> tuple[str, str]:
+    """The parts and the whole in words: `64 experts of gate + up`, `one stack of gate_up`."""
+    parts = " + ".join(one.role.name.rpartition(".")[2] for one in units)
+    whole = unit.role.name.rpartition(".")[2]
+    if times == 1:
+        return parts, whole
+    if len(units) == 1:
+        return f"{times} experts", "one stack"
+    return f"{times} experts of {parts}", f"one stack of {whole}"
 
 
 def _joined(parts: Sequence[Shape], times: int) -> set[Shape]:
@@ -162,10 +178,4 @@ def _by_count(unit: Unit, units: Sequence[Unit], times: int) -> _Fusion | None:
     whole, *rest = (count or 0 for count in counts)
     if not whole or whole != times * sum(rest):
         return None
-    roles = " + ".join(one.role.name.rpartition(".")[2] for one in units)
-    return _Fusion(f"{roles} -> {unit.role.name.rpartition('.')[2]}", is_sure=False)
-
-
-def elements(shape: Shape | None, each: int | None) -> int | None:
-    """Logical elements of a tensor, None where they are not known."""
-    return prod(shape) if shape is not None else each
+    return _Fusion(*_words(unit, units, times), is_turned=False, is_sure=False)

@@ -8,7 +8,7 @@ than the numbers themselves do: a layer that keeps its number needs no explanati
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckptscan.structure.match.units import renumbered
@@ -77,6 +77,15 @@ def container_of(unit: Unit) -> Container:
         if "*" in segment:
             break
     return ()
+
+
+def containers_of(unit: Unit) -> Iterator[tuple[int, Container]]:
+    """The number of each axis that is a segment of its own, with the segments before it."""
+    reached = 0
+    for place, segment in enumerate(unit.segments):
+        if segment == "*":
+            yield reached, unit.segments[:place]
+        reached += segment.count("*") - segment.count("\\*")
 
 
 def numbers_in(units: Iterable[Unit], container: Container) -> set[int]:

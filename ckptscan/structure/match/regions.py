@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -101,12 +101,16 @@ class Region:
         moved = ((*one[:place], number(one[place]), *one[place + 1 :]) for one in self.tuples)
         return Region(axes, frozenset(moved))
 
-    def within(self, place: int, numbers: frozenset[int]) -> int:
-        """How many tuples have one of these numbers on an axis."""
+    def within(self, leading: Sequence[frozenset[int]]) -> int:
+        """How many tuples begin with numbers of these axes."""
         if self.tuples is not None:
-            return sum(one[place] in numbers for one in self.tuples)
-        own = len(self.axes[place])
-        return self._count // own * len(self.axes[place] & numbers) if own else 0
+            return sum(
+                all(map(frozenset.__contains__, leading, one)) for one in self.tuples
+            )
+        counts = [len(axis) for axis in self.axes]
+        for place, numbers in enumerate(leading):
+            counts[place] = len(self.axes[place] & numbers)
+        return prod(counts)
 
     def leading(self, arity: int) -> Region:
         """The region of the first so many indices."""

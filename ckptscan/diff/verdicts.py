@@ -1,0 +1,377 @@
+"""What changes amount to, as small rules; each speaks only on evidence, and says on which."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+from ckptscan.diff.folding import Everything, Folded, fold, prefix_stars
+from ckptscan.diff.values import (
+    ADDED,
+    CAST,
+    HEADERS,
+    IDENTICAL,
+    MOVED,
+    PROVED,
+    RENAMED,
+    REMOVED,
+    REQUANTIZED,
+    RESHAPED,
+    RESTRUCTURED,
+    UNPROVED,
+    Change,
+    Diff,
+    Verdict,
+)
+from ckptscan.names import IndexSet
+from ckptscan.structure.match import Part, containers_of
+from ckptscan.structure.tree import MTP
+
+_FEW = 0.05  # of the elements of the smaller side: less in common is chance
+_MOST = 0.95
+_SHOWN = 4  # modules that are named
+
+
+class Case:
+    """A diff with the figures that rules ask for; elements are logical, without books."""
+
+    def __init__(self, diff: Diff, are_files_equal: bool) -> None:
+        self.diff = diff
+        self.are_files_equal = are_files_equal
+
+    @cached_property
+    def matched(self) -> list[Change]:
+        """Changes with two sides, without books."""
+        return [one for one in self.diff.changes if one.a and one.b and not _is_book(one)]
+
+    @cached_property
+    def total(self) -> int:
+        """Elements of the side that has fewer."""
+        sides = ([one.a for one in self.diff.changes], [one.b for one in self.diff.changes])
+        return min(sum(map(_elements, parts)) for parts in sides)
+
+    @cached_property
+    def common(self) -> int:
+        """Elements of A that have a partner of as many elements."""
+        return sum(_elements(one.a) for one in self.matched if not one.fact(RESHAPED))
+
+    def share(self, kind: str) -> float:
+        """The share of the matched elements whose changes have a fact of this kind."""
+        whole = sum(_elements(one.a) for one in self.matched)
+        part = sum(_elements(one.a) for one in self.matched if one.fact(kind))
+        return part / whole if whole else 0.0
+
+    def count(self, kind: str) -> int:
+        """Tensors of a kind."""
+        return self.diff.summary[kind]
+
+    def drafting(self, side: str) -> set[tuple[str, IndexSet]]:
+        """The layers of one side that draft tokens: container and numbers."""
+        mtp = (self.diff.a if side == "a" else self.diff.b).mtp
+        nodes = [] if mtp is None else mtp.children if mtp.path == MTP else [mtp]
+        return {
+            (node.path.removesuffix(".*"), node.repeat) for node in nodes if node.repeat is not None
+        }
+
+    def unexplained(self, kind: str) -> list[Part]:
+        """Parts that are gone or new, without missing layers, heads and what drafts tokens."""
+        side, other = ("a", "b") if kind == REMOVED else ("b", "a")
+        known = {
+            ((one.a, number) if side == "a" else (one.b, number))
+            for one in self.diff.layers
+            for number in (one.gone if side == "a" else one.new)
+        }
+        tied = getattr(self.diff, other).parameters.tied is True
+        has_drafts = getattr(self.diff, side).mtp is not None
+        drops_drafts = has_drafts and getattr(self.diff, other).mtp is None
+        return [
+            part
+            for one in self.diff.changes
+            if one.kind == kind
+            for part in one.a or one.b
+            if not (tied and is_head(part))
+            and not (drops_drafts and "mtp" in part.unit.kin)
+            and not _lies_in(part, known)
+        ]
+
+    def wholes(self, parts: list[Part], kind: str) -> list[Folded]:
+        """Modules outside of any layer that are gone or new as a whole; the largest first."""
+        side = [
+            part for one in self.diff.changes for part in (one.a if kind == REMOVED else one.b)
+        ]
+        found = fold(parts, Everything(side)) if parts else []
+        plain = [one for one in found if not prefix_stars(one.segments) and one.segments]
+        return sorted(plain, key=lambda one: -one.nbytes)
+
+
+def is_head(part: Part) -> bool:
+    """Whether it is the model's output table."""
+    return part.unit.role.name == "lm_head" and not part.unit.kin
+
+
+def _lies_in(part: Part, known: set[tuple[str, int]]) -> bool:
+    """Whether all tensors of a part lie in layers, or experts, that are told as missing."""
+    own = part.own
+    return any(
+        all((".".join(container), number) in known for number in own.axes[place])
+        for place, container in containers_of(part.unit)
+    )
+
+
+def verdicts(diff: Diff, are_files_equal: bool) -> tuple[Verdict, ...]:
+    """All that can be said, the most telling first."""
+    case = Case(diff, are_files_equal)
+    for rule in _ALONE:
+        found = list(rule(case))
+        if found:
+            return tuple(found)
+    return tuple(verdict for rule in _TOGETHER for verdict in rule(case))
+
+
+def _is_book(change: Change) -> bool:
+    return all(part.unit.is_book for part in (*change.a, *change.b))
+
+
+def _elements(parts: tuple[Part, ...]) -> int:
+    return sum(
+        len(part.region) * (part.unit.each or 0) for part in parts if not part.unit.is_book
+    )
+
+
+def _nothing(case: Case) -> Iterator[Verdict]:
+    if not case.diff.changes:
+        yield Verdict("empty", "nothing to compare", HEADERS)
+
+
+def _identical(case: Case) -> Iterator[Verdict]:
+    """All tensors are proved equal."""
+    if not case.diff.changes or any(
+        one.kind not in (IDENTICAL, MOVED) or one.evidence.content != IDENTICAL
+        for one in case.diff.changes
+    ):
+        return
+    if case.are_files_equal and not case.count(MOVED):
+        yield Verdict("identical", "byte-identical weight files", PROVED)
+    else:
+        yield Verdict("same-weights", "same weights, other files", PROVED)
+
+
+def _same_structure(case: Case) -> Iterator[Verdict]:
+    """Names, shapes and dtypes are the same; of the content little or nothing is known."""
+    if any(one.kind not in (IDENTICAL, MOVED, UNPROVED) for one in case.diff.changes):
+        return
+    proved = sum(
+        one.tensors for one in case.diff.changes if one.evidence.content == IDENTICAL
+    )
+    files = ", other files" if case.count(MOVED) else ""
+    known = "content not proved"
+    if proved:
+        total = sum(one.tensors for one in case.diff.changes)
+        known = f"content of {proved:,} of {total:,} tensors proved equal"
+    code = "resharded" if case.count(MOVED) else "same-structure"
+    yield Verdict(code, f"same names, shapes and dtypes{files}; {known}", HEADERS)
+
+
+def _adapter(case: Case) -> Iterator[Verdict]:
+    """One side is an adapter for the other, or none of its tensors has a partner."""
+    for one, other, name, whole in (
+        (case.diff.b, case.diff.a, "B", "A"),
+        (case.diff.a, case.diff.b, "A", "B"),
+    ):
+        adapter = one.adapter
+        if adapter is None or other.adapter is not None or not adapter.targets:
+            continue
+        held = {segment for family in other.families for segment in family.pattern.split(".")}
+        targets = list(dict.fromkeys(target.name for target in adapter.targets))
+        fits = [name for name in targets if name in held]
+        if len(fits) == len(targets) and case.common < _FEW * (case.total or 1):
+            words = ", ".join(fits[:_SHOWN]) + (" ..." if len(fits) > _SHOWN else "")
+            text = f"{name} is an adapter for {words}, which {whole} has"
+            yield Verdict("adapter", text, HEADERS)
+            return
+
+
+def _unrelated(case: Case) -> Iterator[Verdict]:
+    if case.total and case.common < _FEW * case.total:
+        if case.share(RESHAPED) > _MOST and _has_names_in_common(case):
+            text = "same names, other sizes: another model of the same architecture"
+            yield Verdict("other-sizes", text, HEADERS)
+        else:
+            yield Verdict("unrelated", "unrelated: next to nothing has a counterpart", HEADERS)
+
+
+def _has_names_in_common(case: Case) -> bool:
+    """Whether most tensors of both sides have a partner by name."""
+    named = sum(one.tensors for one in case.matched if one.evidence.how == "name")
+    return named > 0.5 * max(case.diff.a.tensors, case.diff.b.tensors)
+
+
+def _quantized(case: Case) -> Iterator[Verdict]:
+    """Weights are stored in another scheme."""
+    schemes: Counter[tuple[str, str, str]] = Counter()
+    for one in case.matched:
+        fact = one.fact(REQUANTIZED)
+        if fact:
+            a, b = one.a[0].unit.packing is not None, one.b[0].unit.packing is not None
+            what = "requantized" if a and b else "quantized" if b else "dequantized"
+            schemes[what, fact.before, fact.after] += _elements(one.a)
+    for (what, before, after), count in schemes.most_common(2):
+        if count < _FEW * case.common:
+            continue
+        told = f"from {before} to {after}" if what != "quantized" else f"to {after}"
+        text = f"B is A {what} {told}"
+        if case.share(REQUANTIZED) < 0.5:
+            text = f"a part of A is {what} {told}"
+        yield Verdict(what, text, HEADERS)
+
+
+def _cast(case: Case) -> Iterator[Verdict]:
+    """Elements are stored in another dtype."""
+    casts: Counter[tuple[str, str]] = Counter()
+    for one in case.matched:
+        fact = one.fact(CAST)
+        if fact and not one.fact(REQUANTIZED):
+            casts[fact.before, fact.after] += _elements(one.a)
+    for (before, after), count in casts.most_common(1):
+        share = count / case.common if case.common else 0
+        if share > _MOST:
+            yield Verdict("cast", f"B is A cast to {after}", HEADERS)
+        elif share > _FEW:
+            plain = "the rest" if case.share(REQUANTIZED) > 0.5 else "a part of A"
+            yield Verdict("part-cast", f"{plain} is cast from {before} to {after}", HEADERS)
+
+
+def _renamed(case: Case) -> Iterator[Verdict]:
+    share = case.share(RENAMED)
+    by_layers = all(
+        one.evidence.how == "layers" for one in case.matched if one.kind == RENAMED
+    )
+    if share < _FEW or by_layers:
+        return
+    if all(one.kind == RENAMED for one in case.diff.changes if not _is_book(one)):
+        sure = all(one.evidence.is_sure for one in case.matched)
+        doubt = "" if sure else ", some of them doubtful"
+        yield Verdict("renamed", f"same structure, other names{doubt}", HEADERS)
+    else:
+        yield Verdict("part-renamed", "tensors have other names", HEADERS)
+
+
+def _restructured(case: Case) -> Iterator[Verdict]:
+    """Weights are joined, split, stacked or turned."""
+    ways: Counter[str] = Counter()
+    for one in case.matched:
+        fact = one.fact(RESTRUCTURED)
+        if fact:
+            ways[fact.how] += _elements(one.a)
+    for how, _ in ways.most_common(_SHOWN):
+        yield Verdict("restructured", how, HEADERS)
+
+
+def _numbers(case: Case) -> Iterator[Verdict]:
+    """Layers or experts are gone or new."""
+    for one in case.diff.layers:
+        noun = one.noun
+        if (one.a, one.gone) in case.drafting("a") or (one.b, one.new) in case.drafting("b"):
+            continue
+        if one.gone and one.new:
+            text = f"{len(one.gone)} {noun}s of A are gone, {len(one.new)} are new"
+        else:
+            count = len(one.gone) or len(one.new)
+            what = "fewer" if one.gone else "more"
+            plural = "s" * (count != 1)
+            text = f"B has {count} {noun}{plural} {what} ({one.a_count} -> {one.b_count})"
+        where = "" if one.is_sure else "; which ones headers do not tell"
+        yield Verdict(f"{noun}s", text + where, HEADERS)
+
+
+def _drafts(case: Case) -> Iterator[Verdict]:
+    """One side alone has layers that draft tokens."""
+    a, b = case.diff.a.mtp, case.diff.b.mtp
+    if a is not None and b is None and case.count(REMOVED):
+        text = f"multi-token prediction is dropped ({a.tensors:,} tensors)"
+        yield Verdict("mtp-dropped", text, HEADERS)
+    elif b is not None and a is None and case.count(ADDED):
+        text = f"multi-token prediction is added ({b.tensors:,} tensors)"
+        yield Verdict("mtp-added", text, HEADERS)
+
+
+def _vocabulary(case: Case) -> Iterator[Verdict]:
+    for one in case.matched:
+        fact = one.fact(RESHAPED)
+        if fact and fact.how == "vocabulary" and one.a[0].unit.role.name == "embedding":
+            rows = [(part.unit.shape or (0,))[0] for part in (one.a[0], one.b[0])]
+            yield Verdict("vocabulary", f"vocabulary resized {rows[0]} -> {rows[1]}", HEADERS)
+            return
+
+
+def _sizes(case: Case) -> Iterator[Verdict]:
+    resized = [
+        one
+        for one in case.matched
+        if (fact := one.fact(RESHAPED)) and fact.how != "vocabulary"
+    ]
+    if resized:
+        count = sum(one.tensors for one in resized)
+        yield Verdict("reshaped", f"{count:,} tensor{'s' * (count != 1)} of other shapes", HEADERS)
+
+
+def _parts(case: Case) -> Iterator[Verdict]:
+    """Tensors are gone or new that no other rule speaks of."""
+    gone, new = case.unexplained(REMOVED), case.unexplained(ADDED)
+    counts = [sum(part.tensors for part in parts) for parts in (gone, new)]
+    is_kept = case.common >= _MOST * case.total and not any(case.diff.layers)
+    if gone and not case.count(ADDED) and is_kept:
+        yield Verdict("part", f"B is a part of A: {_named(case, gone, REMOVED)} gone", HEADERS)
+    elif new and not case.count(REMOVED) and is_kept:
+        yield Verdict("whole", f"A is a part of B: {_named(case, new, ADDED)} new", HEADERS)
+    else:
+        if counts[0]:
+            yield Verdict("removed", f"{_named(case, gone, REMOVED)} gone", HEADERS)
+        if counts[1]:
+            yield Verdict("added", f"{_named(case, new, ADDED)} new", HEADERS)
+
+
+def _named(case: Case, parts: list[Part], kind: str) -> str:
+    """The modules that are gone or new, by name where they are few."""
+    wholes = case.wholes(parts, kind)
+    names = [".".join(one.segments) for one in wholes[:_SHOWN]]
+    rest = sum(part.tensors for part in parts) - sum(one.tensors for one in wholes[:_SHOWN])
+    more = f"{rest:,} {'other ' * bool(names)}tensor{'s' * (rest != 1)}"
+    listed = [*names, *([more] if rest else [])]
+    verb = "is" if len(listed) == 1 and (names or rest == 1) else "are"
+    return f"{', '.join(listed)} {verb}"
+
+
+def _head(case: Case) -> Iterator[Verdict]:
+    """The output table shares the input table's storage on one side alone."""
+    for kind, other, words in (
+        (REMOVED, case.diff.b, "lm_head is dropped: tied to the embedding"),
+        (ADDED, case.diff.a, "lm_head is untied from the embedding"),
+    ):
+        heads = [
+            part
+            for one in case.diff.changes
+            if one.kind == kind
+            for part in one.a or one.b
+            if is_head(part)
+        ]
+        if heads and other.parameters.tied is True:
+            yield Verdict("tied" if kind == REMOVED else "untied", words, HEADERS)
+
+
+# the first that speaks has the only word
+_Rule = Callable[[Case], Iterator[Verdict]]
+_ALONE: tuple[_Rule, ...] = (_nothing, _identical, _same_structure, _adapter, _unrelated)
+_TOGETHER: tuple[_Rule, ...] = (
+    _quantized,
+    _cast,
+    _renamed,
+    _restructured,
+    _drafts,
+    _numbers,
+    _vocabulary,
+    _sizes,
+    _head,
+    _parts,
+)
