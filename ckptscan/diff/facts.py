@@ -27,7 +27,7 @@ def facts_of(match: Match) -> Iterator[Fact]:
 def _shapes(one: Unit, two: Unit) -> Iterator[Fact]:
     """What became of the shape, and of tensor-parallel parts."""
     if one.copies != two.copies:
-        yield Fact(RESTRUCTURED, how=f"{one.copies} tensor-parallel parts -> {two.copies}")
+        yield Fact(RESTRUCTURED, how=_parts(one.copies, two.copies))
     before, after = one.shape, two.shape
     if before is None or after is None or before == after:
         return
@@ -35,6 +35,15 @@ def _shapes(one: Unit, two: Unit) -> Iterator[Fact]:
         yield Fact(RESTRUCTURED, how="transposed")
     else:
         yield Fact(RESHAPED, _written(before), _written(after), _resized(one, two))
+
+
+def _parts(before: int, after: int) -> str:
+    """What became of tensor-parallel parts."""
+    if before == 1:
+        return f"cut into {after} tensor-parallel parts"
+    if after == 1:
+        return f"{before} tensor-parallel parts joined"
+    return f"{before} tensor-parallel parts -> {after}"
 
 
 def _resized(one: Unit, two: Unit) -> str:

@@ -16,6 +16,7 @@ from ckptscan.structure.match import Part, Region
 
 _DEEPEST = 16  # segments to which is folded; deeper names are told as they are
 _MOST_PARTS = 2000  # more are told one by one
+_MOST_NUMBERS = 512  # indices that are looked at one by one
 _LONGEST = 60  # characters of alternatives in braces
 
 Segments = tuple[str, ...]
@@ -58,43 +59,114 @@ def segments_of(part: Part) -> Segments:
     return (*component, *family.pattern.split("."))
 
 
+class _Piece(NamedTuple):
+    """Tensors of one family that are to be told: their segments, indices and sizes."""
+
+    segments: Segments
+    region: Region
+    copies: int
+    each: int
+    widths: tuple[int, ...]
+
+    @property
+    def tensors(self) -> int:
+        return len(self.region) * self.copies
+
+    @property
+    def nbytes(self) -> int:
+        return self.tensors * self.each
+
+
 def fold(parts: Sequence[Part], everything: Everything) -> list[Folded]:
     """The fewest patterns for these tensors, in natural order."""
+    pieces = list(map(_piece, parts))
     if len(parts) > _MOST_PARTS:
-        return [_alone(part) for part in parts]
-    found = list(_folded([(segments_of(part), part) for part in parts], (), everything))
-    return sorted(_braced(found), key=lambda one: natural_key(".".join(one.segments)))
+        return list(map(_alone, pieces))
+    found = list(_folded(pieces, (), everything))
+    return sorted(_braced(found), key=_order)
+
+
+def _order(one: Folded) -> tuple[object, ...]:
+    return natural_key(".".join(one.segments)), [axis.ranges for axis in one.axes]
+
+
+def _piece(part: Part) -> _Piece:
+    family = part.unit.family
+    widths = tuple(axis.width for axis in family.axes)
+    return _Piece(segments_of(part), part.own, family.copies, family.kind.nbytes, widths)
 
 
 def _folded(
-    parts: Sequence[tuple[Segments, Part]], prefix: Segments, everything: Everything
+    pieces: Sequence[_Piece], prefix: Segments, everything: Everything
 ) -> Iterator[Folded]:
     """The patterns below a prefix; one, where all tensors there are meant."""
     size = len(prefix)
-    if len(parts) == 1 or size >= _DEEPEST:
-        yield from (_alone(part) for _, part in parts)
+    if len(pieces) == 1 or size >= _DEEPEST:
+        yield from map(_alone, pieces)
         return
-    stars = prefix_stars(prefix)
-    leading = _leading(parts, stars)
-    tensors = sum(part.tensors for _, part in parts)
-    if all(len(segments) > size for segments, _ in parts) and tensors == everything.count(
-        prefix, leading
-    ):
-        widths = [axis.width for axis in parts[0][1].unit.family.axes]
-        axes = tuple(
-            IndexSet.of(numbers, width) for numbers, width in zip(leading, widths, strict=False)
-        )
-        nbytes = sum(part.nbytes for _, part in parts)
-        yield Folded(prefix, axes, is_whole=True, tensors=tensors, nbytes=nbytes)
-        return
-    by_next: dict[str, list[tuple[Segments, Part]]] = defaultdict(list)
-    for segments, part in parts:
-        if len(segments) > size:
-            by_next[segments[size]].append((segments, part))
-        else:
-            yield _alone(part)
+    deeper = [one for one in pieces if len(one.segments) > size]
+    yield from (_alone(one) for one in pieces if len(one.segments) == size)
+    if len(deeper) == len(pieces):
+        if _is_all(pieces, prefix, everything):
+            yield _whole(pieces, prefix)
+            return
+        if prefix[-1:] == ("*",):
+            covered = _covered(pieces, prefix, everything)
+            if covered:
+                place = prefix_stars(prefix) - 1
+                yield _whole([_narrowed(one, place, covered) for one in pieces], prefix)
+                deeper = [_without(one, place, covered) for one in pieces]
+    by_next: dict[str, list[_Piece]] = defaultdict(list)
+    for one in deeper:
+        if len(one.region):
+            by_next[one.segments[size]].append(one)
     for segment, held in by_next.items():
         yield from _folded(held, (*prefix, segment), everything)
+
+
+def _is_all(pieces: Sequence[_Piece], prefix: Segments, everything: Everything) -> bool:
+    """Whether nothing else lies below a prefix at the indices of these pieces."""
+    leading = _leading(pieces, prefix_stars(prefix))
+    return sum(one.tensors for one in pieces) == everything.count(prefix, leading)
+
+
+def _covered(
+    pieces: Sequence[_Piece], prefix: Segments, everything: Everything
+) -> frozenset[int]:
+    """The last indices of a prefix below which everything is meant, though not below others."""
+    place = prefix_stars(prefix) - 1
+    leading = _leading(pieces, place + 1)
+    if len(leading[place]) > _MOST_NUMBERS:
+        return frozenset()
+    return frozenset(
+        number
+        for number in leading[place]
+        if _is_all(
+            [one for piece in pieces if (one := _narrowed(piece, place, {number})).region],
+            prefix,
+            everything,
+        )
+    )
+
+
+def _narrowed(piece: _Piece, place: int, numbers: Iterable[int]) -> _Piece:
+    return piece._replace(region=piece.region.narrowed(place, frozenset(numbers)))
+
+
+def _without(piece: _Piece, place: int, numbers: frozenset[int]) -> _Piece:
+    rest = piece.region.axes[place] - numbers
+    return piece._replace(region=piece.region.narrowed(place, rest))
+
+
+def _whole(pieces: Sequence[_Piece], prefix: Segments) -> Folded:
+    held = [one for one in pieces if len(one.region)]
+    leading = _leading(held, prefix_stars(prefix))
+    axes = tuple(
+        IndexSet.of(numbers, width)
+        for numbers, width in zip(leading, held[0].widths, strict=False)
+    )
+    tensors, nbytes = sum(one.tensors for one in held), sum(one.nbytes for one in held)
+    return Folded(prefix, axes, is_whole=True, tensors=tensors, nbytes=nbytes)
 
 
 def prefix_stars(segments: Segments) -> int:
@@ -102,14 +174,19 @@ def prefix_stars(segments: Segments) -> int:
     return sum(segment.count("*") - segment.count("\\*") for segment in segments)
 
 
-def _leading(parts: Sequence[tuple[Segments, Part]], stars: int) -> tuple[frozenset[int], ...]:
-    """The first so many indices of all parts."""
-    owns = [part.own for _, part in parts]
-    return tuple(frozenset().union(*(own.axes[place] for own in owns)) for place in range(stars))
+def _leading(pieces: Sequence[_Piece], stars: int) -> tuple[frozenset[int], ...]:
+    """The first so many indices of all pieces."""
+    return tuple(
+        frozenset().union(*(one.region.axes[place] for one in pieces)) for place in range(stars)
+    )
 
 
-def _alone(part: Part) -> Folded:
-    return Folded(segments_of(part), part.axes, False, part.tensors, part.nbytes)
+def _alone(one: _Piece) -> Folded:
+    axes = tuple(
+        IndexSet.of(numbers, width)
+        for numbers, width in zip(one.region.axes, one.widths, strict=True)
+    )
+    return Folded(one.segments, axes, False, one.tensors, one.nbytes)
 
 
 def _braced(found: Sequence[Folded]) -> list[Folded]:
@@ -127,8 +204,7 @@ def _braced(found: Sequence[Folded]) -> list[Folded]:
 def _key(one: Folded, place: int) -> object:
     """What patterns have in common that differ in one segment; of others, nothing."""
     segments = one.segments
-    is_name = place < len(segments) and "*" not in segments[place]
-    if not is_name or any("{" in segment for segment in segments):
+    if place >= len(segments) or any(char in segments[place] for char in "*{"):
         return id(one)
     return segments[:place], segments[place + 1 :], one.axes, one.is_whole
 

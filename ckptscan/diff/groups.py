@@ -138,11 +138,12 @@ def _lines(some: Sequence[Change], ours: Everything, theirs: Everything) -> Iter
         for folded in fold(parts, ours if some[0].a else theirs):
             yield Line((folded,), (), folded.tensors)
         return
-    before = fold([part for one in some for part in one.a], ours)
-    after = fold([part for one in some for part in one.b], theirs)
-    if len(before) == len(after) == 1:
-        yield Line((before[0],), (after[0],), before[0].tensors)
-        return
+    if all(one.evidence.how == "layers" for one in some):
+        before = fold([part for one in some for part in one.a], ours)
+        after = fold([part for one in some for part in one.b], theirs)
+        if len(before) == len(after) == 1:
+            yield Line((before[0],), (after[0],), before[0].tensors)
+            return
     for one in some:
         yield Line(_side(one.a, ours), _side(one.b, theirs), one.tensors)
 

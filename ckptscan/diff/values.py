@@ -191,8 +191,12 @@ class Diff:
     @property
     def differs(self) -> bool:
         """Whether anything is known to differ; what is not proved equal is not known to."""
-        is_changed = any(change.kind not in (IDENTICAL, UNPROVED) for change in self.changes)
-        return is_changed or bool(self.config) or self.has_other_files
+        return self.has_changes or bool(self.config) or self.has_other_files
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether a tensor is known to differ, or to lie elsewhere."""
+        return any(change.kind not in (IDENTICAL, UNPROVED) for change in self.changes)
 
     @property
     def has_other_files(self) -> bool:

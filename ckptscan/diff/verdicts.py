@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 from ckptscan.diff.folding import Everything, Folded, fold, prefix_stars
@@ -30,7 +30,8 @@ from ckptscan.structure.tree import MTP
 
 _FEW = 0.05  # of the elements of the smaller side: less in common is chance
 _MOST = 0.95
-_SHOWN = 4  # modules that are named
+_BY_LIKENESS = frozenset({"role", "shapes"})
+_SHOWN = 3  # modules that are named
 
 
 class Case:
@@ -77,23 +78,21 @@ class Case:
     def unexplained(self, kind: str) -> list[Part]:
         """Parts that are gone or new, without missing layers, heads and what drafts tokens."""
         side, other = ("a", "b") if kind == REMOVED else ("b", "a")
-        known = {
-            ((one.a, number) if side == "a" else (one.b, number))
-            for one in self.diff.layers
-            for number in (one.gone if side == "a" else one.new)
-        }
+        known: dict[str, set[int]] = {}
+        for one in self.diff.layers:
+            name, numbers = (one.a, one.gone) if side == "a" else (one.b, one.new)
+            known.setdefault(name, set()).update(numbers)
         tied = getattr(self.diff, other).parameters.tied is True
         has_drafts = getattr(self.diff, side).mtp is not None
         drops_drafts = has_drafts and getattr(self.diff, other).mtp is None
-        return [
-            part
+        left = [
+            _without(part, known)
             for one in self.diff.changes
             if one.kind == kind
             for part in one.a or one.b
-            if not (tied and is_head(part))
-            and not (drops_drafts and "mtp" in part.unit.kin)
-            and not _lies_in(part, known)
+            if not (tied and is_head(part)) and not (drops_drafts and "mtp" in part.unit.kin)
         ]
+        return [part for part in left if len(part.region)]
 
     def wholes(self, parts: list[Part], kind: str) -> list[Folded]:
         """Modules outside of any layer that are gone or new as a whole; the largest first."""
@@ -110,13 +109,16 @@ def is_head(part: Part) -> bool:
     return part.unit.role.name == "lm_head" and not part.unit.kin
 
 
-def _lies_in(part: Part, known: set[tuple[str, int]]) -> bool:
-    """Whether all tensors of a part lie in layers, or experts, that are told as missing."""
-    own = part.own
-    return any(
-        all((".".join(container), number) in known for number in own.axes[place])
-        for place, container in containers_of(part.unit)
-    )
+def _without(part: Part, known: Mapping[str, set[int]]) -> Part:
+    """What of a part lies in no layer, or expert, that is told as missing."""
+    region, own_of = part.region, part.unit.numbers
+    for place, container in containers_of(part.unit):
+        gone = known.get(".".join(container))
+        if gone and len(region):
+            own = own_of if place == 0 else {}
+            kept = frozenset(one for one in region.axes[place] if own.get(one, one) not in gone)
+            region = region.narrowed(place, kept)
+    return part._replace(region=region)
 
 
 def verdicts(diff: Diff, are_files_equal: bool) -> tuple[Verdict, ...]:
@@ -244,17 +246,22 @@ def _cast(case: Case) -> Iterator[Verdict]:
 
 def _renamed(case: Case) -> Iterator[Verdict]:
     share = case.share(RENAMED)
-    by_layers = all(
-        one.evidence.how == "layers" for one in case.matched if one.kind == RENAMED
-    )
+    by_layers = all(one.evidence.how == "layers" for one in case.matched if one.fact(RENAMED))
     if share < _FEW or by_layers:
         return
-    if all(one.kind == RENAMED for one in case.diff.changes if not _is_book(one)):
+    left = [one for one in case.diff.changes if not one.a or not one.b]
+    if share > _MOST and not left:
         sure = all(one.evidence.is_sure for one in case.matched)
         doubt = "" if sure else ", some of them doubtful"
         yield Verdict("renamed", f"same structure, other names{doubt}", HEADERS)
+        return
+    by_shape = sum(_elements(one.a) for one in case.matched if one.evidence.how in _BY_LIKENESS)
+    if by_shape > 0.5 * case.common and case.common < _MOST * case.total:
+        text = "alike by roles and shapes alone, maybe unrelated; other names"
+        yield Verdict("alike", text, HEADERS)
     else:
-        yield Verdict("part-renamed", "tensors have other names", HEADERS)
+        most = "most" if share > 0.5 else "some"
+        yield Verdict("part-renamed", f"{most} tensors have other names", HEADERS)
 
 
 def _restructured(case: Case) -> Iterator[Verdict]:
@@ -264,8 +271,9 @@ def _restructured(case: Case) -> Iterator[Verdict]:
         fact = one.fact(RESTRUCTURED)
         if fact:
             ways[fact.how] += _elements(one.a)
-    for how, _ in ways.most_common(_SHOWN):
-        yield Verdict("restructured", how, HEADERS)
+    for how, count in ways.most_common(_SHOWN):
+        if count * 100 > case.common:
+            yield Verdict("restructured", how, HEADERS)
 
 
 def _numbers(case: Case) -> Iterator[Verdict]:
@@ -318,29 +326,46 @@ def _sizes(case: Case) -> Iterator[Verdict]:
 
 def _parts(case: Case) -> Iterator[Verdict]:
     """Tensors are gone or new that no other rule speaks of."""
-    gone, new = case.unexplained(REMOVED), case.unexplained(ADDED)
-    counts = [sum(part.tensors for part in parts) for parts in (gone, new)]
+    left = {kind: case.unexplained(kind) for kind in (REMOVED, ADDED)}
+    plain = {kind: [part for part in parts if not _is_small(part)] for kind, parts in left.items()}
+    small = {kind: [part for part in parts if _is_small(part)] for kind, parts in left.items()}
+    gone, new = plain[REMOVED], plain[ADDED]
     is_kept = case.common >= _MOST * case.total and not any(case.diff.layers)
-    if gone and not case.count(ADDED) and is_kept:
+    if gone and not new and is_kept and not any(small.values()):
         yield Verdict("part", f"B is a part of A: {_named(case, gone, REMOVED)} gone", HEADERS)
-    elif new and not case.count(REMOVED) and is_kept:
+    elif new and not gone and is_kept and not any(small.values()):
         yield Verdict("whole", f"A is a part of B: {_named(case, new, ADDED)} new", HEADERS)
     else:
-        if counts[0]:
-            yield Verdict("removed", f"{_named(case, gone, REMOVED)} gone", HEADERS)
-        if counts[1]:
-            yield Verdict("added", f"{_named(case, new, ADDED)} new", HEADERS)
+        for kind, word in ((REMOVED, "gone"), (ADDED, "new")):
+            if plain[kind]:
+                yield Verdict(kind, f"{_named(case, plain[kind], kind)} {word}", HEADERS)
+    for kind, word in ((REMOVED, "gone"), (ADDED, "new")):
+        if small[kind]:
+            yield Verdict(f"{kind}-books", f"{_counted(small[kind])} {word}", HEADERS)
+
+
+def _is_small(part: Part) -> bool:
+    """Whether it is no parameter of the model: a buffer, a scale."""
+    return part.unit.is_book or part.unit.role.name in ("buffer", "rope")
+
+
+def _counted(parts: list[Part]) -> str:
+    """`64 scales are`, `12 buffers and scales are`."""
+    count = sum(part.tensors for part in parts)
+    books = {part.unit.is_book for part in parts}
+    noun = "buffers and scales" if len(books) > 1 else "scales" if books == {True} else "buffers"
+    return f"{count:,} {noun if count > 1 else noun.removesuffix('s')} {'are' if count > 1 else 'is'}"
 
 
 def _named(case: Case, parts: list[Part], kind: str) -> str:
     """The modules that are gone or new, by name where they are few."""
-    wholes = case.wholes(parts, kind)
+    wholes = [one for one in case.wholes(parts, kind) if one.is_whole or len(parts) == 1]
     names = [".".join(one.segments) for one in wholes[:_SHOWN]]
     rest = sum(part.tensors for part in parts) - sum(one.tensors for one in wholes[:_SHOWN])
     more = f"{rest:,} {'other ' * bool(names)}tensor{'s' * (rest != 1)}"
     listed = [*names, *([more] if rest else [])]
     verb = "is" if len(listed) == 1 and (names or rest == 1) else "are"
-    return f"{', '.join(listed)} {verb}"
+    return f"{' and '.join(filter(None, (', '.join(listed[:-1]), listed[-1])))} {verb}"
 
 
 def _head(case: Case) -> Iterator[Verdict]:

@@ -73,8 +73,9 @@ def match(
     found = list(match_names(one, two))
     is_odd = max(len(ours), len(theirs)) > MAX_FAMILIES
     if not is_odd:
-        found += match_rules(one, two)
+        found += match_rules(one, two, least=2)
         found += match_roles(one, two)
+        found += match_rules(one, two)
         found += match_composed(one, two)
         found += match_modules(one, two, found)
         found += match_shapes(one, two)

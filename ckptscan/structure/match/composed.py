@@ -11,7 +11,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ckptscan.structure.match.regions import Region
-from ckptscan.structure.match.slots import Slot, Slots, by_slot
+from ckptscan.structure.match.slots import Slot, Slots, by_slot, is_bias
 from ckptscan.structure.match.values import ROLE, Match, Part, Side, Unit
 
 # fused role -> the roles whose tensors it may hold, in the usual order
@@ -27,6 +27,7 @@ _PARTS = {
 }
 
 Shape = tuple[int, ...]
+_Modules = frozenset[tuple[str, ...]]
 
 
 class _Fusion(NamedTuple):
@@ -54,10 +55,11 @@ def match_composed(a: Side, b: Side) -> Iterator[Match]:
         for has_towers in (True, False):
             slots = Slots(fused, has_towers)
             held = by_slot(parts, parts.open(), has_towers)
-            for unit in list(fused.open()):
+            known: set[_Modules] = set()
+            for unit in sorted(fused.open(), key=is_bias):
                 slot = slots.of(unit)
                 if slot is not None and len(fused.left(unit)):
-                    yield from _fused(fused, parts, unit, slot, held, is_fused_in_b)
+                    yield from _fused(fused, parts, unit, slot, held, known, is_fused_in_b)
 
 
 def _fused(
@@ -66,9 +68,13 @@ def _fused(
     unit: Unit,
     slot: Slot,
     held: dict[Slot, list[Unit]],
+    known: set[_Modules],
     is_fused_in_b: bool,
 ) -> Iterator[Match]:
-    """The match of what is left of one fused tensor, if its parts are there."""
+    """The match of what is left of one fused tensor, if its parts are there.
+
+    `known` are the modules whose weights were joined; a bias is joined with its weight alone.
+    """
     for roles in (*_PARTS.get(slot.role, ()), (slot.role,)):
         for deeper in (0, 1):
             wanted = [slot._replace(role=role, stars=slot.stars + deeper) for role in roles]
@@ -79,8 +85,12 @@ def _fused(
             taken = [one for one in chosen if one is not None]
             if len(taken) < len(chosen) or len({id(one) for one in taken}) < len(taken):
                 continue
+            modules = frozenset(one.module for one in (unit, *taken))
+            if is_bias(unit) and modules not in known:
+                continue
             match = _taken(fused, parts, unit, taken)
             if match is not None:
+                known.add(modules)
                 mine, theirs, fusion = match
                 one, two = (theirs, (mine,)) if is_fused_in_b else ((mine,), theirs)
                 words = fusion.joined if is_fused_in_b else fusion.split
@@ -134,9 +144,9 @@ def fusion_of(unit: Unit, units: Sequence[Unit], times: int) -> _Fusion | None:
     if unit.shape is None or any(shape is None for shape in shapes):
         return _by_count(unit, units, times)
     known = [shape for shape in shapes if shape is not None]
-    for turned in (False, True):
-        whole = _joined([shape[::-1] if turned else shape for shape in known], times)
-        if unit.shape in whole:
+    whole = _joined(known, times)
+    for turned, shape in ((False, unit.shape), (True, _turned(unit.shape))):
+        if shape in whole:
             return _Fusion(*_words(unit, units, times), turned, is_sure=not _is_open(unit, known))
     return None
 
@@ -150,6 +160,11 @@ def _words(unit: Unit, units: Sequence[Unit], times: int) -> tuple[str, str]:
     if len(units) == 1:
         return f"{times} experts", "one stack"
     return f"{times} experts of {parts}", f"one stack of {whole}"
+
+
+def _turned(shape: Shape) -> Shape:
+    """A shape with rows and columns exchanged."""
+    return (*shape[:-2], *shape[-2:][::-1])
 
 
 def _joined(parts: Sequence[Shape], times: int) -> set[Shape]:

@@ -112,6 +112,17 @@ class Region:
             counts[place] = len(self.axes[place] & numbers)
         return prod(counts)
 
+    def narrowed(self, place: int, numbers: frozenset[int]) -> Region:
+        """The tuples with one of these numbers on an axis."""
+        held = self.axes[place] & numbers
+        if held == self.axes[place]:
+            return self
+        if not held:
+            return nothing(self.arity)
+        if self.tuples is None:
+            return Region((*self.axes[:place], held, *self.axes[place + 1 :]))
+        return Region.of((one for one in self.tuples if one[place] in held), self.arity)
+
     def leading(self, arity: int) -> Region:
         """The region of the first so many indices."""
         if arity >= self.arity:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ckptscan.structure.match.slots import by_slot
+from ckptscan.structure.match.slots import by_slot, is_bias
 from ckptscan.structure.match.values import ROLE, Match, Side, Unit
 
 _MOST_ALIKE = 64  # units of one slot; more are no one's role
@@ -14,10 +14,15 @@ _TABLES = frozenset({"embedding", "lm_head"})
 def match_roles(a: Side, b: Side) -> Iterator[Match]:
     """Matches of tensors that alone on their side have a role, first with their tower too."""
     for has_towers in (True, False):
-        ours = by_slot(a, a.open(), has_towers)
-        theirs = by_slot(b, b.open(), has_towers)
+        ours = by_slot(a, _weights(a), has_towers)
+        theirs = by_slot(b, _weights(b), has_towers)
         for slot in ours:
             yield from _paired(a, b, ours[slot], theirs.get(slot, ()))
+
+
+def _weights(side: Side) -> Iterator[Unit]:
+    """Units but biases, which go with their weights."""
+    return (unit for unit in side.open() if not is_bias(unit))
 
 
 def _paired(a: Side, b: Side, some: Sequence[Unit], others: Sequence[Unit]) -> Iterator[Match]:

@@ -45,16 +45,20 @@ class Rule(NamedTuple):
         return f"{before} -> {after}" if after else f"prefix {before} dropped"
 
 
-def match_rules(a: Side, b: Side) -> Iterator[Match]:
-    """Matches by the rules that the names vote for, the rule with the most tensors first."""
+def match_rules(a: Side, b: Side, least: int = 1) -> Iterator[Match]:
+    """Matches by the rules that the names vote for, the rule with the most tensors first.
+
+    A rule needs the votes of `least` families.
+    """
     tried: set[Rule] = set()
     for _ in range(_MOST_RULES):
         ours, theirs = list(a.open()), list(b.open())
         if not ours or not theirs or max(len(ours), len(theirs)) > _MOST_UNITS:
             return
-        votes = _votes(a, b, ours, theirs)
-        for rule in tried:
-            votes.pop(rule, None)
+        votes, voters = _votes(a, b, ours, theirs)
+        for rule in list(votes):
+            if rule in tried or voters[rule] < least:
+                del votes[rule]
         if not votes:
             return
         rule = max(votes, key=lambda one: (votes[one], -len(one.before) - len(one.after), one))
@@ -63,13 +67,16 @@ def match_rules(a: Side, b: Side) -> Iterator[Match]:
             yield Match((one,), (two,), RULE, str(rule))
 
 
-def _votes(a: Side, b: Side, ours: list[Unit], theirs: list[Unit]) -> Counter[Rule]:
-    """Rules by the tensors of A that they would explain."""
+def _votes(
+    a: Side, b: Side, ours: list[Unit], theirs: list[Unit]
+) -> tuple[Counter[Rule], Counter[Rule]]:
+    """Rules by the tensors of A that they would explain, and by the families."""
     by_tail: dict[object, list[Unit]] = defaultdict(list)
     for unit in theirs:
         by_tail[_tail(unit)].append(unit)
     free_a, free_b = _has_one_tower(a.units), _has_one_tower(b.units)
     votes: Counter[Rule] = Counter()
+    voters: Counter[Rule] = Counter()
     for one in ours:
         candidates = by_tail.get(_tail(one), ())
         if len(candidates) > _MOST_CANDIDATES:
@@ -80,8 +87,10 @@ def _votes(a: Side, b: Side, ours: list[Unit], theirs: list[Unit]) -> Counter[Ru
             if one.tower == two.tower or free_a or free_b:
                 common = a.left(one).meet(b.left(two))
                 if len(common):
-                    votes[rule_of(one.segments, two.segments)] += len(common)
-    return votes
+                    rule = rule_of(one.segments, two.segments)
+                    votes[rule] += len(common)
+                    voters[rule] += 1
+    return votes, voters
 
 
 def _has_one_tower(units: list[Unit]) -> bool:

@@ -6,28 +6,35 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ckptscan.structure.match.regions import Region
+from ckptscan.structure.match.slots import leaf_of
 from ckptscan.structure.match.values import MODULE, SHAPES, Match, Side, Unit
 
 Segments = tuple[str, ...]
+_PLAIN = frozenset({"weight", "bias", "gamma", "beta"})
 
 
 def match_modules(a: Side, b: Side, found: list[Match]) -> Iterator[Match]:
     """Tensors that go with a matched one of their module: its bias, its other parameters."""
-    homes: dict[tuple[Segments, str], set[Segments]] = defaultdict(set)
+    homes: dict[Segments, set[Segments]] = defaultdict(set)
     for match in found:
         if len(match.a) == len(match.b) == 1 and not match.composed:
             one, two = match.a[0].unit, match.b[0].unit
-            if one.module != two.module and one.stars == two.stars:
-                homes[one.module, ""].add(two.module)
-    by_name: dict[Segments, list[Unit]] = defaultdict(list)
+            if one.stars == two.stars and one.module != two.module:
+                homes[one.module].add(two.module)
+    by_name: dict[tuple[Segments, str], list[Unit]] = defaultdict(list)
     for unit in b.open():
-        by_name[unit.segments].append(unit)
+        by_name[unit.module, _leaf(unit)].append(unit)
     for one in list(a.open()):
-        for module in sorted(homes.get((one.module, ""), ())):
-            for two in by_name.get((*module, one.leaf), ()):
+        for module in sorted(homes.get(one.module, ())):
+            for two in by_name.get((module, _leaf(one)), ()):
                 common = a.left(one).meet(b.left(two))
                 if len(common) and one.shape == two.shape:
                     yield Match((a.take(one, common),), (b.take(two, common),), MODULE)
+
+
+def _leaf(unit: Unit) -> str:
+    """The leaf under which a tensor of another naming is looked for."""
+    return leaf_of(unit) if unit.leaf in _PLAIN else unit.leaf
 
 
 def match_shapes(a: Side, b: Side) -> Iterator[Match]:

@@ -98,6 +98,11 @@ def leaf_of(unit: Unit) -> str:
     return "bias" if leaf.endswith("_bias") else "weight"
 
 
+def is_bias(unit: Unit) -> bool:
+    """Whether it is the bias of a module that has a weight."""
+    return leaf_of(unit) == "bias"
+
+
 def by_slot(side: Side, units: Iterable[Unit], has_towers: bool) -> dict[Slot, list[Unit]]:
     """Units by their slot, those left out whose role says too little."""
     slots = Slots(side, has_towers)
