@@ -16,7 +16,7 @@ from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
     from ckptscan.diff import Diff
-    from ckptscan.sources import Access, Source
+    from ckptscan.sources import Access
     from ckptscan.structure import Structure
 
 DIFFERS = 1
@@ -31,7 +31,9 @@ Test = Callable[[str], bool]
 @click.option(
     "--include", "includes", type=Match(), multiple=True, help="Only tensors of such a name."
 )
-@click.option("--exclude", "excludes", type=Match(), multiple=True, help="No tensor of such a name.")
+@click.option(
+    "--exclude", "excludes", type=Match(), multiple=True, help="No tensor of such a name."
+)
 @click.option("--exit-code", "exits", is_flag=True, help="Exit with 1 if they differ.")
 @format_option(FORMATS)
 @set_options

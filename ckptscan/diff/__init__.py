@@ -39,7 +39,7 @@ __all__ = [
 
 
 class _Room(ModuleType):
-    """A module that can be called: `ckptscan.diff(a, b)` is also where `ckptscan.diff.Diff` lives."""
+    """A module that can be called: `ckptscan.diff(a, b)`, and `ckptscan.diff.Diff`."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Diff:
         """See `compare`."""

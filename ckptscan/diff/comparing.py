@@ -16,8 +16,8 @@ from ckptscan.diff.values import (
     IDENTICAL,
     MOVED,
     PRECEDENCE,
-    RENAMED,
     REMOVED,
+    RENAMED,
     UNPROVED,
     Change,
     Diff,
@@ -91,7 +91,7 @@ def _chosen(one: Match, wanted: Wanted) -> Iterator[Match]:
         if any(wanted(name) for part in (*one.a, *one.b) for name in _names(part)):
             yield one
         return
-    sides = [part for part in (*one.a, *one.b)]
+    sides = (*one.a, *one.b)
     both = zip(*(zip(part.region, _names(part), strict=True) for part in sides), strict=True)
     held = [pairs[0][0] for pairs in both if any(wanted(name) for _, name in pairs)]
     if len(held) == len(sides[0].region):
@@ -99,9 +99,7 @@ def _chosen(one: Match, wanted: Wanted) -> Iterator[Match]:
     elif held:
         region = Region.of(held, sides[0].region.arity)
         chosen = [part._replace(region=region) for part in sides]
-        yield one._replace(
-            a=tuple(chosen[: len(one.a)]), b=tuple(chosen[len(one.a) :])
-        )
+        yield one._replace(a=tuple(chosen[: len(one.a)]), b=tuple(chosen[len(one.a) :]))
 
 
 def _names(part: Part) -> Iterator[str]:
@@ -110,5 +108,3 @@ def _names(part: Part) -> Iterator[str]:
     for indices in part.region:
         own = (numbers.get(indices[0], indices[0]), *indices[1:]) if numbers else indices
         yield fill(family.pattern, own, family.axes)
-
-

@@ -1,4 +1,4 @@
-"""The files of two checkpoints: which are new, gone, changed, the same; by what is known for free."""
+"""The files of two checkpoints: new, gone, changed, the same; by what is known for free."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def files(a: Checkpoint, b: Checkpoint, proofs: Proofs) -> tuple[FileChange, ...
     )
 
 
-def _status(
-    one: FileEntry | None, two: FileEntry | None, is_proved: bool, is_read: bool
-) -> str:
+def _status(one: FileEntry | None, two: FileEntry | None, is_proved: bool, is_read: bool) -> str:
     if one is None:
         return "added"
     if two is None:

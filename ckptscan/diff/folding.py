@@ -6,7 +6,6 @@ below it, at these indices, is among those that are told.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -96,9 +95,7 @@ def _piece(part: Part) -> _Piece:
     return _Piece(segments_of(part), part.own, family.copies, family.kind.nbytes, widths)
 
 
-def _folded(
-    pieces: Sequence[_Piece], prefix: Segments, everything: Everything
-) -> Iterator[Folded]:
+def _folded(pieces: Sequence[_Piece], prefix: Segments, everything: Everything) -> Iterator[Folded]:
     """The patterns below a prefix; one, where all tensors there are meant."""
     size = len(prefix)
     if len(pieces) == 1 or size >= _DEEPEST:
@@ -130,9 +127,7 @@ def _is_all(pieces: Sequence[_Piece], prefix: Segments, everything: Everything) 
     return sum(one.tensors for one in pieces) == everything.count(prefix, leading)
 
 
-def _covered(
-    pieces: Sequence[_Piece], prefix: Segments, everything: Everything
-) -> frozenset[int]:
+def _covered(pieces: Sequence[_Piece], prefix: Segments, everything: Everything) -> frozenset[int]:
     """The last indices of a prefix below which everything is meant, though not below others."""
     place = prefix_stars(prefix) - 1
     leading = _leading(pieces, place + 1)
@@ -162,8 +157,7 @@ def _whole(pieces: Sequence[_Piece], prefix: Segments) -> Folded:
     held = [one for one in pieces if len(one.region)]
     leading = _leading(held, prefix_stars(prefix))
     axes = tuple(
-        IndexSet.of(numbers, width)
-        for numbers, width in zip(leading, held[0].widths, strict=False)
+        IndexSet.of(numbers, width) for numbers, width in zip(leading, held[0].widths, strict=False)
     )
     tensors, nbytes = sum(one.tensors for one in held), sum(one.nbytes for one in held)
     return Folded(prefix, axes, is_whole=True, tensors=tensors, nbytes=nbytes)
@@ -186,7 +180,7 @@ def _alone(one: _Piece) -> Folded:
         IndexSet.of(numbers, width)
         for numbers, width in zip(one.region.axes, one.widths, strict=True)
     )
-    return Folded(one.segments, axes, False, one.tensors, one.nbytes)
+    return Folded(one.segments, axes, is_whole=False, tensors=one.tensors, nbytes=one.nbytes)
 
 
 def _braced(found: Sequence[Folded]) -> list[Folded]:
@@ -221,12 +215,22 @@ def _joined(some: Sequence[Folded], place: int) -> list[Folded]:
     return [first._replace(segments=segments, tensors=tensors, nbytes=nbytes)]
 
 
+def _common_end(names: Sequence[str]) -> str:
+    """What all names end with."""
+    shortest = min(names, key=len)
+    for size in range(len(shortest)):
+        end = shortest[size:]
+        if all(name.endswith(end) for name in names):
+            return end
+    return ""
+
+
 def alternatives(words: Sequence[str]) -> str:
     """Names in braces, what they share once: `{k,q,v}_proj`, `{input,post_attention}_layernorm`."""
     names = sorted(dict.fromkeys(words), key=natural_key)
     if len(names) == 1:
         return names[0]
-    end = os.path.commonprefix([name[::-1] for name in names])[::-1]
+    end = _common_end(names)
     end = end[end.index("_") :] if "_" in end else ""
     cut = [name[: len(name) - len(end)] for name in names]
     if not all(cut):

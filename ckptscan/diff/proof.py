@@ -35,9 +35,7 @@ class Proofs:
             return frozenset(range(len(shards)))
         theirs = {key for shard in self._b.table.shards for key in _keys(self._b, shard)}
         ours = ((number, _keys(self._a, shard)) for number, shard in enumerate(shards))
-        return frozenset(
-            number for number, keys in ours if any(key in theirs for key in keys)
-        )
+        return frozenset(number for number, keys in ours if any(key in theirs for key in keys))
 
     @property
     def are_files_equal(self) -> bool:
@@ -89,9 +87,10 @@ class Proofs:
         """For each row of A whether the tensor of that name lies in a file of another name in B."""
         ours, theirs = self._a.table, self._b.table
         flags = bytearray(len(ours))
-        if ours.repeating or theirs.repeating or _layout(ours) == _layout(theirs):
-            if ours is theirs or ours.repeating or list(ours.names) == list(theirs.names):
-                return flags
+        if ours is theirs or ours.repeating or theirs.repeating:
+            return flags
+        if _layout(ours) == _layout(theirs) and list(ours.names) == list(theirs.names):
+            return flags
         homes = _homes(theirs)
         for component, path, rows in _places(ours):
             held = homes.get(component, {})

@@ -26,7 +26,7 @@ _ABSENT = object()
 
 
 def settings(a: Checkpoint, b: Checkpoint) -> tuple[Setting, ...]:
-    """Every key that differs, file by file; a config that only one side has is told by the files."""
+    """Every key that differs, file by file; a file of one side alone is told among the files."""
     found: list[Setting] = []
     for file, one, two in _documents(a, b):
         ours, theirs = _flat(one), _flat(two)

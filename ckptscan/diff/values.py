@@ -178,9 +178,7 @@ class Diff:
     def new_auxiliary(self) -> int:
         """Those of `auxiliary` that only B has: books of weights that A stores without any."""
         kept = {part.unit.module for part in self._books("a")}
-        return sum(
-            part.tensors for part in self._books("b") if part.unit.module not in kept
-        )
+        return sum(part.tensors for part in self._books("b") if part.unit.module not in kept)
 
     def _books(self, side: str) -> list[Part]:
         books = [change for change in self.changes if change.kind == AUXILIARY]

@@ -14,8 +14,8 @@ from ckptscan.diff.values import (
     IDENTICAL,
     MOVED,
     PROVED,
-    RENAMED,
     REMOVED,
+    RENAMED,
     REQUANTIZED,
     RESHAPED,
     RESTRUCTURED,
@@ -94,11 +94,13 @@ class Case:
         ]
         return [part for part in left if len(part.region)]
 
+    def modules(self, parts: list[Part], kind: str) -> list[Folded]:
+        """Those of `wholes` that are modules, or the only tensor."""
+        return [one for one in self.wholes(parts, kind) if one.is_whole or len(parts) == 1]
+
     def wholes(self, parts: list[Part], kind: str) -> list[Folded]:
         """Modules outside of any layer that are gone or new as a whole; the largest first."""
-        side = [
-            part for one in self.diff.changes for part in (one.a if kind == REMOVED else one.b)
-        ]
+        side = [part for one in self.diff.changes for part in (one.a if kind == REMOVED else one.b)]
         found = fold(parts, Everything(side)) if parts else []
         plain = [one for one in found if not prefix_stars(one.segments) and one.segments]
         return sorted(plain, key=lambda one: -one.nbytes)
@@ -136,9 +138,7 @@ def _is_book(change: Change) -> bool:
 
 
 def _elements(parts: tuple[Part, ...]) -> int:
-    return sum(
-        len(part.region) * (part.unit.each or 0) for part in parts if not part.unit.is_book
-    )
+    return sum(len(part.region) * (part.unit.each or 0) for part in parts if not part.unit.is_book)
 
 
 def _nothing(case: Case) -> Iterator[Verdict]:
@@ -163,9 +163,7 @@ def _same_structure(case: Case) -> Iterator[Verdict]:
     """Names, shapes and dtypes are the same; of the content little or nothing is known."""
     if any(one.kind not in (IDENTICAL, MOVED, UNPROVED) for one in case.diff.changes):
         return
-    proved = sum(
-        one.tensors for one in case.diff.changes if one.evidence.content == IDENTICAL
-    )
+    proved = sum(one.tensors for one in case.diff.changes if one.evidence.content == IDENTICAL)
     files = ", other files" if case.count(MOVED) else ""
     known = "content not proved"
     if proved:
@@ -315,9 +313,7 @@ def _vocabulary(case: Case) -> Iterator[Verdict]:
 
 def _sizes(case: Case) -> Iterator[Verdict]:
     resized = [
-        one
-        for one in case.matched
-        if (fact := one.fact(RESHAPED)) and fact.how != "vocabulary"
+        one for one in case.matched if (fact := one.fact(RESHAPED)) and fact.how != "vocabulary"
     ]
     if resized:
         count = sum(one.tensors for one in resized)
@@ -327,13 +323,17 @@ def _sizes(case: Case) -> Iterator[Verdict]:
 def _parts(case: Case) -> Iterator[Verdict]:
     """Tensors are gone or new that no other rule speaks of."""
     left = {kind: case.unexplained(kind) for kind in (REMOVED, ADDED)}
-    plain = {kind: [part for part in parts if not _is_small(part)] for kind, parts in left.items()}
+    plain = {
+        kind: [part for part in parts if not _is_small(part) and not _is_adapter(part)]
+        for kind, parts in left.items()
+    }
     small = {kind: [part for part in parts if _is_small(part)] for kind, parts in left.items()}
     gone, new = plain[REMOVED], plain[ADDED]
     is_kept = case.common >= _MOST * case.total and not any(case.diff.layers)
-    if gone and not new and is_kept and not any(small.values()):
+    is_kept = is_kept and not any(small.values())
+    if gone and not new and is_kept and case.modules(gone, REMOVED):
         yield Verdict("part", f"B is a part of A: {_named(case, gone, REMOVED)} gone", HEADERS)
-    elif new and not gone and is_kept and not any(small.values()):
+    elif new and not gone and is_kept and case.modules(new, ADDED):
         yield Verdict("whole", f"A is a part of B: {_named(case, new, ADDED)} new", HEADERS)
     else:
         for kind, word in ((REMOVED, "gone"), (ADDED, "new")):
@@ -342,6 +342,16 @@ def _parts(case: Case) -> Iterator[Verdict]:
     for kind, word in ((REMOVED, "gone"), (ADDED, "new")):
         if small[kind]:
             yield Verdict(f"{kind}-books", f"{_counted(small[kind])} {word}", HEADERS)
+        lora = [part for part in left[kind] if _is_adapter(part)]
+        if lora:
+            count = sum(part.tensors for part in lora)
+            text = f"an adapter beside the weights is {word} ({count:,} tensors)"
+            yield Verdict(f"{kind}-adapter", text, HEADERS)
+
+
+def _is_adapter(part: Part) -> bool:
+    """Whether it belongs to an adapter that is kept beside its base."""
+    return part.unit.role.name.startswith("lora.")
 
 
 def _is_small(part: Part) -> bool:
@@ -354,18 +364,26 @@ def _counted(parts: list[Part]) -> str:
     count = sum(part.tensors for part in parts)
     books = {part.unit.is_book for part in parts}
     noun = "buffers and scales" if len(books) > 1 else "scales" if books == {True} else "buffers"
-    return f"{count:,} {noun if count > 1 else noun.removesuffix('s')} {'are' if count > 1 else 'is'}"
+    return (
+        f"{count:,} {noun if count > 1 else noun.removesuffix('s')} {'are' if count > 1 else 'is'}"
+    )
 
 
 def _named(case: Case, parts: list[Part], kind: str) -> str:
     """The modules that are gone or new, by name where they are few."""
-    wholes = [one for one in case.wholes(parts, kind) if one.is_whole or len(parts) == 1]
+    wholes = case.modules(parts, kind)
     names = [".".join(one.segments) for one in wholes[:_SHOWN]]
     rest = sum(part.tensors for part in parts) - sum(one.tensors for one in wholes[:_SHOWN])
-    more = f"{rest:,} {'other ' * bool(names)}tensor{'s' * (rest != 1)}"
+    noun = "bias" if all(map(_is_bias, parts)) else "tensor"
+    ending = "es" if noun == "bias" else "s"
+    more = f"{rest:,} {'other ' * bool(names)}{noun}{ending * (rest != 1)}"
     listed = [*names, *([more] if rest else [])]
     verb = "is" if len(listed) == 1 and (names or rest == 1) else "are"
     return f"{' and '.join(filter(None, (', '.join(listed[:-1]), listed[-1])))} {verb}"
+
+
+def _is_bias(part: Part) -> bool:
+    return part.unit.leaf == "bias"
 
 
 def _head(case: Case) -> Iterator[Verdict]:

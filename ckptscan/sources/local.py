@@ -96,9 +96,7 @@ class LocalSource:
         if not stat.S_ISREG(found.st_mode):
             return FileEntry(path, 0, None, _strangeness(found.st_mode), link=link)
         identity = f"{found.st_dev}:{found.st_ino}"
-        return FileEntry(
-            path, found.st_size, _blob_digest(link), link=link, identity=identity
-        )
+        return FileEntry(path, found.st_size, _blob_digest(link), link=link, identity=identity)
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:

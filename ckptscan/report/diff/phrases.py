@@ -20,9 +20,7 @@ def pattern(folded: Folded) -> str:
     """A pattern with its indices: `model.layers.{0-31}.mlp.*`; printable."""
     pieces = split_stars(".".join(folded.segments).replace("/.", "/"))
     axes = ["{" + words.indices(axis) + "}" if len(axis) > 1 else str(axis) for axis in folded.axes]
-    text = "".join(
-        piece + axis for piece, axis in zip(pieces, [*axes, ""], strict=False)
-    )
+    text = "".join(piece + axis for piece, axis in zip(pieces, [*axes, ""], strict=False))
     if not folded.is_whole:
         return words.label(text) or "(an empty name)"
     return words.label(f"{text}.*" if text else "*")
@@ -92,7 +90,9 @@ def _sizes(before: int, after: int) -> str:
 
 def numbers(one: LayerChange) -> str:
     """`model.layers 32 -> 28: 28-31 gone; which ones headers do not tell`."""
-    where = words.label(one.a) if one.a == one.b else f"{words.label(one.a)} -> {words.label(one.b)}"
+    where = (
+        words.label(one.a) if one.a == one.b else f"{words.label(one.a)} -> {words.label(one.b)}"
+    )
     parts = [
         f"{words.indices(held)} {what}"
         for held, what in ((one.gone, "of A gone"), (one.new, "of B new"))

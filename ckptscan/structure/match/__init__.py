@@ -1,7 +1,7 @@
 """Two structures -> which tensors of the one became which of the other, by headers alone.
 
 Steps from the surest evidence to the least, each taking what the ones before it left: names, rules
-of renaming, roles, compositions of roles, shapes. Works on families; what tensors hold is not asked.
+of renaming, roles, compositions of roles, shapes. Works on families; no tensor is read.
 """
 
 from __future__ import annotations

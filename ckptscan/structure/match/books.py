@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from ckptscan.structure.match.exact import same_named
+from ckptscan.structure.match.exact import by_number, same_named
 from ckptscan.structure.match.regions import Region
-from ckptscan.structure.match.values import LAYERS, MODULE, NAME, Match, Part, Side, Unit
+from ckptscan.structure.match.values import MODULE, Match, Part, Side, Unit
 
 Segments = tuple[str, ...]
 _DEEPEST = 4  # segments of a book below its module: weight.quant_state.bitsandbytes__nf4
@@ -19,19 +19,12 @@ def match_books(a: Side, b: Side, found: Sequence[Match]) -> Iterator[Match]:
     What a weight that was packed anew, joined or split no longer needs has one side alone.
     """
     changed_a, changed_b, homes = _homes(found)
-    for side, changed in ((a, changed_a), (b, changed_b)):
-        for unit in list(side.open_books()):
-            for region in _of_changed(unit, changed):
-                common = side.left(unit).meet(region)
-                if len(common):
-                    part = side.take(unit, common)
-                    yield Match((part,), (), is_book=True) if side is a else Match(
-                        (), (part,), is_book=True
-                    )
+    yield from (Match((part,), (), is_book=True) for part in _outdated(a, changed_a))
+    yield from (Match((), (part,), is_book=True) for part in _outdated(b, changed_b))
     ours, theirs = list(a.open_books()), list(b.open_books())
     for one, two in same_named(a, b, ours, theirs, lambda segments: segments):
-        how = LAYERS if one.own != two.own else NAME
-        yield Match((one,), (two,), how)
+        for mine, other, how in by_number(one, two):
+            yield Match((mine,), (other,), how)
 
     def moved(segments: Segments) -> Segments:
         for size in range(1, min(_DEEPEST, len(segments)) + 1):
@@ -44,6 +37,15 @@ def match_books(a: Side, b: Side, found: Sequence[Match]) -> Iterator[Match]:
 
 
 _Changed = dict[Segments, list[Part]]
+
+
+def _outdated(side: Side, changed: _Changed) -> Iterator[Part]:
+    """Books of weights that are packed anew, taken."""
+    for unit in list(side.open_books()):
+        for region in _of_changed(unit, changed):
+            common = side.left(unit).meet(region)
+            if len(common):
+                yield side.take(unit, common)
 
 
 def _homes(

@@ -99,9 +99,7 @@ def _fused(
 
 def _fitting(parts: Side, region: Region, units: Sequence[Unit]) -> Unit | None:
     """The one unit whose first indices are among those of the fused tensor."""
-    found = [
-        one for one in units if len(parts.left(one).leading(region.arity).meet(region))
-    ]
+    found = [one for one in units if len(parts.left(one).leading(region.arity).meet(region))]
     return found[0] if len(found) == 1 else None
 
 
@@ -121,9 +119,7 @@ def _taken(
     fusion = fusion_of(unit, units, counts.pop())
     if fusion is None:
         return None
-    theirs = tuple(
-        parts.take(one, region) for one, region in zip(units, regions, strict=True)
-    )
+    theirs = tuple(parts.take(one, region) for one, region in zip(units, regions, strict=True))
     return fused.take(unit, common), theirs, fusion
 
 

@@ -17,8 +17,23 @@ Segments = tuple[str, ...]
 def match_names(a: Side, b: Side) -> Iterator[Match]:
     """Matches of tensors that have one name and one number, after layers were renumbered."""
     for one, two in same_named(a, b, list(a.open()), list(b.open()), lambda found: found):
-        how = LAYERS if one.own != two.own else NAME
-        yield Match((one,), (two,), how, is_sure=has_rank_of(one.unit, two.unit))
+        is_sure = has_rank_of(one.unit, two.unit)
+        for mine, other, how in by_number(one, two):
+            yield Match((mine,), (other,), how, is_sure=is_sure)
+
+
+def by_number(one: Part, two: Part) -> Iterator[tuple[Part, Part, str]]:
+    """Equally named parts, those apart whose layers have another number in B."""
+    numbers = two.unit.numbers
+    if not numbers or not one.region.arity:
+        yield one, two, NAME
+        return
+    held = one.region.axes[0]
+    kept = frozenset(number for number in held if numbers.get(number, number) == number)
+    for some, how in ((kept, NAME), (held - kept, LAYERS)):
+        if some:
+            region = one.region.narrowed(0, some)
+            yield one._replace(region=region), two._replace(region=region), how
 
 
 def same_named(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ckptscan.structure.match.units import renumbered
 from ckptscan.structure.match.values import Unit
 
-_MOST = 1000  # layers that are aligned; the deepest real model has 126
+_MOST = 600  # layers that are aligned; the deepest real model has 126
 
 Container = tuple[str, ...]
 
@@ -121,62 +121,81 @@ def _aligned(
     container: Container, a: Mapping[int, tuple[int, ...]], b: Mapping[int, tuple[int, ...]]
 ) -> Alignment | None:
     """The alignment that explains more layers than their numbers do; None where none does."""
-    from difflib import SequenceMatcher
-
     ours, theirs = list(a), list(b)
     if {*a.values()}.isdisjoint(b.values()):
         return None
     same = sum(b.get(number) == signature for number, signature in a.items())
     if same >= min(len(a), len(b)):
         return None
-    matcher = SequenceMatcher(None, [*a.values()], [*b.values()], autojunk=False)
-    blocks = matcher.get_matching_blocks()
-    if sum(block.size for block in blocks) <= same:
+    one, two = [*a.values()], [*b.values()]
+    steps = longest_common(one, two)
+    if len(steps) <= same:
         return None
-    pairs = {
-        ours[block.a + step]: theirs[block.b + step]
-        for block in blocks
-        for step in range(block.size)
-    }
-    if all(one == two for one, two in pairs.items()):
+    kept = {ours[left]: theirs[right] for left, right in steps}
+    if all(left == right for left, right in kept.items()):
         return None
-    pairs |= _changed(matcher.get_opcodes(), ours, theirs)
+    gaps = list(_gaps(steps, len(one), len(two)))
+    pairs = dict(kept)
+    for mine, other in gaps:
+        if len(mine) == len(other):  # at the same place, and changed
+            pairs.update(zip((ours[at] for at in mine), (theirs[at] for at in other), strict=True))
     taken = set(pairs.values())
+    is_open = any(
+        (not other and _slides(one, mine)) or (not mine and _slides(two, other))
+        for mine, other in gaps
+    )
     return Alignment(
         container,
         pairs,
         tuple(number for number in ours if number not in pairs),
         tuple(number for number in theirs if number not in taken),
-        _is_sure(matcher.get_opcodes(), [*a.values()], [*b.values()]),
+        not is_open,
     )
 
 
-def _changed(
-    codes: Iterable[tuple[str, int, int, int, int]], a: Sequence[int], b: Sequence[int]
-) -> dict[int, int]:
-    """Layers that stand at the same place and differ: as many on either side."""
-    found = {}
-    for what, start, end, other, stop in codes:
-        if what == "replace" and end - start == stop - other:
-            found.update(zip(a[start:end], b[other:stop], strict=True))
-    return found
+def longest_common(one: Sequence[object], two: Sequence[object]) -> list[tuple[int, int]]:
+    """Places of a longest common subsequence; what is alike at both ends goes first."""
+    start, most = 0, min(len(one), len(two))
+    while start < most and one[start] == two[start]:
+        start += 1
+    end = 0
+    while end < most - start and one[-1 - end] == two[-1 - end]:
+        end += 1
+    left, right = one[start : len(one) - end], two[start : len(two) - end]
+    lengths = [[0] * (len(right) + 1)]
+    for mine in reversed(left):
+        below, row = lengths[-1], [0] * (len(right) + 1)
+        for at in range(len(right) - 1, -1, -1):
+            row[at] = below[at + 1] + 1 if mine == right[at] else max(below[at], row[at + 1])
+        lengths.append(row)
+    lengths.reverse()
+    found = [(at, at) for at in range(start)]
+    i = j = 0
+    while i < len(left) and j < len(right):
+        if left[i] == right[j]:
+            found.append((start + i, start + j))
+            i, j = i + 1, j + 1
+        elif lengths[i + 1][j] >= lengths[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return found + [(len(one) - at, len(two) - at) for at in range(end, 0, -1)]
 
 
-def _is_sure(
-    codes: Iterable[tuple[str, int, int, int, int]],
-    a: Sequence[tuple[int, ...]],
-    b: Sequence[tuple[int, ...]],
-) -> bool:
-    """Whether no other layers could be the ones that are gone or new."""
-    for what, start, end, other, stop in codes:
-        if what == "delete" and _slides(a, start, end):
-            return False
-        if what == "insert" and _slides(b, other, stop):
-            return False
-    return True
+def _gaps(
+    steps: Sequence[tuple[int, int]], ours: int, theirs: int
+) -> Iterator[tuple[range, range]]:
+    """What lies between common layers, on either side."""
+    left = right = 0
+    for one, two in (*steps, (ours, theirs)):
+        if one > left or two > right:
+            yield range(left, one), range(right, two)
+        left, right = one + 1, two + 1
 
 
-def _slides(layers: Sequence[tuple[int, ...]], start: int, end: int) -> bool:
+def _slides(layers: Sequence[tuple[int, ...]], block: range) -> bool:
     """Whether the block one further up or down is as good."""
-    up = start > 0 and layers[start - 1] == layers[end - 1]
-    return up or (end < len(layers) and layers[end] == layers[start])
+    start, end = block.start, block.stop
+    if start > 0 and layers[start - 1] == layers[end - 1]:
+        return True
+    return end < len(layers) and layers[end] == layers[start]

@@ -95,7 +95,11 @@ class Region:
         """The region with other numbers on one axis; different ones stay different."""
         if not self.arity:
             return self
-        axes = (*self.axes[:place], frozenset(map(number, self.axes[place])), *self.axes[place + 1 :])
+        axes = (
+            *self.axes[:place],
+            frozenset(map(number, self.axes[place])),
+            *self.axes[place + 1 :],
+        )
         if self.tuples is None:
             return Region(axes)
         moved = ((*one[:place], number(one[place]), *one[place + 1 :]) for one in self.tuples)
@@ -104,9 +108,7 @@ class Region:
     def within(self, leading: Sequence[frozenset[int]]) -> int:
         """How many tuples begin with numbers of these axes."""
         if self.tuples is not None:
-            return sum(
-                all(map(frozenset.__contains__, leading, one)) for one in self.tuples
-            )
+            return sum(all(map(frozenset.__contains__, leading, one)) for one in self.tuples)
         counts = [len(axis) for axis in self.axes]
         for place, numbers in enumerate(leading):
             counts[place] = len(self.axes[place] & numbers)

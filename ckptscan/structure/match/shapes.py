@@ -10,6 +10,7 @@ from ckptscan.structure.match.slots import leaf_of
 from ckptscan.structure.match.values import MODULE, SHAPES, Match, Side, Unit
 
 Segments = tuple[str, ...]
+_MOST_ALIKE = 16  # of one shape at one place; more are told as gone and new
 _PLAIN = frozenset({"weight", "bias", "gamma", "beta"})
 
 
@@ -38,29 +39,34 @@ def _leaf(unit: Unit) -> str:
 
 
 def match_shapes(a: Side, b: Side) -> Iterator[Match]:
-    """Doubtful matches of tensors whose shape stands once at these indices on either side.
+    """Doubtful matches: shapes that stand once at their indices on either side.
 
-    Vectors say too little; they are matched as parts of modules alone.
+    Where all that is left at these indices has the same shapes on both sides, alike ones are taken
+    in the order of their names.
     """
-    ours, theirs = _by_shape(a), _by_shape(b)
-    for key, some in ours.items():
-        others = theirs.get(key, [])
-        if len(some) == len(others) == 1:
-            one, two = some[0], others[0]
-            common = a.left(one).meet(b.left(two))
-            yield Match(
-                (a.take(one, common),), (b.take(two, common),), SHAPES, is_sure=False
-            )
+    ours, theirs = _by_place(a), _by_place(b)
+    for place, some in ours.items():
+        others = theirs.get(place, {})
+        counts = {shape: len(units) for shape, units in some.items()}
+        is_all = counts == {shape: len(units) for shape, units in others.items()}
+        is_all = is_all and any(len(shape[0]) > 1 for shape in counts)
+        for shape, units in some.items():
+            partners = others.get(shape, [])
+            is_alone = len(units) == len(partners) == 1 and len(shape[0]) > 1
+            if is_alone or (is_all and len(units) <= _MOST_ALIKE):
+                for one, two in zip(units, partners, strict=True):
+                    common = a.left(one).meet(b.left(two))
+                    mine, other = a.take(one, common), b.take(two, common)
+                    yield Match((mine,), (other,), SHAPES, is_sure=False)
 
 
-def _by_shape(side: Side) -> dict[object, list[Unit]]:
-    found: dict[object, list[Unit]] = defaultdict(list)
+_Shape = tuple[tuple[int, ...], str]
+
+
+def _by_place(side: Side) -> dict[Region, dict[_Shape, list[Unit]]]:
+    """What is left by its index tuples, then by shape and kind of element."""
+    found: dict[Region, dict[_Shape, list[Unit]]] = defaultdict(lambda: defaultdict(list))
     for unit in side.open():
-        if unit.shape is not None and len(unit.shape) > 1 and unit.stars:
-            key: tuple[Region, tuple[int, ...], str] = (
-                side.left(unit),
-                unit.shape,
-                unit.family.dtype.kind,
-            )
-            found[key].append(unit)
+        if unit.shape is not None:
+            found[side.left(unit)][unit.shape, unit.family.dtype.kind].append(unit)
     return found

@@ -58,7 +58,9 @@ class Slots:
         role = role_of(unit, self._is_sandwich)
         if not role:
             return None
-        tower, kin = (unit.tower, unit.kin) if self._has_towers else ("", unit.kin & {"mtp", "lora"})
+        tower, kin = (
+            (unit.tower, unit.kin) if self._has_towers else ("", unit.kin & {"mtp", "lora"})
+        )
         return Slot(role, leaf_of(unit), unit.stars, tower, frozenset(kin))
 
     @cached_property
