@@ -6,7 +6,7 @@ below it, at these indices, is among those that are told.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,7 +15,6 @@ from ckptscan.structure.match import Part, Region
 
 _DEEPEST = 16  # segments to which is folded; deeper names are told as they are
 _MOST_PARTS = 2000  # more are told one by one
-_MOST_NUMBERS = 512  # indices that are looked at one by one
 _LONGEST = 60  # characters of alternatives in braces
 
 Segments = tuple[str, ...]
@@ -49,6 +48,16 @@ class Everything:
         """How many tensors there are below a prefix at these indices."""
         below = self._below.get(prefix, ())
         return sum(region.within(leading) * copies for region, copies in below)
+
+    def tally(
+        self, prefix: Segments, place: int, leading: Sequence[frozenset[int]]
+    ) -> Counter[int]:
+        """The same for each number on an axis."""
+        found: Counter[int] = Counter()
+        for region, copies in self._below.get(prefix, ()):
+            for number, count in region.tally(place, leading).items():
+                found[number] += count * copies
+        return found
 
 
 def segments_of(part: Part) -> Segments:
@@ -130,18 +139,13 @@ def _is_all(pieces: Sequence[_Piece], prefix: Segments, everything: Everything) 
 def _covered(pieces: Sequence[_Piece], prefix: Segments, everything: Everything) -> frozenset[int]:
     """The last indices of a prefix below which everything is meant, though not below others."""
     place = prefix_stars(prefix) - 1
-    leading = _leading(pieces, place + 1)
-    if len(leading[place]) > _MOST_NUMBERS:
-        return frozenset()
-    return frozenset(
-        number
-        for number in leading[place]
-        if _is_all(
-            [one for piece in pieces if (one := _narrowed(piece, place, {number})).region],
-            prefix,
-            everything,
-        )
-    )
+    leading = _leading(pieces, place)
+    meant: Counter[int] = Counter()
+    for one in pieces:
+        for number, count in one.region.tally(place, leading).items():
+            meant[number] += count * one.copies
+    there = everything.tally(prefix, place, leading)
+    return frozenset(number for number, count in meant.items() if count == there[number])
 
 
 def _narrowed(piece: _Piece, place: int, numbers: Iterable[int]) -> _Piece:

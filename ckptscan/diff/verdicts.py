@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator
 
-from ckptscan.diff.folding import Everything, Folded, fold, prefix_stars
+from ckptscan.diff.case import Case, elements, is_head
 from ckptscan.diff.values import (
     ADDED,
     CAST,
@@ -20,107 +19,15 @@ from ckptscan.diff.values import (
     RESHAPED,
     RESTRUCTURED,
     UNPROVED,
-    Change,
     Diff,
     Verdict,
 )
-from ckptscan.names import IndexSet
-from ckptscan.structure.match import Part, containers_of
-from ckptscan.structure.tree import MTP
+from ckptscan.structure.match import Part
 
 _FEW = 0.05  # of the elements of the smaller side: less in common is chance
 _MOST = 0.95
 _BY_LIKENESS = frozenset({"role", "shapes"})
 _SHOWN = 3  # modules that are named
-
-
-class Case:
-    """A diff with the figures that rules ask for; elements are logical, without books."""
-
-    def __init__(self, diff: Diff, are_files_equal: bool) -> None:
-        self.diff = diff
-        self.are_files_equal = are_files_equal
-
-    @cached_property
-    def matched(self) -> list[Change]:
-        """Changes with two sides, without books."""
-        return [one for one in self.diff.changes if one.a and one.b and not _is_book(one)]
-
-    @cached_property
-    def total(self) -> int:
-        """Elements of the side that has fewer."""
-        sides = ([one.a for one in self.diff.changes], [one.b for one in self.diff.changes])
-        return min(sum(map(_elements, parts)) for parts in sides)
-
-    @cached_property
-    def common(self) -> int:
-        """Elements of A that have a partner of as many elements."""
-        return sum(_elements(one.a) for one in self.matched if not one.fact(RESHAPED))
-
-    def share(self, kind: str) -> float:
-        """The share of the matched elements whose changes have a fact of this kind."""
-        whole = sum(_elements(one.a) for one in self.matched)
-        part = sum(_elements(one.a) for one in self.matched if one.fact(kind))
-        return part / whole if whole else 0.0
-
-    def count(self, kind: str) -> int:
-        """Tensors of a kind."""
-        return self.diff.summary[kind]
-
-    def drafting(self, side: str) -> set[tuple[str, IndexSet]]:
-        """The layers of one side that draft tokens: container and numbers."""
-        mtp = (self.diff.a if side == "a" else self.diff.b).mtp
-        nodes = [] if mtp is None else mtp.children if mtp.path == MTP else [mtp]
-        return {
-            (node.path.removesuffix(".*"), node.repeat) for node in nodes if node.repeat is not None
-        }
-
-    def unexplained(self, kind: str) -> list[Part]:
-        """Parts that are gone or new, without missing layers, heads and what drafts tokens."""
-        side, other = ("a", "b") if kind == REMOVED else ("b", "a")
-        known: dict[str, set[int]] = {}
-        for one in self.diff.layers:
-            name, numbers = (one.a, one.gone) if side == "a" else (one.b, one.new)
-            known.setdefault(name, set()).update(numbers)
-        tied = getattr(self.diff, other).parameters.tied is True
-        has_drafts = getattr(self.diff, side).mtp is not None
-        drops_drafts = has_drafts and getattr(self.diff, other).mtp is None
-        left = [
-            _without(part, known)
-            for one in self.diff.changes
-            if one.kind == kind
-            for part in one.a or one.b
-            if not (tied and is_head(part)) and not (drops_drafts and "mtp" in part.unit.kin)
-        ]
-        return [part for part in left if len(part.region)]
-
-    def modules(self, parts: list[Part], kind: str) -> list[Folded]:
-        """Those of `wholes` that are modules, or the only tensor."""
-        return [one for one in self.wholes(parts, kind) if one.is_whole or len(parts) == 1]
-
-    def wholes(self, parts: list[Part], kind: str) -> list[Folded]:
-        """Modules outside of any layer that are gone or new as a whole; the largest first."""
-        side = [part for one in self.diff.changes for part in (one.a if kind == REMOVED else one.b)]
-        found = fold(parts, Everything(side)) if parts else []
-        plain = [one for one in found if not prefix_stars(one.segments) and one.segments]
-        return sorted(plain, key=lambda one: -one.nbytes)
-
-
-def is_head(part: Part) -> bool:
-    """Whether it is the model's output table."""
-    return part.unit.role.name == "lm_head" and not part.unit.kin
-
-
-def _without(part: Part, known: Mapping[str, set[int]]) -> Part:
-    """What of a part lies in no layer, or expert, that is told as missing."""
-    region, own_of = part.region, part.unit.numbers
-    for place, container in containers_of(part.unit):
-        gone = known.get(".".join(container))
-        if gone and len(region):
-            own = own_of if place == 0 else {}
-            kept = frozenset(one for one in region.axes[place] if own.get(one, one) not in gone)
-            region = region.narrowed(place, kept)
-    return part._replace(region=region)
 
 
 def verdicts(diff: Diff, are_files_equal: bool) -> tuple[Verdict, ...]:
@@ -131,14 +38,6 @@ def verdicts(diff: Diff, are_files_equal: bool) -> tuple[Verdict, ...]:
         if found:
             return tuple(found)
     return tuple(verdict for rule in _TOGETHER for verdict in rule(case))
-
-
-def _is_book(change: Change) -> bool:
-    return all(part.unit.is_book for part in (*change.a, *change.b))
-
-
-def _elements(parts: tuple[Part, ...]) -> int:
-    return sum(len(part.region) * (part.unit.each or 0) for part in parts if not part.unit.is_book)
 
 
 def _nothing(case: Case) -> Iterator[Verdict]:
@@ -215,7 +114,7 @@ def _quantized(case: Case) -> Iterator[Verdict]:
         if fact:
             a, b = one.a[0].unit.packing is not None, one.b[0].unit.packing is not None
             what = "requantized" if a and b else "quantized" if b else "dequantized"
-            schemes[what, fact.before, fact.after] += _elements(one.a)
+            schemes[what, fact.before, fact.after] += elements(one.a)
     for (what, before, after), count in schemes.most_common(2):
         if count < _FEW * case.common:
             continue
@@ -232,7 +131,7 @@ def _cast(case: Case) -> Iterator[Verdict]:
     for one in case.matched:
         fact = one.fact(CAST)
         if fact and not one.fact(REQUANTIZED):
-            casts[fact.before, fact.after] += _elements(one.a)
+            casts[fact.before, fact.after] += elements(one.a)
     for (before, after), count in casts.most_common(1):
         share = count / case.common if case.common else 0
         if share > _MOST:
@@ -253,7 +152,7 @@ def _renamed(case: Case) -> Iterator[Verdict]:
         doubt = "" if sure else ", some of them doubtful"
         yield Verdict("renamed", f"same structure, other names{doubt}", HEADERS)
         return
-    by_shape = sum(_elements(one.a) for one in case.matched if one.evidence.how in _BY_LIKENESS)
+    by_shape = sum(elements(one.a) for one in case.matched if one.evidence.how in _BY_LIKENESS)
     if by_shape > 0.5 * case.common and case.common < _MOST * case.total:
         text = "alike by roles and shapes alone, maybe unrelated; other names"
         yield Verdict("alike", text, HEADERS)
@@ -268,7 +167,7 @@ def _restructured(case: Case) -> Iterator[Verdict]:
     for one in case.matched:
         fact = one.fact(RESTRUCTURED)
         if fact:
-            ways[fact.how] += _elements(one.a)
+            ways[fact.how] += elements(one.a)
     for how, count in ways.most_common(_SHOWN):
         if count * 100 > case.common:
             yield Verdict("restructured", how, HEADERS)

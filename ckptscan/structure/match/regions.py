@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,6 +114,17 @@ class Region:
         for place, numbers in enumerate(leading):
             counts[place] = len(self.axes[place] & numbers)
         return prod(counts)
+
+    def tally(self, place: int, leading: Sequence[frozenset[int]]) -> Counter[int]:
+        """How many of the tuples that begin with `leading` have each number on an axis."""
+        if self.tuples is not None:
+            if all(map(frozenset.issubset, self.axes, leading)):
+                return Counter(one[place] for one in self.tuples)
+            return Counter(
+                one[place] for one in self.tuples if all(map(frozenset.__contains__, leading, one))
+            )
+        others = self.within(leading) // max(1, len(self.axes[place]))
+        return Counter(dict.fromkeys(self.axes[place], others))
 
     def narrowed(self, place: int, numbers: frozenset[int]) -> Region:
         """The tuples with one of these numbers on an axis."""
