@@ -95,6 +95,8 @@ def _both(
     a: str, b: str, set_name: str | None, all_sets: bool, access: Access
 ) -> tuple[Structure, Structure]:
     """The structures of both sides, read at once where they lie elsewhere; raises _Unread."""
+    import threading
+
     from ckptscan.checkpoint import load
     from ckptscan.diff import BESIDE
     from ckptscan.sources import open_source
@@ -107,15 +109,23 @@ def _both(
         except CkptscanError as error:
             raise _Unread(f"{name} ({spec})", error) from error
 
-    sides = (("A", a), ("B", b))
     if not any(map(_is_elsewhere, (a, b))):
-        one, two = (read(name, spec) for name, spec in sides)
-        return one, two
-    from concurrent.futures import ThreadPoolExecutor
+        return read("A", a), read("B", b)
+    done: list[Structure | BaseException] = []
 
-    with ThreadPoolExecutor(2) as crew:
-        waiting = [crew.submit(read, name, spec) for name, spec in sides]
-        one, two = (one.result() for one in waiting)
+    def read_other() -> None:
+        try:
+            done.append(read("B", b))
+        except BaseException as error:  # told where it can be seen
+            done.append(error)
+
+    other = threading.Thread(target=read_other, daemon=True)  # dies with the process, on Ctrl-C too
+    other.start()
+    one = read("A", a)
+    other.join()
+    two = done[0]
+    if isinstance(two, BaseException):
+        raise two
     return one, two
 
 

@@ -102,8 +102,10 @@ def _without(part: Part, known: Mapping[str, set[int]]) -> Part:
 
 
 def is_book(change: Change) -> bool:
+    """Whether a change concerns books of packed weights alone."""
     return all(part.unit.is_book for part in (*change.a, *change.b))
 
 
 def elements(parts: tuple[Part, ...]) -> int:
+    """Logical elements of these parts, without books."""
     return sum(len(part.region) * (part.unit.each or 0) for part in parts if not part.unit.is_book)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ckptscan.checkpoint import load
-from ckptscan.diff import Diff, compare
+from ckptscan.diff import BESIDE, Diff, compare
 from ckptscan.sources.base import FileEntry
 from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import Structure, describe
@@ -51,7 +51,7 @@ def structure(model: Model, **files: Tensors) -> Structure:
         size = len(head) + max((entry["data_offsets"][1] for entry in ends.values()), default=0)
         held[f"{name}.safetensors"] = head
         entries.append(FileEntry(f"{name}.safetensors", size))
-    return describe(load(MemorySource(held, entries), all_sets=False))
+    return describe(load(MemorySource(held, entries), beside=BESIDE))
 
 
 def diff_of(a: Model, b: Model) -> Diff:

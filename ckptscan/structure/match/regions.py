@@ -141,6 +141,8 @@ class Region:
         """The region of the first so many indices."""
         if arity >= self.arity:
             return self
+        if not self._count:
+            return nothing(arity)
         if self.tuples is None:
             return Region(self.axes[:arity])
         return Region.of((one[:arity] for one in self.tuples), arity)
