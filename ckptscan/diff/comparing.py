@@ -25,11 +25,11 @@ from ckptscan.diff.values import (
     Fact,
 )
 from ckptscan.diff.verdicts import verdicts
-from ckptscan.names import fill
 from ckptscan.structure import Structure
-from ckptscan.structure.match import Container, Match, Part, Region, match
+from ckptscan.structure.match import Container, Match, Region, match
 
 Wanted = Callable[[str], bool]
+_MOST_PRODUCTS = 64  # parts of one change whose indices are no product
 
 
 def compare(
@@ -49,7 +49,12 @@ def compare(
         matches = matching.matches
         if wanted is not None:
             matches = tuple(part for one in matches for part in _chosen(one, wanted))
-        changes = tuple(change for one in matches for change in _changes(one, proofs))
+        changes = tuple(
+            product
+            for one in matches
+            for change in _changes(one, proofs)
+            for product in _products(change)
+        )
         missing = missing_numbers(changes, matching)
         found = Diff(
             a,
@@ -85,14 +90,27 @@ def _changes(one: Match, proofs: Proofs) -> Iterator[Change]:
         yield Change(kind, (mine,), (theirs,), moved, evidence._replace(content=content))
 
 
+def _products(one: Change) -> Iterator[Change]:
+    """A change as several whose indices are products of ranges, where few will do."""
+    sides = (*one.a, *one.b)
+    regions = sides[0].region.products(_MOST_PRODUCTS)
+    is_simple = len(one.a) < 2 and len(one.b) < 2 and len({part.region for part in sides}) == 1
+    if len(regions) == 1 or not is_simple:
+        yield one
+        return
+    for region in regions:
+        a = tuple(part._replace(region=region) for part in one.a)
+        yield one._replace(a=a, b=tuple(part._replace(region=region) for part in one.b))
+
+
 def _chosen(one: Match, wanted: Wanted) -> Iterator[Match]:
     """The tensors of a match of which a name on either side is wanted."""
     if len(one.a) > 1 or len(one.b) > 1 or one.composed:
-        if any(wanted(name) for part in (*one.a, *one.b) for name in _names(part)):
+        if any(wanted(name) for part in (*one.a, *one.b) for name in part.names()):
             yield one
         return
     sides = (*one.a, *one.b)
-    both = zip(*(zip(part.region, _names(part), strict=True) for part in sides), strict=True)
+    both = zip(*(zip(part.region, part.names(), strict=True) for part in sides), strict=True)
     held = [pairs[0][0] for pairs in both if any(wanted(name) for _, name in pairs)]
     if len(held) == len(sides[0].region):
         yield one
@@ -100,11 +118,3 @@ def _chosen(one: Match, wanted: Wanted) -> Iterator[Match]:
         region = Region.of(held, sides[0].region.arity)
         chosen = [part._replace(region=region) for part in sides]
         yield one._replace(a=tuple(chosen[: len(one.a)]), b=tuple(chosen[len(one.a) :]))
-
-
-def _names(part: Part) -> Iterator[str]:
-    """The names of a part's tensors in the files, in the order of its region."""
-    family, numbers = part.unit.family, part.unit.numbers
-    for indices in part.region:
-        own = (numbers.get(indices[0], indices[0]), *indices[1:]) if numbers else indices
-        yield fill(family.pattern, own, family.axes)

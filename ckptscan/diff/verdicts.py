@@ -239,7 +239,7 @@ def _parts(case: Case) -> Iterator[Verdict]:
             if plain[kind]:
                 yield Verdict(kind, f"{_named(case, plain[kind], kind)} {word}", HEADERS)
     for kind, word in ((REMOVED, "gone"), (ADDED, "new")):
-        if small[kind]:
+        if small[kind] and not gone and not new:
             yield Verdict(f"{kind}-books", f"{_counted(small[kind])} {word}", HEADERS)
         lora = [part for part in left[kind] if _is_adapter(part)]
         if lora:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,6 +137,13 @@ class Region:
             return Region((*self.axes[:place], held, *self.axes[place + 1 :]))
         return Region.of((one for one in self.tuples if one[place] in held), self.arity)
 
+    def products(self, most: int) -> list[Region]:
+        """The region as disjoint products; itself alone where it would take more than `most`."""
+        if self.tuples is None or not self._count:
+            return [self]
+        found = _products(self.tuples, self.arity)
+        return [self] if len(found) > most else [Region(axes) for axes in found]
+
     def leading(self, arity: int) -> Region:
         """The region of the first so many indices."""
         if arity >= self.arity:
@@ -146,6 +153,26 @@ class Region:
         if self.tuples is None:
             return Region(self.axes[:arity])
         return Region.of((one[:arity] for one in self.tuples), arity)
+
+
+_Axes = tuple[frozenset[int], ...]
+
+
+def _products(tuples: Iterable[Indices], arity: int) -> list[_Axes]:
+    """Disjoint products: first indices with the same rests are taken together."""
+    if arity == 1:
+        return [(frozenset(one[0] for one in tuples),)]
+    rests: dict[int, set[Indices]] = defaultdict(set)
+    for one in tuples:
+        rests[one[0]].add(one[1:])
+    alike: dict[frozenset[Indices], set[int]] = defaultdict(set)
+    for first in sorted(rests):
+        alike[frozenset(rests[first])].add(first)
+    return [
+        (frozenset(firsts), *axes)
+        for rest, firsts in alike.items()
+        for axes in _products(rest, arity - 1)
+    ]
 
 
 class _Product:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ckptscan.names import IndexSet
+from ckptscan.names import IndexSet, fill
 from ckptscan.structure.families import Family
 from ckptscan.structure.match.regions import Region
 from ckptscan.structure.packing.values import Packing, Shape
@@ -81,6 +81,13 @@ class Part(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of all of them."""
         return self.tensors * self.unit.family.kind.nbytes
+
+    def names(self) -> Iterator[str]:
+        """The names in the files, in the order of the region: of both sides of a match alike."""
+        family, numbers = self.unit.family, self.unit.numbers
+        for indices in self.region:
+            own = (numbers.get(indices[0], indices[0]), *indices[1:]) if numbers else indices
+            yield fill(family.pattern, own, family.axes)
 
     @property
     def own(self) -> Region:

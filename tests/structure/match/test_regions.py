@@ -62,3 +62,13 @@ def test_a_large_product_is_not_written_out() -> None:
     assert 10**8 - 10**5 == len(region.minus(part))
     assert part == region.meet(part)
     assert set(product([1], [2])) == set(Region((frozenset([1]), frozenset([2]))))
+
+
+@given(LISTED)
+def test_a_region_is_a_few_products(region: Region) -> None:
+    parts = region.products(99)
+
+    assert sorted(region) == sorted(one for part in parts for one in part)
+    assert len(region) == sum(map(len, parts))
+    assert all(part.tuples is None for part in parts) or not len(region)
+    assert region.products(0) == [region] or region.tuples is None
