@@ -70,7 +70,7 @@ def test_a_broken_file_is_compared_as_far_as_it_goes(tmp_path: Path) -> None:
     one.write_bytes(file_of(ONE))
     done = run(str(one), str(ATTACKS / "gap.safetensors"))
 
-    assert 0 == done.exit_code
+    assert 1 == done.exit_code
     assert "warning: B: gap.safetensors" in done.stderr
     assert "removed" in done.stdout
 
