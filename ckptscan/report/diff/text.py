@@ -50,7 +50,9 @@ def _count(diff: Diff) -> str:
     files = dict.fromkeys(one.file for one in diff.config)
     if not files:
         return "no key differs"
-    return f"{words.plural(len(diff.config), 'key')} of {', '.join(map(words.label, files))}"
+    verb = "differs" if len(diff.config) == 1 else "differ"
+    where = ", ".join(map(words.label, files))
+    return f"{words.plural(len(diff.config), 'key')} {verb} in {where}"
 
 
 def _group(group: Group, width: int) -> Iterator[str]:
