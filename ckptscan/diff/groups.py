@@ -124,6 +124,8 @@ def _books(change: Change) -> str:
 def _doubt(change: Change) -> str:
     if change.evidence.is_sure:
         return ""
+    if change.evidence.how == "shapes" and len(change.a) + len(change.b) > 2:
+        return "nothing but the number of rows speaks for it"
     if change.evidence.how == "shapes":
         return "nothing but the shape speaks for it"
     if change.fact(RESTRUCTURED):

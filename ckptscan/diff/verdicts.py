@@ -19,6 +19,7 @@ from ckptscan.diff.values import (
     RESHAPED,
     RESTRUCTURED,
     UNPROVED,
+    Change,
     Diff,
     Verdict,
 )
@@ -211,12 +212,31 @@ def _vocabulary(case: Case) -> Iterator[Verdict]:
 
 
 def _sizes(case: Case) -> Iterator[Verdict]:
+    """Tensors are of other shapes; stacks of experts and their routers of other lengths."""
     resized = [
         one for one in case.matched if (fact := one.fact(RESHAPED)) and fact.how != "vocabulary"
     ]
-    if resized:
+    stacks: set[tuple[int, int] | None] = set()
+    for one in resized:
+        stacks.add(_lengths(one))
+    pair = next(iter(stacks), None)
+    if len(stacks) == 1 and pair is not None:
+        text = f"{pair[0]} -> {pair[1]} experts; which ones headers do not tell"
+        yield Verdict("experts", text, HEADERS)
+    elif resized:
         count = sum(one.tensors for one in resized)
         yield Verdict("reshaped", f"{count:,} tensor{'s' * (count != 1)} of other shapes", HEADERS)
+
+
+def _lengths(change: Change) -> tuple[int, int] | None:
+    """How many experts a stack, or a router, had and has; None for anything else."""
+    unit, other = change.a[0].unit, change.b[0].unit
+    if not unit.role.name.startswith(("expert.", "router")) or not unit.shape or not other.shape:
+        return None
+    is_stack = len(unit.shape) == 3 or unit.role.name.startswith("router")
+    return (
+        (unit.shape[0], other.shape[0]) if is_stack and unit.shape[1:] == other.shape[1:] else None
+    )
 
 
 def _parts(case: Case) -> Iterator[Verdict]:

@@ -298,3 +298,16 @@ def in_gpt_names(model: Model) -> Model:
     for before, after in GPT2:
         model = replaced(model, before, after)
     return model
+
+
+def plain_mxfp4(model: Model) -> Model:
+    """gpt-oss as transformers stores it without packing: stacks with rows and columns turned."""
+    tensors, documents = model
+    plain: Tensors = {}
+    for name, (dtype, shape) in tensors.items():
+        if name.endswith("_blocks"):
+            experts, out, groups, _ = shape
+            plain[name.removesuffix("_blocks")] = "BF16", (experts, groups * 32, out)
+        elif not name.endswith("_scales"):
+            plain[name] = dtype, shape
+    return plain, documents

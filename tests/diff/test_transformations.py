@@ -313,6 +313,44 @@ TABLE: dict[str, tuple[str, Change, dict[str, int], list[str], set[str]]] = {
         ["added"],
         {"name"},
     ),
+    "parts of unknown role joined": (
+        "deepseek-ai--DeepSeek-V2-Lite",
+        lambda m: making.joined(m, ("q_proj", "kv_a_proj_with_mqa"), "fused_qkv_a_proj_with_mqa"),
+        {"restructured": 54, "unproved": 5237},
+        ["restructured"],
+        {"shapes", "name"},
+    ),
+    "two prefixes": (
+        "Qwen--Qwen2-VL-7B-Instruct",
+        lambda m: making.replaced(
+            making.replaced(m, r"^model\.", "model.language_model."), r"^visual", "model.visual"
+        ),
+        {"renamed": 729, "unproved": 1},
+        ["part-renamed"],
+        {"rule", "name"},
+    ),
+    "experts of another naming stacked": (
+        "mistralai--Mixtral-8x7B-v0.1",
+        lambda m: making.stacked(
+            making.replaced(
+                making.joined(
+                    making.replaced(m, r"block_sparse_moe\.", "mlp."), ("w1", "w3"), "gate_up_proj"
+                ),
+                r"\.w2\.",
+                ".down_proj.",
+            )
+        ),
+        {"restructured": 768, "renamed": 32, "unproved": 195},
+        ["restructured"],
+        {"role", "name", "rule"},
+    ),
+    "plain and turned": (
+        "openai--gpt-oss-120b",
+        making.plain_mxfp4,
+        {"restructured": 36, "requantized": 36, "auxiliary": 72, "unproved": 543},
+        ["dequantized", "restructured"],
+        {"name"},
+    ),
     "nonsense names": (LLAMA, nonsense, {"renamed": N}, ["renamed"], {"shapes", "role"}),
 }
 
@@ -365,3 +403,16 @@ def sided(diff: Diff, side: str) -> dict[str, int]:
         parts = one.a if side == "a" else one.b
         counts[kind] = counts.get(kind, 0) + sum(part.tensors for part in parts)
     return {kind: count for kind, count in counts.items() if count}
+
+
+def test_stacks_of_fewer_experts_are_told_as_such() -> None:
+    model = making.stacked(real(MOE))
+    pruned = {
+        name: (dtype, (48, *shape[1:]) if shape[0] == 60 else shape)
+        for name, (dtype, shape) in model[0].items()
+    }
+    diff = diff_of(model, (pruned, model[1]))
+
+    assert {"reshaped": 96, "unproved": 315} == told(diff)
+    assert ["experts"] == codes(diff)
+    assert "60 -> 48 experts" in diff.verdicts[0].text

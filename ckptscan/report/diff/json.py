@@ -105,7 +105,9 @@ def _change(one: Change) -> dict[str, Any]:
 
 def _names(parts: tuple[Part, ...]) -> str | None:
     """The patterns of one side, joined by ` + `; null where it has none."""
-    return " + ".join(part.unit.family.pattern for part in parts) if parts else None
+    families = [part.unit.family for part in parts]
+    names = [f"{one.component}/{one.pattern}" if one.component else one.pattern for one in families]
+    return " + ".join(names) if parts else None
 
 
 def _axes(parts: tuple[Part, ...]) -> list[str]:

@@ -43,7 +43,7 @@ def _changes(diff: Diff) -> Iterator[str]:
         rows.append(
             [
                 cell(group.kind),
-                _long(group.what + doubt),
+                _long(phrases.short(group.what) + doubt),
                 "<br>".join(map(_long, shown)),
                 cell(group.tensors),
             ]

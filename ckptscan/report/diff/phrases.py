@@ -13,6 +13,7 @@ from ckptscan.report import words
 
 # kinds in the order in which a summary tells them; what is the same comes last
 _TOLD = (*ORDER, IDENTICAL, UNPROVED)
+_MOST = 1000  # characters of a sentence; one with a name of a megabyte is cut
 _LONGEST = 48  # characters of a setting's value
 
 
@@ -34,7 +35,12 @@ def sides(line: Line) -> tuple[str, str]:
 def verdict(diff: Diff) -> str:
     """All verdicts as one sentence, and on what they rest."""
     said = "; ".join(one.text for one in diff.verdicts) or "no verdict"
-    return words.printable(f"{said} ({proof(diff)})")
+    return f"{short(said)} ({proof(diff)})"
+
+
+def short(text: str) -> str:
+    """Text that may quote a name: printable, and cut where it is absurdly long."""
+    return words.printable(text) if len(text) <= _MOST else words.label(text)
 
 
 def proof(diff: Diff) -> str:

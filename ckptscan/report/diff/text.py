@@ -23,7 +23,7 @@ def report(diff: Diff, look: Look) -> Iterator[str]:
     width = look.width or _WIDTH
     yield f"A {words.label(diff.a.checkpoint.origin.title)}"
     yield f"B {words.label(diff.b.checkpoint.origin.title)}"
-    verdicts = [one.text for one in diff.verdicts] or ["no verdict"]
+    verdicts = [phrases.short(one.text) for one in diff.verdicts] or ["no verdict"]
     names = ["verdict", *[""] * len(verdicts)]
     facts = list(zip(names, [*verdicts, phrases.proof(diff)], strict=True))
     facts += phrases.facts(diff, look.shows("structure"), look.shows("content"))
@@ -58,7 +58,7 @@ def _count(diff: Diff) -> str:
 def _group(group: Group, width: int) -> Iterator[str]:
     """The heading with the count at its right, then the patterns."""
     doubt = f" (doubtful: {group.doubt})" if group.doubt else ""
-    what = f"  {words.printable(group.what)}" if group.what else ""
+    what = f"  {phrases.short(group.what)}" if group.what else ""
     yield from _counted(f"{group.kind}{what}{doubt}", words.plural(group.tensors, "tensor"), width)
     shown = group.lines[:_SHOWN]
     for line in shown:

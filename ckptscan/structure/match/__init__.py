@@ -24,7 +24,7 @@ from ckptscan.structure.match.layers import (
 from ckptscan.structure.match.regions import Region
 from ckptscan.structure.match.roles import match_roles
 from ckptscan.structure.match.rules import match_rules
-from ckptscan.structure.match.shapes import match_modules, match_shapes
+from ckptscan.structure.match.shapes import match_modules, match_shapes, match_sums
 from ckptscan.structure.match.units import units_of
 from ckptscan.structure.match.values import Match, Part, Side, Unit
 from ckptscan.structure.summary import Structure
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 # families of a side up to which more than names is looked at; no known model has more than 400
-MAX_FAMILIES = 4000
+MAX_FAMILIES = 2000
 
 
 class Matching(NamedTuple):
@@ -78,6 +78,7 @@ def match(
         found += match_rules(one, two)
         found += match_composed(one, two)
         found += match_modules(one, two, found)
+        found += match_sums(one, two)
         found += match_shapes(one, two)
         found += match_modules(one, two, found)
     found += match_books(one, two, found)

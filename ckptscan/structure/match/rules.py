@@ -15,7 +15,7 @@ from ckptscan.structure.match.exact import same_named
 from ckptscan.structure.match.values import RULE, Match, Side, Unit
 
 _MOST_RULES = 32
-_MOST_UNITS = 4000  # of a side; more are no model
+_MOST_UNITS = 2000  # of a side; more are no model
 _MOST_CANDIDATES = 12  # of one name; more say nothing
 _LEAVES = frozenset({"weight", "bias", "scale", "gamma", "beta"})
 
@@ -51,46 +51,50 @@ def match_rules(a: Side, b: Side, least: int = 1) -> Iterator[Match]:
     A rule needs the votes of `least` families.
     """
     tried: set[Rule] = set()
+    ours, theirs = list(a.open()), list(b.open())
+    if max(len(ours), len(theirs)) > _MOST_UNITS:
+        return
+    waiting = list(_votes(a, b, ours, theirs))
     for _ in range(_MOST_RULES):
-        ours, theirs = list(a.open()), list(b.open())
-        if not ours or not theirs or max(len(ours), len(theirs)) > _MOST_UNITS:
+        waiting = [vote for vote in waiting if len(a.left(vote.one)) and len(b.left(vote.two))]
+        tensors: Counter[Rule] = Counter()
+        voters: Counter[Rule] = Counter()
+        for vote in waiting:
+            tensors[vote.rule] += vote.tensors
+            voters[vote.rule] += 1
+        rules = [rule for rule in tensors if rule not in tried and voters[rule] >= least]
+        if not rules:
             return
-        votes, voters = _votes(a, b, ours, theirs)
-        for rule in list(votes):
-            if rule in tried or voters[rule] < least:
-                del votes[rule]
-        if not votes:
-            return
-        rule = max(votes, key=lambda one: (votes[one], -len(one.before) - len(one.after), one))
+        rule = max(rules, key=lambda one: (tensors[one], -len(one.before) - len(one.after), one))
         tried.add(rule)
-        for one, two in same_named(a, b, ours, theirs, rule.renamed):
+        for one, two in same_named(a, b, list(a.open()), list(b.open()), rule.renamed):
             yield Match((one,), (two,), RULE, str(rule))
 
 
-def _votes(
-    a: Side, b: Side, ours: list[Unit], theirs: list[Unit]
-) -> tuple[Counter[Rule], Counter[Rule]]:
-    """Rules by the tensors of A that they would explain, and by the families."""
+class _Vote(NamedTuple):
+    """Two families that would be one under a rule, and how many tensors they share."""
+
+    rule: Rule
+    one: Unit
+    two: Unit
+    tensors: int
+
+
+def _votes(a: Side, b: Side, ours: list[Unit], theirs: list[Unit]) -> Iterator[_Vote]:
+    """What pairs of names say; of names with very many partners, nothing."""
     by_tail: dict[object, list[Unit]] = defaultdict(list)
     for unit in theirs:
         by_tail[_tail(unit)].append(unit)
     free_a, free_b = _has_one_tower(a.units), _has_one_tower(b.units)
-    votes: Counter[Rule] = Counter()
-    voters: Counter[Rule] = Counter()
     for one in ours:
         candidates = by_tail.get(_tail(one), ())
         if len(candidates) > _MOST_CANDIDATES:
             continue
         for two in candidates:
-            if one.segments == two.segments:
-                continue
-            if one.tower == two.tower or free_a or free_b:
-                common = a.left(one).meet(b.left(two))
-                if len(common):
-                    rule = rule_of(one.segments, two.segments)
-                    votes[rule] += len(common)
-                    voters[rule] += 1
-    return votes, voters
+            is_near = one.tower == two.tower or free_a or free_b
+            common = a.left(one).meet(b.left(two)) if is_near else None
+            if common is not None and len(common) and one.segments != two.segments:
+                yield _Vote(rule_of(one.segments, two.segments), one, two, len(common))
 
 
 def _has_one_tower(units: list[Unit]) -> bool:

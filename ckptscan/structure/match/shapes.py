@@ -10,6 +10,7 @@ from ckptscan.structure.match.slots import leaf_of
 from ckptscan.structure.match.values import MODULE, SHAPES, Match, Side, Unit
 
 Segments = tuple[str, ...]
+_MOST_PARTS = 4  # that are joined in one
 _MOST_ALIKE = 16  # of one shape at one place; more are told as gone and new
 _PLAIN = frozenset({"weight", "bias", "gamma", "beta"})
 
@@ -58,6 +59,43 @@ def match_shapes(a: Side, b: Side) -> Iterator[Match]:
                     common = a.left(one).meet(b.left(two))
                     mine, other = a.take(one, common), b.take(two, common)
                     yield Match((mine,), (other,), SHAPES, is_sure=False)
+
+
+def match_sums(a: Side, b: Side) -> Iterator[Match]:
+    """Doubtful matches of one tensor and several whose rows together are its rows.
+
+    They lie in one parent and have the same columns, and nothing else there is left.
+    """
+    ours, theirs = _by_columns(a), _by_columns(b)
+    for key, some in ours.items():
+        others = theirs.get(key, [])
+        if min(len(some), len(others)) != 1 or not 2 <= max(len(some), len(others)) <= _MOST_PARTS:
+            continue
+        if sum(map(_rows, some)) == sum(map(_rows, others)):
+            words = " -> ".join(
+                " + ".join(_own_name(unit) for unit in units) for units in (some, others)
+            )
+            mine = tuple(a.take(unit, a.left(unit)) for unit in some)
+            other = tuple(b.take(unit, b.left(unit)) for unit in others)
+            yield Match(mine, other, SHAPES, is_sure=False, composed=words)
+
+
+def _by_columns(side: Side) -> dict[object, list[Unit]]:
+    """What is left by parent, leaf, index tuples and columns."""
+    found: dict[object, list[Unit]] = defaultdict(list)
+    for unit in side.open():
+        if unit.shape is not None and len(unit.shape) > 1 and len(unit.segments) > 2:
+            key = unit.segments[:-2], unit.leaf, side.left(unit), unit.shape[1:]
+            found[key].append(unit)
+    return found
+
+
+def _rows(unit: Unit) -> int:
+    return unit.shape[0] if unit.shape else 0
+
+
+def _own_name(unit: Unit) -> str:
+    return unit.segments[-2]
 
 
 _Shape = tuple[tuple[int, ...], str]
