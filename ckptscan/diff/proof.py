@@ -7,18 +7,20 @@ proof is missing proves nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.diff.values import IDENTICAL, UNPROVED
 from ckptscan.names import split_stars, unescape
+from ckptscan.sources import Origin
 from ckptscan.structure.match import Part, Region
 from ckptscan.table import Shard, TensorTable
 
 # sources whose address alone tells the file: one listing, read twice
 _ADDRESSED = frozenset({"pack", "hub", "modelscope", "http", "s3", "gs", "az"})
 _REPOSITORIES = frozenset({"hub", "hf-cache"})
+_Keys = frozenset[tuple[object, ...]]
 
 
 class Proofs:
@@ -30,18 +32,23 @@ class Proofs:
     @cached_property
     def same_files(self) -> frozenset[int]:
         """Numbers of A's shards that B has too, byte for byte."""
-        shards = self._a.table.shards
-        if self._a is self._b:
-            return frozenset(range(len(shards)))
-        theirs = {key for shard in self._b.table.shards for key in _keys(self._b, shard)}
-        ours = ((number, _keys(self._a, shard)) for number, shard in enumerate(shards))
-        return frozenset(number for number, keys in ours if any(key in theirs for key in keys))
+        known = frozenset().union(*self._keys_of_b)
+        return frozenset(number for number, keys in enumerate(self._keys_of_a) if keys & known)
 
     @property
     def are_files_equal(self) -> bool:
-        """Whether every weight file of both sides is proved to be one of the other's."""
-        counts = [len(side.table.shards) for side in (self._a, self._b)]
-        return len(self.same_files) == counts[0] == counts[1]
+        """Whether every weight file of either side is proved to be one of the other's."""
+        known = frozenset().union(*self._keys_of_a)
+        is_all = all(keys & known for keys in self._keys_of_b)
+        return is_all and len(self.same_files) == len(self._keys_of_a)
+
+    @cached_property
+    def _keys_of_a(self) -> list[_Keys]:
+        return _shard_keys(self._a)
+
+    @cached_property
+    def _keys_of_b(self) -> list[_Keys]:
+        return self._keys_of_a if self._a is self._b else _shard_keys(self._b)
 
     def split(self, one: Part, two: Part) -> Iterator[tuple[Part, Part, str, bool]]:
         """Parts of two equally named ones with the state of their content, and whether moved."""
@@ -103,25 +110,31 @@ def _label(kind: tuple[int, int]) -> tuple[str, bool]:
     return (IDENTICAL if kind[0] else UNPROVED), bool(kind[1])
 
 
-def _keys(checkpoint: Checkpoint, shard: Shard) -> list[tuple[object, ...]]:
-    """What a file has in common with every file that is the same."""
-    origin, size = checkpoint.origin, shard.file_size
-    keys: list[tuple[object, ...]] = []
+def _shard_keys(checkpoint: Checkpoint) -> list[_Keys]:
+    """For each shard what it has in common with every file that is the same.
+
+    Parts of a pipeline may hold the same names: a file proves its own part alone.
+    """
+    identities = {entry.path: entry.identity for entry in checkpoint.files}
+    return [
+        frozenset(
+            (shard.component, shard.file_size, *key)
+            for key in _keys(checkpoint.origin, shard, identities.get(shard.path))
+        )
+        for shard in checkpoint.table.shards
+    ]
+
+
+def _keys(origin: Origin, shard: Shard, identity: str | None) -> Iterator[tuple[object, ...]]:
     if shard.digest:
-        keys.append(("sha256", shard.digest, size))
-    identity = _identities(checkpoint).get(shard.path)
+        yield "sha256", shard.digest
     if identity:
-        keys.append(("file", identity, size))
+        yield "file", identity
     if origin.commit and origin.kind in _REPOSITORIES:
-        keys.append(("commit", origin.title, origin.commit, shard.path, size))
+        yield "commit", origin.title, origin.commit, shard.path
     if origin.kind in _ADDRESSED:
-        address = (origin.spec, origin.revision, origin.commit)
-        keys.append(("address", origin.kind, *address, shard.path, size))
-    return keys
-
-
-def _identities(checkpoint: Checkpoint) -> Mapping[str, str | None]:
-    return {entry.path: entry.identity for entry in checkpoint.files}
+        yield "address", origin.kind, origin.spec, origin.revision, origin.commit, shard.path
+    yield "object", id(shard)  # the same reading
 
 
 def _places(table: TensorTable) -> Iterator[tuple[str, str, range]]:

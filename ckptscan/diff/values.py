@@ -48,10 +48,10 @@ class Fact(NamedTuple):
 class Evidence(NamedTuple):
     """On what a change rests.
 
-    `how` is name, layers, rule, module, role, shapes, or "" for tensors of one side alone; `rule`
-    the rule of renaming in words. `is_sure` is False where the headers allow another reading.
-    `content` is identical where that is proved for free, else unproved; "" where there is nothing
-    to be compared.
+    `how` is name, layers, rule, module, role or shapes; of tensors of one side alone books where
+    they came or went with a packing, else "". `rule` is the rule of renaming in words. `is_sure` is
+    False where the headers allow another reading. `content` is identical where that is proved for
+    free, else unproved; "" where there is nothing to be compared.
     """
 
     how: str
@@ -185,6 +185,12 @@ class Diff:
         if side == "a":
             return [part for change in books for part in change.a]
         return [part for change in books if not change.a for part in change.b]
+
+    @property
+    def chosen(self) -> tuple[int, int]:
+        """How many tensors of either side the changes speak of: all, unless some were chosen."""
+        of_a = sum(part.tensors for one in self.changes for part in one.a)
+        return of_a, sum(part.tensors for one in self.changes for part in one.b)
 
     @property
     def differs(self) -> bool:

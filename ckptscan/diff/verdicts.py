@@ -194,10 +194,10 @@ def _numbers(case: Case) -> Iterator[Verdict]:
 def _drafts(case: Case) -> Iterator[Verdict]:
     """One side alone has layers that draft tokens."""
     a, b = case.diff.a.mtp, case.diff.b.mtp
-    if a is not None and b is None and case.count(REMOVED):
+    if a is not None and b is None and case.count(REMOVED) >= a.tensors:
         text = f"multi-token prediction is dropped ({a.tensors:,} tensors)"
         yield Verdict("mtp-dropped", text, HEADERS)
-    elif b is not None and a is None and case.count(ADDED):
+    elif b is not None and a is None and case.count(ADDED) >= b.tensors:
         text = f"multi-token prediction is added ({b.tensors:,} tensors)"
         yield Verdict("mtp-added", text, HEADERS)
 

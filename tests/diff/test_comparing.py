@@ -251,3 +251,29 @@ def test_nothing_differs_between_nothing() -> None:
     diff = diff_of(({}, {}), ({}, {}))
 
     assert ["empty"] == codes(diff)
+
+
+def test_a_file_of_another_component_proves_nothing() -> None:
+    """Two encoders with the same names: that one's file is the other's says nothing of its own."""
+    index = b'{"_class_name": "P", "one": ["x", "Y"], "two": ["x", "Y"]}'
+
+    def pipeline(one: str, two: str) -> Structure:
+        digests = {"one/model.safetensors": one * 64, "two/model.safetensors": two * 64}
+        files: dict[str, bytes | Tensors] = {
+            "model_index.json": index,
+            **dict.fromkeys(digests, ONE),
+        }
+        return described(files_of(files, digests))
+
+    assert {"unproved": 4} == told(compare(pipeline("1", "2"), pipeline("2", "3")))
+    assert {"identical": 2, "unproved": 2} == told(compare(pipeline("1", "2"), pipeline("1", "3")))
+    assert {"identical": 4} == told(compare(pipeline("1", "1"), pipeline("1", "1")))
+
+
+def test_two_equal_files_do_not_stand_for_a_third() -> None:
+    paths = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+    one = described(files_of({paths[0]: ONE, paths[1]: TWO}, {paths[0]: "1" * 64}))
+    two = described(files_of({paths[0]: ONE, paths[1]: TWO}, {paths[1]: "1" * 64}))
+
+    assert not compare(one, two).is_identical
+    assert not compare(two, one).is_identical

@@ -72,6 +72,13 @@ def facts(diff: Diff, is_structure: bool, is_content: bool) -> Iterator[tuple[st
         yield "parameters", _between(*told)
         for layers in diff.layers:
             yield f"{layers.noun}s", numbers(layers)
+    if diff.chosen != (diff.a.tensors, diff.b.tensors):
+        counts_a, counts_b = diff.chosen
+        yield (
+            "chosen",
+            f"{counts_a:,} of {diff.a.tensors:,} tensors of A, {counts_b:,} of "
+            f"{diff.b.tensors:,} of B; all but sizes and config speaks of these",
+        )
     if is_content:
         yield "content", content(diff)
     for side, structure in (("A", diff.a), ("B", diff.b)):

@@ -21,9 +21,6 @@ _PARTS = {
     "gate_up": (("gate", "up"),),
     "expert.gate_up": (("expert.gate", "expert.up"),),
     "shared_expert.gate_up": (("shared_expert.gate", "shared_expert.up"),),
-    "q_a": (("q_a", "kv_a"),),
-    "kv_a": (("q_a", "kv_a"),),
-    "kv_b": (("kv_b", "kv_b"),),
 }
 
 Shape = tuple[int, ...]
