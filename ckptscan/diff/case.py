@@ -35,6 +35,18 @@ class Case:
         """Elements of A that have a partner of as many elements."""
         return sum(elements(one.a) for one in self.matched if not one.fact(RESHAPED))
 
+    @cached_property
+    def kinds(self) -> tuple[str, str] | None:
+        """What config.json calls both models, where it names different kinds."""
+        named = [side.checkpoint.config.model_type for side in (self.diff.a, self.diff.b)]
+        one, two = named
+        return (one, two) if one and two and one != two else None
+
+    @property
+    def is_one_model(self) -> bool:
+        """Whether nothing but the storage speaks against one and the same model."""
+        return self.kinds is None and self.common > 0.95 * self.total
+
     def share(self, kind: str) -> float:
         """The share of the matched elements whose changes have a fact of this kind."""
         whole = sum(elements(one.a) for one in self.matched)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from ckptscan.diff.case import Case, elements, is_head
+from ckptscan.diff.case import Case, elements
+from ckptscan.diff.presence import missing_head, missing_parts
 from ckptscan.diff.values import (
     ADDED,
     CAST,
@@ -23,12 +24,12 @@ from ckptscan.diff.values import (
     Diff,
     Verdict,
 )
-from ckptscan.structure.match import Part
 
 _FEW = 0.05  # of the elements of the smaller side: less in common is chance
 _MOST = 0.95
 _BY_LIKENESS = frozenset({"role", "shapes"})
-_SHOWN = 3  # modules that are named
+_SHOWN = 3  # things of a kind that are named
+_LONGEST = 60  # characters of a kind of model
 
 
 def verdicts(diff: Diff, are_files_equal: bool) -> tuple[Verdict, ...]:
@@ -95,8 +96,8 @@ def _adapter(case: Case) -> Iterator[Verdict]:
 def _unrelated(case: Case) -> Iterator[Verdict]:
     if case.total and case.common < _FEW * case.total:
         if case.share(RESHAPED) > _MOST and _has_names_in_common(case):
-            text = "same names, other sizes: another model of the same architecture"
-            yield Verdict("other-sizes", text, HEADERS)
+            kind = "" if case.kinds else " of the same architecture"
+            yield Verdict("other-sizes", f"same names, other sizes: another model{kind}", HEADERS)
         else:
             yield Verdict("unrelated", "unrelated: next to nothing has a counterpart", HEADERS)
 
@@ -120,7 +121,7 @@ def _quantized(case: Case) -> Iterator[Verdict]:
         if count < _FEW * case.common:
             continue
         told = f"from {before} to {after}" if what != "quantized" else f"to {after}"
-        text = f"B is A {what} {told}"
+        text = f"B is A {what} {told}" if case.is_one_model else f"weights are {what} {told}"
         if case.share(REQUANTIZED) < 0.5:
             text = f"a part of A is {what} {told}"
         yield Verdict(what, text, HEADERS)
@@ -136,7 +137,9 @@ def _cast(case: Case) -> Iterator[Verdict]:
     for (before, after), count in casts.most_common(1):
         share = count / case.common if case.common else 0
         if share > _MOST:
-            yield Verdict("cast", f"B is A cast to {after}", HEADERS)
+            is_one = case.is_one_model
+            text = f"B is A cast to {after}" if is_one else f"cast from {before} to {after}"
+            yield Verdict("cast", text, HEADERS)
         elif share > _FEW:
             plain = "the rest" if case.share(REQUANTIZED) > 0.5 else "a part of A"
             yield Verdict("part-cast", f"{plain} is cast from {before} to {after}", HEADERS)
@@ -160,6 +163,14 @@ def _renamed(case: Case) -> Iterator[Verdict]:
     else:
         most = "most" if share > 0.5 else "some"
         yield Verdict("part-renamed", f"{most} tensors have other names", HEADERS)
+
+
+def _kinds(case: Case) -> Iterator[Verdict]:
+    """config.json names two kinds of model."""
+    if case.kinds:
+        one, two = (kind[:_LONGEST] for kind in case.kinds)
+        text = f"config.json names other kinds of model: {one}, {two}"
+        yield Verdict("other-kind", text, HEADERS)
 
 
 def _restructured(case: Case) -> Iterator[Verdict]:
@@ -239,89 +250,6 @@ def _lengths(change: Change) -> tuple[int, int] | None:
     )
 
 
-def _parts(case: Case) -> Iterator[Verdict]:
-    """Tensors are gone or new that no other rule speaks of."""
-    left = {kind: case.unexplained(kind) for kind in (REMOVED, ADDED)}
-    plain = {
-        kind: [part for part in parts if not _is_small(part) and not _is_adapter(part)]
-        for kind, parts in left.items()
-    }
-    small = {kind: [part for part in parts if _is_small(part)] for kind, parts in left.items()}
-    gone, new = plain[REMOVED], plain[ADDED]
-    is_kept = case.common >= _MOST * case.total and not any(case.diff.layers)
-    is_kept = is_kept and not any(small.values())
-    if gone and not new and is_kept and case.modules(gone, REMOVED):
-        yield Verdict("part", f"B is a part of A: {_named(case, gone, REMOVED)} gone", HEADERS)
-    elif new and not gone and is_kept and case.modules(new, ADDED):
-        yield Verdict("whole", f"A is a part of B: {_named(case, new, ADDED)} new", HEADERS)
-    else:
-        for kind, word in ((REMOVED, "gone"), (ADDED, "new")):
-            if plain[kind]:
-                yield Verdict(kind, f"{_named(case, plain[kind], kind)} {word}", HEADERS)
-    for kind, word in ((REMOVED, "gone"), (ADDED, "new")):
-        if small[kind] and not gone and not new:
-            yield Verdict(f"{kind}-books", f"{_counted(small[kind])} {word}", HEADERS)
-        lora = [part for part in left[kind] if _is_adapter(part)]
-        if lora:
-            count = sum(part.tensors for part in lora)
-            text = f"an adapter beside the weights is {word} ({count:,} tensors)"
-            yield Verdict(f"{kind}-adapter", text, HEADERS)
-
-
-def _is_adapter(part: Part) -> bool:
-    """Whether it belongs to an adapter that is kept beside its base."""
-    return part.unit.role.name.startswith("lora.")
-
-
-def _is_small(part: Part) -> bool:
-    """Whether it is no parameter of the model: a buffer, a scale."""
-    return part.unit.is_book or part.unit.role.name in ("buffer", "rope")
-
-
-def _counted(parts: list[Part]) -> str:
-    """`64 scales are`, `12 buffers and scales are`."""
-    count = sum(part.tensors for part in parts)
-    books = {part.unit.is_book for part in parts}
-    noun = "buffers and scales" if len(books) > 1 else "scales" if books == {True} else "buffers"
-    return (
-        f"{count:,} {noun if count > 1 else noun.removesuffix('s')} {'are' if count > 1 else 'is'}"
-    )
-
-
-def _named(case: Case, parts: list[Part], kind: str) -> str:
-    """The modules that are gone or new, by name where they are few."""
-    wholes = case.modules(parts, kind)
-    names = [".".join(one.segments) for one in wholes[:_SHOWN]]
-    rest = sum(part.tensors for part in parts) - sum(one.tensors for one in wholes[:_SHOWN])
-    noun = "bias" if all(map(_is_bias, parts)) else "tensor"
-    ending = "es" if noun == "bias" else "s"
-    more = f"{rest:,} {'other ' * bool(names)}{noun}{ending * (rest != 1)}"
-    listed = [*names, *([more] if rest else [])]
-    verb = "is" if len(listed) == 1 and (names or rest == 1) else "are"
-    return f"{' and '.join(filter(None, (', '.join(listed[:-1]), listed[-1])))} {verb}"
-
-
-def _is_bias(part: Part) -> bool:
-    return part.unit.leaf == "bias"
-
-
-def _head(case: Case) -> Iterator[Verdict]:
-    """The output table shares the input table's storage on one side alone."""
-    for kind, other, words in (
-        (REMOVED, case.diff.b, "lm_head is dropped: tied to the embedding"),
-        (ADDED, case.diff.a, "lm_head is untied from the embedding"),
-    ):
-        heads = [
-            part
-            for one in case.diff.changes
-            if one.kind == kind
-            for part in one.a or one.b
-            if is_head(part)
-        ]
-        if heads and other.parameters.tied is True:
-            yield Verdict("tied" if kind == REMOVED else "untied", words, HEADERS)
-
-
 # the first that speaks has the only word
 _Rule = Callable[[Case], Iterator[Verdict]]
 _ALONE: tuple[_Rule, ...] = (_nothing, _identical, _same_structure, _adapter, _unrelated)
@@ -334,6 +262,7 @@ _TOGETHER: tuple[_Rule, ...] = (
     _numbers,
     _vocabulary,
     _sizes,
-    _head,
-    _parts,
+    missing_head,
+    missing_parts,
+    _kinds,
 )
