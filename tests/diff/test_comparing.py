@@ -229,6 +229,17 @@ def test_the_package_is_called_as_a_function() -> None:
         ("openai-community--gpt2", "google-bert--bert-base-uncased", ["alike"]),
         ("deepseek-ai--DeepSeek-V3", "microsoft--MAI-DS-R1", ["dequantized", "mtp-dropped"]),
         ("meta-llama--Llama-3.1-8B", "meta-llama--Llama-3.1-8B-original", ["renamed"]),
+        (
+            "meta-llama--Llama-3.1-70B-original-mp8",
+            "meta-llama--Llama-3.1-70B",
+            ["renamed", "restructured"],
+        ),
+        (
+            "RedHatAI--Meta-Llama-3.1-8B-Instruct-FP8-dynamic",
+            "RedHatAI--Meta-Llama-3.1-8B-Instruct-FP8",
+            ["added-books"],
+        ),
+        ("NousResearch--Llama-2-7b-hf", "Qwen--Qwen1.5-7B", ["cast", "vocabulary", "added"]),
     ],
 )
 def test_a_verdict_on_real_models(a: str, b: str, expected: list[str]) -> None:

@@ -270,6 +270,13 @@ TABLE: dict[str, tuple[str, Change, dict[str, int], list[str], set[str]]] = {
         ["quantized", "restructured"],
         {"name", "role"},
     ),
+    "joined and packed without a shape": (
+        BIG,
+        lambda m: making.quantized(making.joined(m, QKV, "qkv_proj"), making.nf4),
+        {"restructured": 96, "requantized": 128, "auxiliary": 480, "unproved": 67},
+        ["quantized", "restructured"],
+        {"name", "role"},
+    ),
     "head dropped": (
         BIG,
         lambda m: making.saying(making.without(m, "lm_head"), tie_word_embeddings=True),

@@ -79,8 +79,3 @@ def renumbered(unit: Unit, own_of: Mapping[int, int]) -> Unit:
         unit.is_book,
         own_of,
     )
-
-
-def is_float(unit: Unit) -> bool:
-    """Whether the stored elements are floating point numbers."""
-    return unit.family.dtype.kind == "float"
