@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ckptscan.checkpoint import Checkpoint, open_checkpoint
     from ckptscan.checks import Audit, Finding, Given, audit
     from ckptscan.content import Content, peek_content, read_content
+    from ckptscan.diff import Change, Diff
+    from ckptscan.diff import compare as diff
     from ckptscan.dtypes import DType
     from ckptscan.errors import CkptscanError
     from ckptscan.header import Fault, Header, parse_header
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "sources",
     "Audit": "checks",
+    "Change": "diff",
     "Checkpoint": "checkpoint",
     "CkptscanError": "errors",
     "Content": "content",
     "DType": "dtypes",
+    "Diff": "diff",
     "Family": "structure",
     "Fault": "header",
     "Finding": "checks",
@@ -53,6 +57,7 @@ _HOMES = {
     "TensorTable": "table",
     "audit": "checks",
     "describe": "structure",
+    "diff": "",
     "open_checkpoint": "checkpoint",
     "parse_header": "header",
     "peek_content": "content",
@@ -65,6 +70,8 @@ __all__ = [*_HOMES, "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ckptscan' has no attribute {name!r}")
+    if name == "diff":  # the room of that name, which can be called
+        return import_module("ckptscan.diff")
     return getattr(import_module(f"ckptscan.{_HOMES[name]}"), name)
 
 

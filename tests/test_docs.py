@@ -25,6 +25,8 @@ BLOCKS = re.findall(r"```console\n\$ (ckptscan [^\n]*)\n(.*?)```", README, re.DO
 MODELS = {
     "Qwen2-57B-A14B": "Qwen--Qwen2-57B-A14B-Instruct",
     "DeepSeek-V3": "deepseek-ai--DeepSeek-V3",
+    "Llama-3.1-8B": "meta-llama--Llama-3.1-8B",
+    "Llama-3.1-8B-GPTQ": "hugging-quants--Meta-Llama-3.1-8B-Instruct-GPTQ-INT4",
 }
 
 

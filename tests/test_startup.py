@@ -42,8 +42,19 @@ def run(*arguments: str) -> str:
         run("inspect", str(PACKS / "Qwen--Qwen2-7B.ckptpack"), "--format", "json"),
         run("inspect", str(PACKS / "Qwen--Qwen2-7B.ckptpack"), "--view", "tensors"),
         run("audit", str(ATTACKS / "ok.safetensors")),
+        run("diff", str(ATTACKS / "ok.safetensors"), str(PACKS / "Qwen--Qwen2-7B.ckptpack")),
     ],
-    ids=["package", "commands", "help", "inspect-help", "small-file", "json", "tensors", "audit"],
+    ids=[
+        "package",
+        "commands",
+        "help",
+        "inspect-help",
+        "small-file",
+        "json",
+        "tensors",
+        "audit",
+        "diff",
+    ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
     assert set() == HEAVY & modules_after(code)

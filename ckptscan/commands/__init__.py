@@ -20,6 +20,7 @@ from ckptscan.errors import CkptscanError
 COMMANDS = {
     "inspect": "ckptscan.commands.inspect",
     "audit": "ckptscan.commands.audit",
+    "diff": "ckptscan.commands.diff",
     "checks": "ckptscan.commands.checks",
     "explain": "ckptscan.commands.explain",
     "pack": "ckptscan.commands.pack",

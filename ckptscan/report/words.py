@@ -82,7 +82,8 @@ def wrapped(text: str, width: int | None, indent: int = 0, hanging: int = 2) -> 
 def plural(count: int, noun: str) -> str:
     """`1 file`, `29 files`."""
     if count != 1:
-        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+        is_soft = noun.endswith("y") and not noun.endswith("ey")  # a key, two keys
+        noun = f"{noun[:-1]}ies" if is_soft else f"{noun}s"
     return f"{count:,} {noun}"
 
 

@@ -56,7 +56,8 @@ class FileEntry(NamedTuple):
     `digest` is the whole file's sha256 where it is known for free, else None. `problem` says why
     the file can't be read ("is a FIFO"), None where nothing speaks against it. `is_size_told` is
     False where nothing tells the size, and it is what the file's own header promises. `link` is
-    where a symbolic link leads, as it is written; None for any other file.
+    where a symbolic link leads, as it is written; None for any other file. `identity` is equal for
+    two entries of one and the same stored file; None where nothing tells.
     """
 
     path: str
@@ -65,6 +66,7 @@ class FileEntry(NamedTuple):
     problem: str | None = None
     is_size_told: bool = True
     link: str | None = None
+    identity: str | None = None
 
 
 class Job(NamedTuple):

@@ -103,7 +103,8 @@ class LocalSource:
             return FileEntry(path, 0, None, gone or "can't be read", link=link)
         if not stat.S_ISREG(found.st_mode):
             return FileEntry(path, 0, None, _strangeness(found.st_mode), link=link)
-        return FileEntry(path, found.st_size, _blob_digest(link), link=link)
+        identity = f"{found.st_dev}:{found.st_ino}"
+        return FileEntry(path, found.st_size, _blob_digest(link), link=link, identity=identity)
 
 
 class OpenFile:

@@ -98,6 +98,7 @@ def _structure(
         (*attention, *of_mtp),
         find_feed_forward(layers, config_of),
         (*whole.problems, *against, *parameters.problems),
+        {key_of(one.family): one.packing for one in whole.packed},
     )
 
 

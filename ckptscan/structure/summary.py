@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ckptscan.structure.declared import Declared
     from ckptscan.structure.expected.values import Expected
     from ckptscan.structure.fingerprint import Fingerprint
+    from ckptscan.structure.packing import Packing
 
 
 FamilyKey = tuple[str, str, Kind]
@@ -55,7 +56,7 @@ class Structure:
 
     `rows` are the rows that were asked for, None for all; everything else speaks of these, and
     `files` are those that hold one of them. `mtp` is the part of the tree that drafts tokens.
-    `meanings` tells role and logical shape of each family.
+    `meanings` tells role and logical shape of each family, `packings` how packed ones are stored.
     """
 
     checkpoint: Checkpoint
@@ -73,6 +74,7 @@ class Structure:
     attention: tuple[Attention, ...]
     feed_forward: tuple[FeedForward, ...]
     problems: tuple[str, ...]
+    packings: Mapping[FamilyKey, Packing] = field(default_factory=dict)
 
     @property
     def tensors(self) -> int:

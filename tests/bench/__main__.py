@@ -179,6 +179,7 @@ def write_inputs(folder: Path) -> None:
 
     packs = ROOT / "fixtures" / "packs"
     write_sparse(str(packs / "deepseek-ai--DeepSeek-V3.ckptpack"), str(folder / "DeepSeek-V3"))
+    write_sparse(str(packs / "deepseek-ai--DeepSeek-V3.ckptpack"), str(folder / "DeepSeek-V3-b"))
     write_sparse(str(packs / "google-bert--bert-base-uncased.ckptpack"), str(folder / "BERT"))
     for count in COUNTS:
         write_synthetic(folder / f"synthetic-{count}", count)
@@ -189,6 +190,7 @@ def rows(programs: Path, folder: Path) -> list[Row]:
     large, small = str(folder / "DeepSeek-V3"), str(folder / "BERT" / "model.safetensors")
     python, ours = str(programs / "python"), str(programs / "ckptscan")
     peer, inspect = str(programs / "modelinfo"), [ours, "inspect"]
+    other = str(folder / "DeepSeek-V3-b")
     index = f"{large}/model.safetensors.index.json"
     click = [python, "-c", "import click"]
     return [
@@ -196,6 +198,7 @@ def rows(programs: Path, folder: Path) -> list[Row]:
             "DeepSeek-V3 : safe_open listing", [*inspect, large], [python, "-c", LISTING, large], 1
         ),
         Row("DeepSeek-V3 : modelinfo", [*inspect, large], [peer, index], 0.5),
+        Row("diff of two : inspect of one", [ours, "diff", large, other], [*inspect, large], 2.4),
         Row("one small file : modelinfo", [*inspect, small], [peer, small], 1),
         Row("one small file : import click", [*inspect, small], click, 2.2),
         Row("ckptscan --help : import click", [ours, "--help"], click, 1.6),

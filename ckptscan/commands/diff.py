@@ -1,0 +1,168 @@
+"""`ckptscan diff`: what changed between two checkpoints, without downloading them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from ckptscan.commands import show_error
+from ckptscan.commands.output import columns, write
+from ckptscan.commands.params import Match, format_option, set_options, source_options
+from ckptscan.errors import CkptscanError
+from ckptscan.report.diff import FORMATS, SECTIONS, Look
+from ckptscan.report.words import printable
+
+if TYPE_CHECKING:
+    from ckptscan.diff import Diff
+    from ckptscan.sources import Access
+    from ckptscan.structure import Structure
+
+DIFFERS = 1  # or a file of a side is refused by the reference library, or missing
+Test = Callable[[str], bool]
+
+
+@click.command("diff")
+@click.argument("a")
+@click.argument("b")
+@click.option("--only", type=click.Choice(SECTIONS), help="Only this part.  [default: all]")
+@click.option("--stat", is_flag=True, help="Only the figures, no list of changes.")
+@click.option(
+    "--include", "includes", type=Match(), multiple=True, help="Only tensors of such a name."
+)
+@click.option(
+    "--exclude", "excludes", type=Match(), multiple=True, help="No tensor of such a name."
+)
+@click.option("--exit-code", "exits", is_flag=True, help="Exit with 1 if they differ.")
+@format_option(FORMATS)
+@set_options
+@source_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    a: str,
+    b: str,
+    only: str | None,
+    stat: bool,
+    includes: tuple[Test, ...],
+    excludes: tuple[Test, ...],
+    exits: bool,
+    format_name: str,
+    set_name: str | None,
+    all_sets: bool,
+    access: Access,
+) -> None:
+    """Say what changed from checkpoint A to checkpoint B, from headers.
+
+    A and B are what inspect takes; a repository may name its revision: org/name@v1.1. Tensors are
+    matched by name, by rules of renaming, by role and by shape, each match with its evidence; told
+    are patterns and ranges. Content counts as equal only where equal files prove it.
+
+    \b
+    Examples:
+      ckptscan diff Llama-3.1-8B/ Llama-3.1-8B-GPTQ/
+      ckptscan diff Qwen/Qwen2-7B@main Qwen/Qwen2-7B@refs/pr/3 --stat
+      ckptscan diff before/ after/ --include '*.mlp.*' --exit-code
+      ckptscan diff before/ after/ --format markdown
+    """
+    from ckptscan.diff import compare
+    from ckptscan.report.diff import report
+
+    try:
+        one, two = _both(a, b, set_name, all_sets, access)
+    except _Unread as error:
+        show_error(error.cause, error.spec)
+        ctx.exit(error.cause.exit_code)
+    diff = compare(one, two, _wanted(includes, excludes))
+    write(report(diff, format_name, Look(only, stat, columns())))
+    for name, side in (("A", one), ("B", two)):
+        _warn(name, side)
+    if (includes or excludes) and not diff.changes:
+        click.echo("hint: no name matches; a glob must match the whole of it", err=True)
+    is_sound = one.checkpoint.is_sound and two.checkpoint.is_sound
+    ctx.exit(DIFFERS if not is_sound or (exits and _differs(diff, only)) else 0)
+
+
+class _Unread(Exception):
+    """One side could not be looked at."""
+
+    def __init__(self, spec: str, cause: CkptscanError) -> None:
+        super().__init__(spec)
+        self.spec, self.cause = spec, cause
+
+
+def _both(
+    a: str, b: str, set_name: str | None, all_sets: bool, access: Access
+) -> tuple[Structure, Structure]:
+    """The structures of both sides, read at once where they lie elsewhere; raises _Unread."""
+    import threading
+
+    from ckptscan.checkpoint import load
+    from ckptscan.diff import BESIDE
+    from ckptscan.sources import open_source
+    from ckptscan.structure import describe
+
+    def read(name: str, spec: str) -> Structure:
+        try:
+            source = open_source(spec, access)
+            return describe(load(source, set_name, all_sets, BESIDE))
+        except CkptscanError as error:
+            raise _Unread(f"{name} ({spec})", error) from error
+
+    if not any(map(_is_elsewhere, (a, b))):
+        return read("A", a), read("B", b)
+    done: list[Structure | BaseException] = []
+
+    def read_other() -> None:
+        try:
+            done.append(read("B", b))
+        except BaseException as error:  # told where it can be seen
+            done.append(error)
+
+    other = threading.Thread(target=read_other, daemon=True)  # dies with the process, on Ctrl-C too
+    other.start()
+    one = read("A", a)
+    other.join()
+    two = done[0]
+    if isinstance(two, BaseException):
+        raise two
+    return one, two
+
+
+def _is_elsewhere(spec: str) -> bool:
+    """Whether reading may wait for a net: what is no path on this disk."""
+    import os
+
+    return not os.path.lexists(spec)
+
+
+def _wanted(includes: tuple[Test, ...], excludes: tuple[Test, ...]) -> Test | None:
+    """A test of names: included by one pattern if there are any, excluded by none."""
+    if not includes and not excludes:
+        return None
+
+    def is_wanted(name: str) -> bool:
+        is_in = not includes or any(test(name) for test in includes)
+        return is_in and not any(test(name) for test in excludes)
+
+    return is_wanted
+
+
+def _warn(name: str, side: Structure) -> None:
+    """On stderr, what is wrong with the files of a side."""
+    checkpoint = side.checkpoint
+    errors = [one for one in checkpoint.faults if one.fault.severity == "error"]
+    for one in errors[:3]:
+        click.echo(printable(f"warning: {name}: {one.file}: {one.fault.message}"), err=True)
+    if len(errors) > 3:
+        click.echo(f"warning: {name}: {len(errors) - 3:,} more; see ckptscan audit", err=True)
+
+
+def _differs(diff: Diff, only: str | None) -> bool:
+    """Whether the part that was asked for differs."""
+    if only == "config":
+        return bool(diff.config) or diff.has_other_files
+    if only is not None:
+        return diff.has_changes
+    return diff.differs
