@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckptscan.plan import mxfp4
 from ckptscan.plan.inventory import Inventory, Leaf, Module
 from ckptscan.plan.sharding import (
     Cut,
@@ -109,6 +110,8 @@ def _packed(
 ) -> Iterator[str]:
     """What does not divide in a quantized module: groups, blocks, a kernel's least width."""
     out, into, tp = sizes
+    if mxfp4.is_mxfp4(module):
+        return  # kernels pad what does not divide
     name = module.path.rpartition(".")[2]
     new_out = out // tp if is_cut_out(module) else local_out(module, out, Heads(), cut)
     new_in = into // tp if is_cut_in(module) else into
