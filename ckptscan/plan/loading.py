@@ -274,7 +274,7 @@ def _mxfp4(
     into.padding_range = (low + min(totals), high + max(totals))
     for name, nbytes in held.items():
         if name != "bias" or has_bias:
-            yield name, nbytes
+            yield f"{side}.{name}", nbytes
 
 
 def tower_blocks(inventory: Inventory) -> list[list[Module]]:

@@ -91,7 +91,7 @@ def is_stack(module: Module) -> bool:
 def out_and_in(module: Module, hidden: int | None) -> tuple[int, int] | None:
     """The outputs and inputs of a module's weight; None where it has no such weight."""
     shape = module.shape
-    if shape is None or len(shape) < 2:
+    if shape is None or len(shape) < 2 or (len(shape) > 2 and not is_stack(module)):
         return None
     rows, columns = shape[-2:]
     return (columns, rows) if _is_turned(module, hidden) else (rows, columns)
