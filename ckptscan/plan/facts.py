@@ -22,6 +22,7 @@ _CONTEXT_KEYS = (
     "seq_length",
     "max_seq_length",
     "model_max_length",
+    "max_target_positions",
 )
 _NO_CONTEXT = 2048  # vLLM's own default where a config names no context
 _LARGEST_FACTOR = 1 << 20

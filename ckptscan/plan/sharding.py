@@ -23,7 +23,7 @@ VOCABULARY_PADDING = 64  # vLLM's DEFAULT_VOCAB_PADDING_SIZE, SGLang's too
 # leaves with inputs before outputs: GPTQ, AWQ
 _TURNED = frozenset(("qweight", "qzeros", "scales"))
 # values that hold no dimension of the weight
-_GLOBAL = ("input_scale", "weight_scale_2", "weight_shape", "quant_map", "global_scale",
+WHOLE_LEAVES = ("input_scale", "weight_scale_2", "weight_shape", "quant_map", "global_scale",
            "input_global_scale", "weight_global_scale", "quant_state", "code")  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def local_shape(
     module: Module, leaf: Leaf, heads: Heads, cut: Cut, hidden: int | None = None
 ) -> Shape:
     """The shape of one tensor on one rank."""
-    if leaf.name.endswith(_GLOBAL) or not leaf.shape:
+    if leaf.name.endswith(WHOLE_LEAVES) or not leaf.shape:
         return leaf.shape
     sizes = out_and_in(module, hidden)
     if sizes is None:

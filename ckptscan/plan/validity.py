@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ckptscan.plan import mxfp4
 from ckptscan.plan.inventory import Inventory, Leaf, Module
 from ckptscan.plan.sharding import (
+    WHOLE_LEAVES,
     Cut,
     Heads,
     dimension_kinds,
@@ -116,7 +117,7 @@ def _packed(
     new_out = out // tp if is_cut_out(module) else local_out(module, out, Heads(), cut)
     new_in = into // tp if is_cut_in(module) else into
     for leaf in module.leaves:
-        if leaf.role != "quantization" or leaf.name.endswith("bias"):
+        if leaf.role != "quantization" or leaf.name.endswith(("bias", *WHOLE_LEAVES)):
             continue
         for side, local, whole in (("output", new_out, out), ("input", new_in, into)):
             group = _group(module, leaf, side[0], whole, hidden)

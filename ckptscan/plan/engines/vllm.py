@@ -61,7 +61,8 @@ class Vllm:
         length = ask.max_len or context
         seqs, batched = (1024, 8192) if is_large and not self.is_v0 else (256, 2048)
         if self.is_v0:
-            batched = max(length, 2048)  # 0.6 EngineArgs: without chunked prefill
+            # 0.6 config.py: prefill is chunked from 32K on, by 512 tokens; else it is whole
+            batched = 512 if length > 32768 else max(length, 2048)
         return replace(
             ask,
             devices=devices,

@@ -130,7 +130,9 @@ def _layer(
 
 def _is_encoder(model: Model) -> bool:
     """Whether nothing is generated: BERT and its kin keep no cache."""
-    return bool(model.inventory.of_role("token_type")) and not model.inventory.of_role("lm_head")
+    named = model.facts.config.architecture or ""
+    generates = any(word in named for word in ("CausalLM", "ConditionalGeneration", "LMHead"))
+    return bool(model.inventory.of_role("token_type")) and not generates
 
 
 def _from_rows(modules: Sequence[Module], dtype: CacheDType, tp: int) -> tuple[int, str]:
