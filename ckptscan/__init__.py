@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from ckptscan.checks import Audit, Finding, audit
     from ckptscan.dtypes import DType
     from ckptscan.errors import CkptscanError
+    from ckptscan.hardware import parse_devices
     from ckptscan.header import Fault, Header, parse_header
     from ckptscan.names import IndexSet
+    from ckptscan.plan import Ask, MemoryPlan, Parallel, plan
     from ckptscan.sources import Access
     from ckptscan.sources.objects import Store
     from ckptscan.structure import Family, Layers, Node, Structure, describe
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 # public name -> the module it lives in
 _HOMES = {
     "Access": "sources",
+    "Ask": "plan",
     "Audit": "checks",
     "Checkpoint": "checkpoint",
     "CkptscanError": "errors",
@@ -42,7 +45,9 @@ _HOMES = {
     "Header": "header",
     "IndexSet": "names",
     "Layers": "structure",
+    "MemoryPlan": "plan",
     "Node": "structure",
+    "Parallel": "plan",
     "Shard": "table",
     "Store": "sources.objects",
     "Structure": "structure",
@@ -51,7 +56,9 @@ _HOMES = {
     "audit": "checks",
     "describe": "structure",
     "open_checkpoint": "checkpoint",
+    "parse_devices": "hardware",
     "parse_header": "header",
+    "plan": "plan",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -22,6 +22,8 @@ COMMANDS = {
     "audit": "ckptscan.commands.audit",
     "checks": "ckptscan.commands.checks",
     "explain": "ckptscan.commands.explain",
+    "plan": "ckptscan.commands.plan",
+    "gpus": "ckptscan.commands.gpus",
     "pack": "ckptscan.commands.pack",
     "cache": "ckptscan.commands.cache",
 }
