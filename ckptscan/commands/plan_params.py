@@ -22,9 +22,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.
 
     name = "SIZE"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The bytes; a usage error for what is no size."""
         if isinstance(value, int):
             return value

@@ -20,7 +20,8 @@ MAX_CARDS = 100_000
 
 # 8xh200, 4x24GiB, h100@79.22GiB, 40960MiB
 _SPEC = re.compile(
-    r"(?:(?P<count>\d{1,6})\s*x\s*)?(?P<name>[^@]+?)?(?:@(?P<size>[^@]+))?", re.ASCII | re.IGNORECASE
+    r"(?:(?P<count>\d{1,6})\s*x\s*)?(?P<name>[^@]+?)?(?:@(?P<size>[^@]+))?",
+    re.ASCII | re.IGNORECASE,
 )
 _SIZE = re.compile(
     r"(?P<number>\d{1,12}(?:\.\d{1,9})?)\s*(?P<unit>[kmgt]i?b|b)?", re.ASCII | re.IGNORECASE
@@ -212,9 +213,7 @@ def named(name: str) -> Card:
     close = difflib.get_close_matches(plain, [*known], 3, 0.5)
     nearest = list(dict.fromkeys(known[one].aliases[0] for one in close)) or list(aliases.values())
     hint = f"nearest: {', '.join(nearest)}" if close else f"there are: {', '.join(nearest)}"
-    raise UsageError(
-        f"no card is called {name[:80]!r}", f"{hint}; or give its memory, as in 24GiB"
-    )
+    raise UsageError(f"no card is called {name[:80]!r}", f"{hint}; or give its memory, as in 24GiB")
 
 
 def _names() -> Iterator[tuple[str, Card]]:
@@ -237,4 +236,5 @@ def parse_size(text: str) -> int | None:
         return None
     whole, _, fraction = match["number"].partition(".")
     unit = _UNITS[match["unit"].lower()]
-    return (int(whole + fraction) * unit) // 10 ** len(fraction)
+    scale: int = 10 ** len(fraction)
+    return int(whole + fraction) * unit // scale

@@ -1,4 +1,4 @@
-"""The memory that a deployment takes: checkpoint and hardware -> terms, cache, what will be logged."""
+"""The memory of a deployment: checkpoint and hardware -> terms, cache, what will be logged."""
 
 from __future__ import annotations
 

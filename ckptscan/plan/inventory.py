@@ -204,9 +204,7 @@ def _leaves(node: Node, prefix: str, depth: int) -> Iterator[tuple[str, End]]:
         yield from _leaves(child, f"{name}.", depth + 1)
 
 
-def _split(
-    path: str, leaves: Sequence[tuple[str, End]], is_transposed: bool
-) -> Iterator[Module]:
+def _split(path: str, leaves: Sequence[tuple[str, End]], is_transposed: bool) -> Iterator[Module]:
     """The module of these tensors; one that owns several weights is one module for each role."""
     by_role: dict[str, list[tuple[str, End]]] = {}
     for name, end in leaves:
@@ -225,7 +223,9 @@ def _split(
         made = tuple(_leaf(name, end) for name, end in (*own, *kept))
         yield Module(path, role, shape, made, 1, is_transposed)
     if len(by_role) > 1:
-        placed = {b for own in by_role.values() for b, _ in books if any(_belongs(b, n) for n, _ in own)}
+        placed = {
+            b for own in by_role.values() for b, _ in books if any(_belongs(b, n) for n, _ in own)
+        }
         rest = [(name, end) for name, end in books if name not in placed]
         if rest:
             made = tuple(_leaf(name, end) for name, end in rest)

@@ -114,7 +114,8 @@ def _declared(facts: Facts) -> str | None:
     if isinstance(algorithm, dict):
         is_float = algorithm.get("type") == "float"
         bits = {8: "fp8", 4: "nvfp4"}
-        algorithm = bits.get(algorithm.get("num_bits"), "") if is_float else ""
+        wide = algorithm.get("num_bits")
+        algorithm = bits.get(wide, "") if is_float and isinstance(wide, int) else ""
     return algorithm.lower() if algorithm in ("FP8", "fp8", "NVFP4", "nvfp4") else None
 
 
@@ -162,7 +163,9 @@ def state_of(
     heads = decay[0]
     rows, columns, label = _head_state(mixing, facts, heads, conv)
     recurrent = heads // tp * rows * columns * recurrent_width
-    formula = f"{heads} heads x {rows} x {columns} x {recurrent_width} B + {kept:,} B of convolution"
+    formula = (
+        f"{heads} heads x {rows} x {columns} x {recurrent_width} B + {kept:,} B of convolution"
+    )
     return State(kept, recurrent, formula, label)
 
 

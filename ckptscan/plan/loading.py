@@ -56,8 +56,9 @@ GROUPS = {
     "qk_norm": "norms",
 }
 ONLINE = frozenset(
-    "q k v o qkv kv q_a q_b kv_a kv_b gate up gate_up down shared_expert.gate shared_expert.up "
-    "shared_expert.gate_up shared_expert.down expert.gate expert.up expert.gate_up expert.down".split()
+    "q k v o qkv kv q_a q_b kv_a kv_b gate up gate_up down "
+    "shared_expert.gate shared_expert.up shared_expert.gate_up shared_expert.down "
+    "expert.gate expert.up expert.gate_up expert.down".split()
 )
 
 
@@ -157,9 +158,7 @@ def group_of(module: Module) -> str:
     return "other"
 
 
-def _held(
-    module: Module, loader: Loader, cut: Cut, into: Loaded
-) -> Iterator[tuple[str, int]]:
+def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tuple[str, int]]:
     """The tensors that a rank holds of a module, by the name of the leaf; bytes of each."""
     if mxfp4.is_mxfp4(module) and is_stack(module):
         yield from _mxfp4(module, loader, cut, into)
@@ -251,9 +250,7 @@ def _online(
         yield "weight_scale", 4
 
 
-def _mxfp4(
-    module: Module, loader: Loader, cut: Cut, into: Loaded
-) -> Iterator[tuple[str, int]]:
+def _mxfp4(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tuple[str, int]]:
     """A stack of MXFP4 experts as its kernel pads it."""
     sizes = out_and_in(module, loader.hidden)
     assert sizes is not None  # a stack has a shape

@@ -27,9 +27,7 @@ def outcome(engine: Vllm, model: Model, ask: Ask) -> MemoryPlan:
     ranks = tuple(_with_cache(rank, cached) for rank in ranks)
     kv = _kv(engine, model, ask, cached)
     sizes = candidates(model.structure.attention, ask.parallel.tp)
-    valid, against = refusals(
-        model.inventory, model.structure.attention, sizes, model.facts.hidden
-    )
+    valid, against = refusals(model.inventory, model.structure.attention, sizes, model.facts.hidden)
     why_not = tuple(_why_not(model, ask, ranks, kv))
     loaded = ranks[0].loaded
     return MemoryPlan(
@@ -110,12 +108,12 @@ def formula(model: Model, ask: Ask, nbytes: int, how: str) -> str:
     parts = []
     for one in model.attention:
         if one.latent is not None:
-            width = one.latent.kv_rank + one.latent.rope
             parts.append(f"{len(one.layers)} layers x ({one.latent.kv_rank} + {one.latent.rope})")
-            assert width > 0  # ranks are sizes of shapes
         elif one.kv_heads and one.head_dim:
             values = one.v_head_dim or one.head_dim
-            widths = f"2 x {one.head_dim}" if values == one.head_dim else f"({one.head_dim} + {values})"
+            widths = (
+                f"2 x {one.head_dim}" if values == one.head_dim else f"({one.head_dim} + {values})"
+            )
             parts.append(f"{len(one.layers)} layers x {one.kv_heads} KV heads x {widths}")
     return f"{' + '.join(parts) or 'rows of keys and values'} = {nbytes:,} B a token; {how}"
 
@@ -157,9 +155,7 @@ def _why_not(model: Model, ask: Ask, ranks: tuple[Rank, ...], kv: KV) -> Iterato
         yield f"{ask.requests} requests of {length:,} tokens: room for {kv.concurrency:.2f}"
 
 
-def _advice(
-    engine: Vllm, model: Model, ask: Ask, kv: KV, valid: tuple[int, ...]
-) -> Iterator[str]:
+def _advice(engine: Vllm, model: Model, ask: Ask, kv: KV, valid: tuple[int, ...]) -> Iterator[str]:
     """What makes it fit, each tried on its own."""
     if kv.longest and kv.longest < (ask.max_len or 0):
         yield f"--max-len {kv.longest}"
@@ -192,7 +188,10 @@ def _assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
     """What the plan rests on and nothing in the checkpoint says."""
     facts = model.facts
     if not facts.has_config:
-        yield "no config.json: dtype, context, windows and rotary tables are not known; give --max-len"
+        yield (
+            "no config.json: dtype, context, windows and rotary tables are not known; "
+            "give --max-len and --dtype"
+        )
     elif facts.context.label == "assumed":
         yield f"{facts.context.how}: {facts.context.value:,} tokens taken; give --max-len"
     dtype = facts.dtype(ask.dtype)

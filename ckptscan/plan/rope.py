@@ -48,10 +48,11 @@ def _has_local(facts: Facts) -> bool:
     """Whether sliding layers rotate by a base of their own (Gemma-3)."""
     said = facts.config.said("rope_parameters")
     if isinstance(said, dict) and isinstance(said.get("sliding_attention"), dict):
-        return said["sliding_attention"] != said.get("full_attention")
+        return bool(said["sliding_attention"] != said.get("full_attention"))
     layers = facts.inventory.layers
     has_sliding = any(facts.reach(index, layers) == SLIDING for index in range(min(layers, 64)))
-    return has_sliding and facts.config.said("rope_local_base_freq", "local_rope_theta") is not None
+    local = facts.config.said("rope_local_base_freq", "local_rope_theta")
+    return has_sliding and local is not None
 
 
 def _table(facts: Facts, positions: int, columns: int, width: int, mrope_rows: int) -> Table:

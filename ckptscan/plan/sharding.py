@@ -204,7 +204,8 @@ def dimension_kinds(module: Module, leaf: Leaf, out: int, into: int, hidden: int
         return lead + ("o" if first > 1 and is_bias else "-")
     turned = name in _TURNED or (leaf.role != "quantization" and _is_turned(module, hidden))
     kinds = "io" if turned else "oi"
-    found = [kind if size > 1 else "-" for kind, size in zip(kinds, leaf.shape[len(lead) :])]
+    rows, columns = leaf.shape[len(lead) : len(lead) + 2]
+    found = [kinds[0] if rows > 1 else "-", kinds[1] if columns > 1 else "-"]
     return lead + "".join(found) + "-" * (inner - 2)
 
 

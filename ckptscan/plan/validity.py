@@ -122,13 +122,17 @@ def _packed(
         for side, local, whole in (("output", new_out, out), ("input", new_in, into)):
             group = _group(module, leaf, side[0], whole, hidden)
             if group > 1 and local % group and local != whole:
-                yield f"{local:,} {side}s of {name} on a rank are not divisible by its group {group}"
+                yield _against(local, f"{side}s", name, f"its group {group}")
     is_int4 = any(leaf.dtype in ("I32", "U32") for leaf in module.leaves) and module.is_packed
     if has_marlin and is_int4:
         if new_in % MARLIN_K and is_cut_in(module):
-            yield f"{new_in:,} inputs of {name} on a rank are not divisible by min_thread_k = {MARLIN_K}"
+            yield _against(new_in, "inputs", name, f"min_thread_k = {MARLIN_K}")
         if new_out % MARLIN_N and is_cut_out(module):
-            yield f"{new_out:,} outputs of {name} on a rank are not divisible by min_thread_n = {MARLIN_N}"
+            yield _against(new_out, "outputs", name, f"min_thread_n = {MARLIN_N}")
+
+
+def _against(count: int, side: str, name: str, by: str) -> str:
+    return f"{count:,} {side} of {name} on a rank are not divisible by {by}"
 
 
 def _group(module: Module, leaf: Leaf, side: str, whole: int, hidden: int | None) -> int:

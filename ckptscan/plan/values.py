@@ -43,6 +43,9 @@ class Parallel(NamedTuple):
         return self.tp * self.pp * self.dp
 
 
+_ALONE = Parallel()
+
+
 @dataclass(frozen=True)
 class Ask:
     """What to plan for; None is what the engine chooses. Sizes are bytes.
@@ -52,7 +55,7 @@ class Ask:
     """
 
     devices: Devices | None = None
-    parallel: Parallel = Parallel()
+    parallel: Parallel = _ALONE
     engine: str = "vllm-0.11"
     max_len: int | None = None
     utilization: float | None = None

@@ -128,9 +128,7 @@ class Vllm:
             reached += count
         return found
 
-    def _cuts(
-        self, model: Model, parallel: Parallel, stage: int
-    ) -> list[tuple[Cut, IndexSet]]:
+    def _cuts(self, model: Model, parallel: Parallel, stage: int) -> list[tuple[Cut, IndexSet]]:
         """How ranks of a stage cut the model; alike ones together.
 
         Ranks go through tensors first, then stages, then copies.
@@ -146,7 +144,9 @@ class Vllm:
                     cut = Cut(parallel.tp, shared, 1, 0)
                 else:
                     first = experts % parallel.ep
-                    cut = Cut(parallel.tp, 1, parallel.ep, 0 if place < first or not first else first)
+                    cut = Cut(
+                        parallel.tp, 1, parallel.ep, 0 if place < first or not first else first
+                    )
                 by_cut.setdefault(cut, []).append(rank)
         return [(cut, IndexSet.of(ranks)) for cut, ranks in by_cut.items()]
 

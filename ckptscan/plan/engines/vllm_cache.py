@@ -178,7 +178,16 @@ def cache_of(engine: Vllm, model: Model, ask: Ask, ranks: Sequence[Rank]) -> Cac
     swapped = ask.swap_bytes // max(1, whole) if engine.is_v0 else 0
     longest = paging.longest(blocks, most)
     return Cached(
-        caches, paging, blocks, tokens, concurrency, available, pages * whole, longest, each, swapped
+        caches,
+        paging,
+        blocks,
+        tokens,
+        concurrency,
+        available,
+        pages * whole,
+        longest,
+        each,
+        swapped,
     )
 
 

@@ -30,12 +30,12 @@ class Stage(NamedTuple):
 
     place: int
     layers: Sequence[int]
-    count: int
+    stages: int
 
     @property
     def is_last(self) -> bool:
         """Whether the head lies here."""
-        return self.place == self.count - 1
+        return self.place == self.stages - 1
 
 
 class _Made(NamedTuple):
@@ -145,9 +145,7 @@ def _make(engine: Vllm, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _Made
     return _Made(loaded, groups, tables, scalars, copies, allocator)
 
 
-def _scale_padding(
-    loaded: Loaded, model: Model, stage: Stage, kinds: Iterable[int]
-) -> None:
+def _scale_padding(loaded: Loaded, model: Model, stage: Stage, kinds: Iterable[int]) -> None:
     """Padding was counted once for each kind of layer; make it that of all layers."""
     if not loaded.padding_range[1]:
         return
@@ -185,7 +183,7 @@ def _ends(model: Model, stage: Stage) -> list[Module]:
     """What is made after the layers: the last norm and the head; a tied table once more."""
     text = [m for m in model.inventory.outside if m.tower == "text"]
     ends = [m for m in text if m.role in ("norm", "lm_head")]
-    if model.facts.is_tied and stage.count > 1:
+    if model.facts.is_tied and stage.stages > 1:
         ends += [m for m in text if m.role == "embedding"]
     return ends
 

@@ -15,9 +15,7 @@ from ckptscan.report.plans.serving import command_line
 SCHEMA = "ckptscan.plan/1"
 
 
-def report(
-    checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown
-) -> Iterator[str]:
+def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) -> Iterator[str]:
     """The document; of several engines the plans stand in a list."""
     head: dict[str, Any] = {"schema": SCHEMA, "source": source(checkpoint)}
     if len(plans) == 1:

@@ -12,21 +12,21 @@ from ckptscan.report.plans.text import gib
 from ckptscan.report.plans.waterfall import steps
 
 
-def report(
-    checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown
-) -> Iterator[str]:
+def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) -> Iterator[str]:
     """Each plan under a heading of its own."""
     for number, plan in enumerate(plans):
         if number:
             yield ""
         devices = plan.ask.devices
         card = devices.card.name if devices is not None else "a card"
-        yield f"## {cell(checkpoint.origin.title)}: {plan.engine}, {plan.ask.parallel.cards} x {cell(card)}"
+        cards = f"{plan.ask.parallel.cards} x {cell(card)}"
+        yield f"## {cell(checkpoint.origin.title)}: {plan.engine}, {cards}"
         yield ""
         yield "| rank 0 | GiB | label | how |"
         yield "| --- | ---: | --- | --- |"
         for step in steps(plan, plan.first, explained=True):
-            yield f"| {cell(step.name)} | {gib(step.nbytes)} | {step.label} | {cell(step.formula)} |"
+            how = cell(step.formula)
+            yield f"| {cell(step.name)} | {gib(step.nbytes)} | {step.label} | {how} |"
         yield ""
         yield from _facts(plan)
         if shown.expected:

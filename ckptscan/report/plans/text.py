@@ -1,4 +1,4 @@
-"""A plan for a terminal: the waterfall first, then tokens, requests, what fits and what to change."""
+"""A plan for a terminal: the waterfall first, then tokens, requests, what to change."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ GIB = 1 << 30
 _MOST_REFUSALS = 4
 
 
-def report(
-    checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown
-) -> Iterator[str]:
+def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) -> Iterator[str]:
     """The plan of each engine; of several a table first."""
     title = words.label(checkpoint.origin.title)
     if len(plans) > 1:
@@ -80,7 +78,8 @@ def _other_ranks(plan: MemoryPlan) -> Iterator[str]:
     for rank in plan.ranks:
         layers = f"layers {words.indices(rank.layers)}, " if plan.ask.parallel.pp > 1 else ""
         who = f"ranks {words.indices(rank.alike)}" if len(rank.alike) > 1 else f"rank {rank.rank}"
-        yield f"{who}: {layers}{gib(rank.loaded)} GiB loaded, {gib(rank.left)} GiB left for the cache"
+        loaded, left = gib(rank.loaded), gib(rank.left)
+        yield f"{who}: {layers}{loaded} GiB loaded, {left} GiB left for the cache"
 
 
 def _cache(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
@@ -98,7 +97,9 @@ def _cache(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
     yield f"cache      {kv.blocks:,} blocks, {kv.tokens:,} tokens"
     yield f"requests   {kv.concurrency:.2f} of {kv.max_len:,} tokens at once"
     yield f"longest    {kv.longest:,} tokens in one request" + (
-        f"; {kv.longest_each:,} in each of {plan.ask.requests}" if kv.longest_each is not None else ""
+        f"; {kv.longest_each:,} in each of {plan.ask.requests}"
+        if kv.longest_each is not None
+        else ""
     )
 
 

@@ -11,15 +11,21 @@ BAR = 24  # characters of the whole card
 LITTLE = 1000  # terms below this part of the card are put together, unless all are explained
 
 
+TOTAL, TERM = "=", "#"
+
+
 class Step(NamedTuple):
-    """One line: what it is, bytes, label, how it comes about, what is left below it."""
+    """One line: what it is, bytes, label, how it comes about, what is left below it.
+
+    `mark` is what its bar is drawn with: TOTAL for what is there, TERM for what goes away.
+    """
 
     name: str
     nbytes: int
     label: str
     formula: str
     left: int
-    is_total: bool = False
+    mark: str = TERM
 
 
 def steps(plan: MemoryPlan, rank: Rank, explained: bool) -> Iterator[Step]:
@@ -29,10 +35,10 @@ def steps(plan: MemoryPlan, rank: Rank, explained: bool) -> Iterator[Step]:
         card = devices.card
         total = card.total_bytes
         if card.driver_bytes is not None and card.driver_bytes != total:
-            yield Step("card", card.driver_bytes, "engine", "as the driver says", total, True)
-        yield Step("card as torch sees it", total, card.label, card.how, total, True)
+            yield Step("card", card.driver_bytes, "engine", "as the driver says", total, TOTAL)
+        yield Step("card as torch sees it", total, card.label, card.how, total, TOTAL)
         how = f"{plan.ask.utilization:g} of {total:,} B"
-        yield Step("may be used", rank.capacity, "engine", how, rank.capacity, True)
+        yield Step("may be used", rank.capacity, "engine", how, rank.capacity, TOTAL)
     left = rank.capacity
     terms = rank.terms if explained else tuple(_gathered(rank))
     for term in terms:
@@ -41,9 +47,10 @@ def steps(plan: MemoryPlan, rank: Rank, explained: bool) -> Iterator[Step]:
         left -= term.nbytes
         yield Step(f"- {term.name}", term.nbytes, term.label, term.formula, left)
     cache = rank.part("kv")
-    yield Step("left for the cache", max(0, left), "estimated", "what the rest leaves", left, True)
+    how = "what the rest leaves"
+    yield Step("left for the cache", max(0, left), "estimated", how, left, TOTAL)
     if cache and plan.ask.kv_bytes is not None:
-        yield Step("KV cache", cache, "engine", "as given", left, True)
+        yield Step("KV cache", cache, "engine", "as given", left, TOTAL)
 
 
 def _gathered(rank: Rank) -> Iterator[Term]:
@@ -66,13 +73,10 @@ def bar(step: Step, whole: int) -> str:
     """Where a step lies between nothing and the whole card, in plain characters."""
     if whole <= 0:
         return ""
-    start = 0 if step.is_total else max(0, step.left)
-    end = max(start, step.left if step.is_total else start + step.nbytes)
-    if step.is_total:
-        end = max(0, step.left)
+    start = 0 if step.mark == TOTAL else max(0, step.left)
+    end = max(start, step.left if step.mark == TOTAL else start + step.nbytes)
     first, last = (min(BAR, (value * BAR + whole // 2) // whole) for value in (start, end))
-    if last == first and step.nbytes and not step.is_total:
+    if last == first and step.nbytes and step.mark == TERM:
         last = min(BAR, first + 1)
         first = last - 1
-    mark = "=" if step.is_total else "#"
-    return " " * first + mark * (last - first)
+    return " " * first + step.mark * (last - first)
