@@ -205,6 +205,8 @@ def _assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
         yield "heads are not known: keys and values are taken to divide evenly"
     if cached.paging.problem:
         yield cached.paging.problem
+    if model.structure.checkpoint.configs:
+        yield "a pipeline of components: no part of it is served by vLLM; all are counted"
     if any(term.name == "other" for term in _terms(model)):
         yield "some modules have no known role; they are taken to stand whole on every rank"
 
@@ -224,6 +226,11 @@ def left_out(engine: Vllm, model: Model, ask: Ask) -> tuple[Term, ...]:
         for reason, nbytes in sorted(loaded.changes.items())
         if nbytes
     ]
+    everything = model.inventory.everything()
+    joined = sum(module.nbytes * times // module.times for module, times in everything)
+    again = joined - model.structure.main.nbytes
+    if again:
+        found.append(Term("stored in several parts", again, "held once", "engine"))
     drafting = model.structure.mtp
     if drafting is not None:
         how = "loaded for speculative decoding alone"
