@@ -40,6 +40,17 @@ def _count(name: str, metavar: str, text: str, least: int = 1) -> Callable[[F], 
     return click.option(name, type=click.IntRange(least, _MOST), metavar=metavar, help=text)
 
 
+class Share(click.FloatRange):
+    """A share above nothing; what is no number is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The share; a usage error for what is not between the bounds."""
+        found = super().convert(value, param, ctx)
+        if found != found:
+            self.fail("nan is no share; say 0.9", param, ctx)
+        return found
+
+
 _ONE = click.IntRange(1, 65536)
 _OPTIONS = (
     click.option("--gpu", metavar="CARD", help="Card, or 8xh200, 4x24GiB, h100@79.2GiB.  "
@@ -54,7 +65,7 @@ _OPTIONS = (
                  help="vllm-0.11, vllm-0.21, vllm-0.6, or a version; several give a table.  "
                  "[default: vllm-0.11]"),
     _count("--max-len", "TOKENS", "Context of one request.  [default: the model's]"),
-    click.option("--gpu-memory-utilization", "utilization", type=click.FloatRange(0.01, 1),
+    click.option("--gpu-memory-utilization", "utilization", type=Share(0.01, 1),
                  metavar="SHARE", help="Share of a card that may be used.  [default: 0.9]"),
     click.option("--kv-cache-dtype", "kv_dtype", default="auto", show_default=True, metavar="DTYPE",
                  help="auto, fp8, nvfp4, fp8_ds_mla, int8_per_token_head ..."),

@@ -26,7 +26,9 @@ MIB = 1 << 20
         pytest.param([19 * MIB], 20 * MIB, 20 * MIB, id="rest-of-1-MiB-is-no-block"),
         pytest.param([10 * MIB], 10 * MIB, 10 * MIB, id="own-segment-from-10-MiB"),
         pytest.param([23 * MIB], 24 * MIB, 24 * MIB, id="own-segment-rounds-to-2-MiB"),
-        pytest.param([22 * MIB + 512], 22 * MIB + 512, 24 * MIB, id="rest-above-1-MiB-is-split-off"),
+        pytest.param(
+            [22 * MIB + 512], 22 * MIB + 512, 24 * MIB, id="rest-above-1-MiB-is-split-off"
+        ),
     ],
 )
 def test_what_allocations_take(sizes: list[int], allocated: int, reserved: int) -> None:

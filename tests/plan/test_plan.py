@@ -111,9 +111,7 @@ def test_more_context_and_more_sequences_take_no_less(engine: str) -> None:
 
 
 def test_a_cache_of_fewer_bits_holds_more() -> None:
-    sixteen, eight, four = (
-        planned(LLAMA, kv_dtype=dtype).kv for dtype in ("auto", "fp8", "nvfp4")
-    )
+    sixteen, eight, four = (planned(LLAMA, kv_dtype=dtype).kv for dtype in ("auto", "fp8", "nvfp4"))
 
     assert sixteen.bytes_per_token == 2 * eight.bytes_per_token
     assert 2 * 32 * 8 * (64 + 8) == four.bytes_per_token

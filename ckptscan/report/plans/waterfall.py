@@ -62,10 +62,11 @@ def _gathered(rank: Rank) -> Iterator[Term]:
         if term not in small or len(small) == 1:
             yield term
     if len(small) > 1:
-        names = ", ".join(term.name for term in small)
+        names = [term.name for term in small]
         total = sum(term.nbytes for term in small)
         label = next((term.label for term in small if term.label != "exact"), "exact")
-        yield Term(names, total, names, label)
+        more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+        yield Term(", ".join(names[:2]) + more, total, ", ".join(names), label)
     yield from (term for term in rank.terms if term.part in ("activations", "overhead"))
 
 
