@@ -44,6 +44,9 @@ LATENT_FUSED = {"q_a": "qkv_a", "kv_a": "qkv_a"}
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 _WIDE = ("a_log",)  # kept in 32 bits whatever the model's dtype
 _EIGHT_BITS = ("F8_", "I8")
+FIRST_FP8 = 89  # compute capability of Ada
+FP8_BLOCK = 128
+MULTIPROCESSORS = 108  # of an A100; others have 46 to 84, and 512 bytes are handed out anyway
 GROUPS = {
     "embedding": "embeddings",
     "token_type": "embeddings",
@@ -90,6 +93,12 @@ class Loader:
     capability: int = 90
     fuses_latent: bool = True
     is_tied: bool = False
+    has_wide_workspace: bool = False
+
+    @property
+    def runs_fp8_as_marlin(self) -> bool:
+        """Whether the card computes no FP8, so that a kernel unpacks it."""
+        return 0 < self.capability < FIRST_FP8
 
     def heads_of(self, module: Module) -> Heads:
         """The heads of the attention that a module lies in."""
@@ -164,18 +173,23 @@ def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tu
         yield from _mxfp4(module, loader, cut, into)
         return
     is_online = loader.online == "fp8" and _takes_fp8(module)
+    is_marlin = loader.runs_fp8_as_marlin and _is_fp8(module)
     for leaf in module.leaves:
         reason = _dropped(module, leaf, loader)
         if reason:
             into.changes[reason] -= leaf.nbytes * module.times
             continue
         shape = local_shape(module, leaf, loader.heads_of(module), cut, loader.hidden)
+        if is_marlin and leaf.role == "quantization":
+            continue  # made anew by the kernel
         if is_online and leaf.role != "quantization" and len(shape) > 1:
             yield from _online(module, leaf, prod(shape), shape, loader, into)
             continue
         bits = _bits(module, leaf, loader)
         _note(module, leaf, bits, cut, into)
         yield leaf.name, -(-prod(shape) * bits // 8)
+        if is_marlin and len(shape) > 1:
+            yield from _marlin_fp8(module, shape, loader, into)
 
 
 def _note(module: Module, leaf: Leaf, bits: int, cut: Cut, into: Loaded) -> None:
@@ -225,6 +239,33 @@ def _bits(module: Module, leaf: Leaf, loader: Loader) -> int:
     return loader.width * 8
 
 
+def _is_fp8(module: Module) -> bool:
+    return any(leaf.dtype.startswith("F8_E4") and len(leaf.shape) > 1 for leaf in module.leaves)
+
+
+def _marlin_fp8(
+    module: Module, shape: tuple[int, ...], loader: Loader, into: Loaded
+) -> Iterator[tuple[str, int]]:
+    """What Marlin keeps beside an FP8 weight: scales of each channel, or channel and group.
+
+    vLLM's prepare_fp8_layer_for_marlin, on cards that can't compute in FP8.
+    """
+    books = [leaf for leaf in module.leaves if leaf.role == "quantization"]
+    into.changes["scales as Marlin keeps them"] -= module.times * sum(b.nbytes for b in books)
+    is_blocked = any(min(book.shape, default=1) > 1 for book in books)
+    groups = -(-shape[-1] // FP8_BLOCK) if is_blocked else 1
+    scales = prod(shape[:-1]) * groups * loader.width
+    workspace = _workspace(shape[-2], loader)
+    into.changes["scales as Marlin keeps them"] += module.times * (scales + workspace)
+    yield "weight_scale", scales
+    yield "workspace", workspace
+
+
+def _workspace(out: int, loader: Loader) -> int:
+    """Marlin's counters: 16 for 64 outputs until 0.6, later one for each multiprocessor."""
+    return out // 64 * 16 * 4 if loader.has_wide_workspace else 4 * MULTIPROCESSORS
+
+
 def _takes_fp8(module: Module) -> bool:
     return module.role in ONLINE and module.tower == "text" and not module.is_packed
 
@@ -243,9 +284,9 @@ def _online(
     """
     into.changes["quantized to FP8 on loading"] -= module.times * leaf.numel * (loader.width - 1)
     yield leaf.name, numel
-    if loader.capability and loader.capability < 89:
+    if loader.runs_fp8_as_marlin:
         yield "weight_scale", shape[0] * loader.width
-        yield "workspace", shape[0] // 64 * 16 * 4
+        yield "workspace", _workspace(shape[0], loader)
     else:
         yield "weight_scale", 4
 

@@ -6,7 +6,7 @@ dtype. What is computed in between, in 32 bits, is freed again and later reused 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ckptscan.plan.facts import SLIDING, Facts
 from ckptscan.structure import Attention
@@ -28,19 +28,31 @@ class Table(NamedTuple):
         return self.rows * self.columns * self.width
 
 
+class Keeper(Protocol):
+    """What an engine's version tells of its tables."""
+
+    @property
+    def mrope_rows(self) -> int:
+        """How many rows a position has where text and images rotate apart."""
+
+    @property
+    def long_copies(self) -> int:
+        """How often the tables of long RoPE are kept."""
+
+
 def rope_tables(
-    facts: Facts, attention: tuple[Attention, ...], width: int, mrope_rows: int
+    facts: Facts, attention: tuple[Attention, ...], width: int, keeper: Keeper
 ) -> tuple[Table, ...]:
     """The tables of the language model's layers; empty where positions are not rotated."""
     columns = _columns(facts, attention)
     positions = facts.positions
     if columns is None or positions is None or not _rotates(facts, attention):
         return ()
-    tables = [_table(facts, positions, columns, width, mrope_rows)]
+    tables = [_table(facts, positions, columns, width, keeper.mrope_rows)]
+    if facts.rope_type == "longrope":
+        return tuple(tables * keeper.long_copies)
     if _has_local(facts):
         tables.append(Table(positions, columns, width, f"{positions:,} positions, local layers"))
-    if tables[0].how.startswith("short"):
-        tables = tables[:1]
     return tuple(tables)
 
 

@@ -47,7 +47,8 @@ def test_blocks_and_tokens_are_those_of_the_log(row: Measured) -> None:
         for slack in (-GIB // 200, GIB // 200)
     )
 
-    assert least is not None and most is not None
+    assert least is not None
+    assert most is not None
     assert least <= row.value <= most
 
 
@@ -74,7 +75,8 @@ def test_activations_are_estimated_within_their_error(row: Measured) -> None:
     (term,) = (term for term in planned(row).first.terms if term.part == "activations")
 
     assert "estimated" == term.label
-    assert term.low is not None and term.high is not None
+    assert term.low is not None
+    assert term.high is not None
     assert term.low <= row.value * GIB <= term.high
 
 

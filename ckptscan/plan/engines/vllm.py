@@ -26,7 +26,8 @@ LARGE_CARD = 70 * GIB  # from here vLLM's defaults are 1,024 sequences and 8,192
 class Vllm:
     """One behaviour of vLLM.
 
-    `scalars` are tensors of one number that each attention layer keeps on the card. `non_torch`
+    `scalars` are tensors of one number that each attention layer keeps on the card, `long_copies`
+    how often the tables of long RoPE are kept. `non_torch`
     is GiB outside of torch with one card and with several. `graphs` is GiB that are set aside for
     CUDA graphs; None where they are taken from what is left outside of the budget.
     """
@@ -41,6 +42,7 @@ class Vllm:
     non_torch: tuple[float, float]
     loading: str
     is_v0: bool = False
+    long_copies: int = 1
     fuses_latent: bool = True
     max_split: int | None = None
     derives_tokens: bool = False
@@ -98,6 +100,7 @@ class Vllm:
             capability=card.capability,
             fuses_latent=self.fuses_latent,
             is_tied=model.facts.is_tied,
+            has_wide_workspace=self.is_v0,
         )
 
     def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:

@@ -15,6 +15,7 @@ ENGINE = Vllm(
     stages=remainder_last,
     scalars=0,
     mrope_rows=1,
+    long_copies=2,  # 0.6.3 Phi3LongRoPEScaledRotaryEmbedding keeps short, long and both joined
     fuses_latent=False,
     non_torch=(0.35, 3.58),
     loading="Loading model weights took {loaded:.4f} GB",

@@ -115,7 +115,7 @@ def _make(engine: Vllm, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _Made
     loader, loaded = engine.loader(model, ask), Loaded()
     allocator, groups = Allocator(engine.max_split), Counter[str]()
     width = 4 if model.facts.config.model_type in _IN_32_BITS else loader.width
-    tables = rope_tables(model.facts, model.attention, width, engine.mrope_rows)
+    tables = rope_tables(model.facts, model.attention, width, engine)
     for block in tower_blocks(model.inventory):
         if stage.place == 0 or _is_text(block):
             _allocate(_outside(block, model, stage), loader, cut, loaded, allocator, groups)
