@@ -199,7 +199,7 @@ def _note(module: Module, leaf: Leaf, bits: int, cut: Cut, into: Loaded) -> None
         said = f"{leaf.dtype} held in {bits} bits"
         into.changes[said] += module.times * leaf.numel * (bits - stored) // 8
     if module.role in TABLES and len(leaf.shape) == 2:
-        rows = padded_vocabulary(leaf.shape[0], cut.tp) - leaf.shape[0]
+        rows = padded_vocabulary(leaf.shape[0], cut.ways(module)) - leaf.shape[0]
         if rows:
             into.changes["vocabulary padded"] += rows * leaf.shape[1] * bits // 8
 

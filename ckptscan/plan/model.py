@@ -49,6 +49,12 @@ class Model(NamedTuple):
         """Whether there is a part for images or sounds."""
         return any(module.tower != "text" for module in self.inventory.outside)
 
+    @property
+    def experts(self) -> int:
+        """Routed experts of a layer."""
+        found = self.structure.parameters.experts
+        return found.routed if found is not None else 0
+
     def attention_of(self, index: int) -> Attention | None:
         """How one layer of the main stack attends."""
         return next((one for one in self.attention if index in one.layers), None)

@@ -7,21 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckptscan.errors import UsageError
-from ckptscan.plan.engines.vllm_cache import Cached, caches_of, stage_places
-from ckptscan.plan.engines.vllm_weights import whole
+from ckptscan.plan.caches import Cached, caches_of
 from ckptscan.plan.model import Model
-from ckptscan.plan.pages import described
 from ckptscan.plan.sharding import Cut
 from ckptscan.plan.validity import candidates, refusals, refused
 from ckptscan.plan.values import GIB, KV, Ask, MemoryPlan, Rank, Term
+from ckptscan.plan.weights import whole
 
 if TYPE_CHECKING:
-    from ckptscan.plan.engines.vllm import Vllm
+    from ckptscan.plan.engines.base import Profile
 
 
-def outcome(engine: Vllm, model: Model, ask: Ask) -> MemoryPlan:
+def outcome(engine: Profile, model: Model, ask: Ask) -> MemoryPlan:
     """The plan of a deployment, whether it fits or not."""
-    refuse_impossible(model, ask)
+    refuse_impossible(engine, model, ask)
     ranks = engine.ranks(model, ask)
     cached = engine.cached(model, ask, ranks)
     ranks = tuple(_with_cache(rank, cached) for rank in ranks)
@@ -33,6 +32,7 @@ def outcome(engine: Vllm, model: Model, ask: Ask) -> MemoryPlan:
     return MemoryPlan(
         engine.name,
         ask,
+        engine.cards(ask.parallel),
         ranks,
         kv,
         _predictions(ranks[0], cached),
@@ -47,17 +47,18 @@ def outcome(engine: Vllm, model: Model, ask: Ask) -> MemoryPlan:
     )
 
 
-def refuse_impossible(model: Model, ask: Ask) -> None:
+def refuse_impossible(engine: Profile, model: Model, ask: Ask) -> None:
     """Raise UsageError for a split that no rank can hold."""
     parallel, devices = ask.parallel, ask.devices
-    if devices is not None and devices.count is not None and parallel.cards > devices.count:
+    cards = engine.cards(parallel)
+    if devices is not None and devices.count is not None and cards > devices.count:
         raise UsageError(
-            f"tp {parallel.tp} x pp {parallel.pp} x dp {parallel.dp} takes "
-            f"{parallel.cards} cards, {devices.count} are there",
+            f"tp {parallel.tp}, pp {parallel.pp} and dp {parallel.dp} take "
+            f"{cards} cards, {devices.count} are there",
             "say more cards, or split less",
         )
     experts = model.structure.parameters.experts
-    wanted = parallel.tp * parallel.dp
+    wanted = cards // parallel.pp
     if parallel.ep > 1 and (experts is None or parallel.ep != wanted):
         known = "the model has no experts" if experts is None else f"it is tp x dp = {wanted}"
         raise UsageError(f"--ep {parallel.ep} does not work", f"{known}; --ep 1 is without")
@@ -74,15 +75,14 @@ def refuse_impossible(model: Model, ask: Ask) -> None:
 
 def _with_cache(rank: Rank, cached: Cached) -> Rank:
     """A rank with the blocks that it will hold as a term."""
-    size = cached.paging.block_bytes(stage_places(cached.paging, rank))
-    if not size:
+    if rank.rank not in cached.held:
         return rank
-    how = f"{cached.blocks:,} blocks x {size:,} B"
-    term = Term("KV cache", cached.blocks * size, how, "engine", "kv")
+    size, how = cached.held[rank.rank]
+    term = Term("KV cache", size, how, "engine", "kv")
     return replace(rank, terms=(*rank.terms, term))
 
 
-def _kv(engine: Vllm, model: Model, ask: Ask, cached: Cached) -> KV:
+def _kv(engine: Profile, model: Model, ask: Ask, cached: Cached) -> KV:
     single = caches_of(engine, model, ask, 1)
     return KV(
         single.token_bytes,
@@ -91,7 +91,7 @@ def _kv(engine: Vllm, model: Model, ask: Ask, cached: Cached) -> KV:
         single.dtype.name,
         single.label,
         formula(model, ask, single.token_bytes, single.dtype.how),
-        cached.paging.block,
+        cached.block,
         cached.blocks,
         cached.tokens,
         cached.concurrency,
@@ -99,7 +99,7 @@ def _kv(engine: Vllm, model: Model, ask: Ask, cached: Cached) -> KV:
         cached.longest,
         cached.needed,
         cached.longest_each,
-        described(cached.paging),
+        cached.groups,
     )
 
 
@@ -126,9 +126,7 @@ def _predictions(rank: Rank, cached: Cached) -> dict[str, int | float | None]:
         "kv_blocks": cached.blocks,
         "max_concurrency": round(cached.concurrency, 2),
     }
-    if cached.cpu_blocks:
-        found["cpu_blocks"] = cached.cpu_blocks
-    return found
+    return found | dict(cached.more)
 
 
 def _why_not(model: Model, ask: Ask, ranks: tuple[Rank, ...], kv: KV) -> Iterator[str]:
@@ -155,7 +153,9 @@ def _why_not(model: Model, ask: Ask, ranks: tuple[Rank, ...], kv: KV) -> Iterato
         yield f"{ask.requests} requests of {length:,} tokens: room for {kv.concurrency:.2f}"
 
 
-def _advice(engine: Vllm, model: Model, ask: Ask, kv: KV, valid: tuple[int, ...]) -> Iterator[str]:
+def _advice(
+    engine: Profile, model: Model, ask: Ask, kv: KV, valid: tuple[int, ...]
+) -> Iterator[str]:
     """What makes it fit, each tried on its own."""
     if kv.longest and kv.longest < (ask.max_len or 0):
         yield f"--max-len {kv.longest}"
@@ -203,8 +203,8 @@ def _assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
         yield "no attention is known in the shapes: the cache is not counted"
     if cached.caches.label == "assumed":
         yield "heads are not known: keys and values are taken to divide evenly"
-    if cached.paging.problem:
-        yield cached.paging.problem
+    if cached.problem:
+        yield cached.problem
     if model.structure.checkpoint.configs:
         yield "a pipeline of components: no part of it is served by vLLM; all are counted"
     if any(term.name == "other" for term in _terms(model)):
@@ -218,7 +218,7 @@ def _terms(model: Model) -> Iterator[Term]:
             yield Term("other", module.nbytes, "", "assumed")
 
 
-def left_out(engine: Vllm, model: Model, ask: Ask) -> tuple[Term, ...]:
+def left_out(engine: Profile, model: Model, ask: Ask) -> tuple[Term, ...]:
     """Bytes of the checkpoint that the engine holds otherwise or not at all."""
     loaded = whole(engine, model, ask)
     found = [

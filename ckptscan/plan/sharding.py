@@ -18,6 +18,9 @@ COLUMN = frozenset("q q_b kv_b gate up gate_up sinks".split()) | frozenset(
 ROW = frozenset(("o", "down", "expert.down", "shared_expert.down"))
 KV_SIDE = frozenset(("k", "v", "kv"))
 TABLES = frozenset(("embedding", "lm_head"))
+DENSE = frozenset("gate up gate_up down lm_head".split()) | frozenset(
+    f"shared_expert.{side}" for side in ("gate", "up", "gate_up", "down")
+)
 STATES = frozenset(("linear_attention", "ssm", "rwkv", "rnn", "conv"))
 VOCABULARY_PADDING = 64  # vLLM's DEFAULT_VOCAB_PADDING_SIZE, SGLang's too
 # leaves with inputs before outputs: GPTQ, AWQ
@@ -40,14 +43,27 @@ class Heads(NamedTuple):
 class Cut(NamedTuple):
     """Over how many ranks what is cut.
 
-    `tp` for what is dense, `moe_tp` for the width of experts, `ep` for their number, `rank` is
-    this one's place among the expert-parallel ranks.
+    `tp` for attention and tables, `dense` for other layers (0 is the same), `moe_tp` for the width
+    of experts, `ep` for their number, `rank` is this one's place among the expert-parallel ranks.
     """
 
     tp: int = 1
     moe_tp: int = 1
     ep: int = 1
     rank: int = 0
+    dense: int = 0
+
+    @property
+    def dense_tp(self) -> int:
+        """Ranks that cut dense layers and shared experts."""
+        return self.dense or self.tp
+
+    def ways(self, module: Module) -> int:
+        """Ranks that cut a module."""
+        if is_routed(module):
+            return self.moe_tp
+        is_dense = module.role in DENSE and module.tower == "text"
+        return self.dense_tp if is_dense else self.tp
 
 
 WHOLE = Cut()
@@ -111,7 +127,7 @@ def _is_turned(module: Module, hidden: int | None) -> bool:
 
 def local_out(module: Module, out: int, heads: Heads, cut: Cut) -> int:
     """The outputs of one rank, rounded up where they do not divide."""
-    tp = cut.moe_tp if is_routed(module) else cut.tp
+    tp = cut.ways(module)
     if tp == 1 and module.role not in TABLES:
         return out
     if module.role in TABLES:
@@ -156,7 +172,7 @@ def local_shape(
     if sizes is None:
         return _local_vector(module, leaf, cut)
     out, into = sizes
-    tp = cut.moe_tp if is_routed(module) else cut.tp
+    tp = cut.ways(module)
     new_out = local_out(module, out, heads, cut)
     new_in = -(-into // tp) if is_cut_in(module) else into
     kinds = dimension_kinds(module, leaf, out, into, hidden)
@@ -179,7 +195,7 @@ def _local_vector(module: Module, leaf: Leaf, cut: Cut) -> Shape:
     """A tensor without outputs and inputs: cut if its module is, along the first dimension."""
     if not is_cut_out(module) or leaf.shape[0] == 1:
         return leaf.shape
-    tp = cut.moe_tp if is_routed(module) else cut.tp
+    tp = cut.ways(module)
     return (-(-leaf.shape[0] // tp), *leaf.shape[1:])
 
 

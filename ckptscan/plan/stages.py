@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from ckptscan.errors import UsageError
+from ckptscan.plan.model import Model
+from ckptscan.plan.values import Parallel
+
+
+def stage_layers(
+    model: Model, parallel: Parallel, rule: Callable[[int, int], list[int]]
+) -> list[list[int]]:
+    """The layers of each pipeline stage; raises UsageError where there are too few."""
+    indices = model.indices
+    if parallel.pp > max(1, len(indices)):
+        raise UsageError(
+            f"{parallel.pp} stages for {len(indices)} layers",
+            f"--pp works from 1 to {len(indices)}",
+        )
+    found, reached = [], 0
+    for count in rule(len(indices), parallel.pp):
+        found.append(indices[reached : reached + count])
+        reached += count
+    return found
+
 
 def remainder_last(layers: int, stages: int) -> list[int]:
     """Layers of each stage where the last takes what does not divide (vLLM until 0.6)."""

@@ -13,7 +13,6 @@ from ckptscan.plan.sharding import (
     dimension_kinds,
     is_cut_in,
     is_cut_out,
-    is_routed,
     local_out,
     out_and_in,
 )
@@ -90,7 +89,7 @@ def _heads(one: Attention, tp: int) -> Iterator[str]:
 def _module(module: Module, cut: Cut, hidden: int | None, has_marlin: bool) -> Iterator[str]:
     """What does not divide in one module."""
     sizes = out_and_in(module, hidden)
-    tp = cut.moe_tp if is_routed(module) else cut.tp
+    tp = cut.ways(module)
     if sizes is None or tp == 1 or module.role in ("embedding", "lm_head", "k", "v", "kv", "qkv"):
         return
     out, into = sizes

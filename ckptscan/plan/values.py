@@ -37,11 +37,6 @@ class Parallel(NamedTuple):
     dp: int = 1
     ep: int = 1
 
-    @property
-    def cards(self) -> int:
-        """Cards that one deployment takes."""
-        return self.tp * self.pp * self.dp
-
 
 _ALONE = Parallel()
 
@@ -82,7 +77,8 @@ class Ask:
 class Rank:
     """One card of a deployment: its stage, the layers that lie there, what its memory is for.
 
-    `ranks` are the ranks that are alike, as text: `0-3`. `capacity` is what the engine may use.
+    `alike` are the ranks that hold the same. `capacity` is what the engine may use, `how` says how
+    that comes about.
     """
 
     rank: int
@@ -91,6 +87,7 @@ class Rank:
     layers: IndexSet
     terms: tuple[Term, ...]
     capacity: int
+    how: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -161,11 +158,12 @@ class MemoryPlan:
 
     `fits` is whether weights, overheads and one request at the wanted context fit; `why_not` says
     what is in the way, `advice` what to change. `assumptions` is what the plan rests on and
-    nothing in the checkpoint says.
+    nothing in the checkpoint says. `cards` is how many cards the deployment takes.
     """
 
     engine: str
     ask: Ask
+    cards: int
     ranks: tuple[Rank, ...]
     kv: KV
     predictions: Mapping[str, int | float | None]

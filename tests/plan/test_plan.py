@@ -159,7 +159,7 @@ def test_a_context_beyond_the_model_s_is_told() -> None:
         ({"tp": 3}, "tp 3 does not work: 32 heads", "these do: 1, 2, 4, 8, 16, 32"),
         ({"pp": 33}, "33 stages for 32 layers", "from 1 to 32"),
         ({"ep": 2}, "--ep 2 does not work", "no experts"),
-        ({"tp": 4, "gpu": "2xh100"}, "takes 4 cards, 2 are there", "more cards"),
+        ({"tp": 4, "gpu": "2xh100"}, "take 4 cards, 2 are there", "more cards"),
         ({"engine": "vlm"}, "no engine is called 'vlm'", "vllm-0.11"),
         ({"engine": "\x1b[31m" * 50}, "no engine is called", "nearest"),
         ({"kv_dtype": "fp9"}, "no KV cache dtype is called 'fp9'", "nearest: fp8"),

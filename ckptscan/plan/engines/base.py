@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from ckptscan.plan import caches, weights
+from ckptscan.plan.caches import Cached
 from ckptscan.plan.model import Model
-from ckptscan.plan.values import Ask, MemoryPlan
+from ckptscan.plan.values import Ask, MemoryPlan, Parallel, Rank
 
 
 class Engine(Protocol):
@@ -21,3 +24,23 @@ class Engine(Protocol):
 
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of a deployment; raises UsageError for what the engine would refuse."""
+
+
+class Profile(weights.Profile, caches.Profile, Protocol):
+    """What `outcome` needs to make a plan: ranks with their terms, the cache, the log."""
+
+    @property
+    def name(self) -> str:
+        """What `--engine` calls it."""
+
+    def cards(self, parallel: Parallel) -> int:
+        """Cards that one deployment takes."""
+
+    def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:
+        """Ranks that differ, with all terms but the cache."""
+
+    def cached(self, model: Model, ask: Ask, ranks: Sequence[Rank]) -> Cached:
+        """The cache that they have room for."""
+
+    def expected(self, loaded: int, cached: Cached, ask: Ask) -> tuple[str, ...]:
+        """The log lines that the engine should print."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ckptscan.errors import UsageError
 from ckptscan.hardware import Card, parse_devices
 from ckptscan.names import IndexSet
 from ckptscan.plan import mxfp4
-from ckptscan.plan.activations import activation_peak, overhead
-from ckptscan.plan.engines.vllm_cache import Cached, cache_of
-from ckptscan.plan.engines.vllm_weights import weight_terms
+from ckptscan.plan.activations import activation_peak, measured, overhead
+from ckptscan.plan.caches import Cached
+from ckptscan.plan.engines.vllm_cache import cache_of
+from ckptscan.plan.inventory import Module
 from ckptscan.plan.loading import Loader
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import outcome
 from ckptscan.plan.sharding import Cut
+from ckptscan.plan.stages import stage_layers
 from ckptscan.plan.values import GIB, Ask, MemoryPlan, Parallel, Rank, Term
+from ckptscan.plan.weights import weight_terms
 
 DEFAULT_GPU = "h100"
 LARGE_CARD = 70 * GIB  # from here vLLM's defaults are 1,024 sequences and 8,192 tokens
@@ -50,6 +52,21 @@ class Vllm:
     reads_scheme: bool = False
     reads_state_dtype: bool = False
     graphs: float | None = None
+    logs_segments: bool = False
+    state_width: int | None = None
+
+    @property
+    def has_sparse_format(self) -> bool:
+        """Whether sparse attention keeps a format of its own."""
+        return not self.is_v0
+
+    def cards(self, parallel: Parallel) -> int:
+        """Cards that one deployment takes: copies have cards of their own."""
+        return parallel.tp * parallel.pp * parallel.dp
+
+    def latent_width(self, kv_b: Module, width: int) -> int:
+        """V1 keeps a copy in the model's dtype where kv_b_proj is quantized."""
+        return width if kv_b.is_packed else 0
 
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of every rank, and what is left for the cache."""
@@ -107,29 +124,17 @@ class Vllm:
         """Ranks that differ, with all terms but the cache; each says which ranks are like it."""
         parallel, devices = ask.parallel, ask.devices or parse_devices(DEFAULT_GPU)
         capacity = int(devices.card.total_bytes * (ask.utilization or 0.9))
-        stages = self.stage_layers(model, parallel)
+        how = f"{ask.utilization or 0.9:g} of {devices.card.total_bytes:,} B"
+        stages = stage_layers(model, parallel, self.stages)
         made: list[Rank] = []
         for stage, layers in enumerate(stages):
             for cut, members in self._cuts(model, parallel, stage):
                 weights = weight_terms(self, model, ask, cut, (stage, layers, len(stages)))
                 terms = (*weights, *self._working(model, ask))
                 rank = next(iter(members))
-                made.append(Rank(rank, stage, members, IndexSet.of(layers), terms, capacity))
+                held = IndexSet.of(layers)
+                made.append(Rank(rank, stage, members, held, terms, capacity, how))
         return tuple(made)
-
-    def stage_layers(self, model: Model, parallel: Parallel) -> list[list[int]]:
-        """The layers of each pipeline stage."""
-        indices = model.indices
-        if parallel.pp > max(1, len(indices)):
-            raise UsageError(
-                f"{parallel.pp} stages for {len(indices)} layers",
-                f"--pp works from 1 to {len(indices)}",
-            )
-        split, found, reached = self.stages(len(indices), parallel.pp), [], 0
-        for count in split:
-            found.append(indices[reached : reached + count])
-            reached += count
-        return found
 
     def _cuts(self, model: Model, parallel: Parallel, stage: int) -> list[tuple[Cut, IndexSet]]:
         """How ranks of a stage cut the model; alike ones together.
@@ -137,7 +142,7 @@ class Vllm:
         Ranks go through tensors first, then stages, then copies.
         """
         shared = parallel.tp * parallel.dp
-        experts = _experts(model)
+        experts = model.experts
         by_cut: dict[Cut, list[int]] = {}
         for dp in range(parallel.dp):
             for tp in range(parallel.tp):
@@ -164,10 +169,10 @@ class Vllm:
         how = "CUDA context, NCCL and others" if is_many else "CUDA context and others"
         high = 5.7 if is_many else 1.79 if self.is_v0 else 0.35
         rest = overhead("outside of torch", several if is_many else alone, 0.1, high, how)
-        terms = [_measured(peak, ask.activation_bytes), _measured(rest, ask.non_torch_bytes)]
+        terms = [measured(peak, ask.activation_bytes), measured(rest, ask.non_torch_bytes)]
         if self.graphs is not None:
             graphs = overhead("CUDA graphs", self.graphs, 0.06, 2.02, "set aside for capture")
-            terms.append(_measured(graphs, ask.graph_bytes))
+            terms.append(measured(graphs, ask.graph_bytes))
         return tuple(terms)
 
     def cached(self, model: Model, ask: Ask, ranks: Sequence[Rank]) -> Cached:
@@ -179,7 +184,8 @@ class Vllm:
         length = ask.max_len or 0
         lines = [self.loading.format(loaded=loaded / GIB)]
         if self.is_v0:
-            lines.append(f"# GPU blocks: {cached.blocks}, # CPU blocks: {cached.cpu_blocks}")
+            swapped = cached.more.get("cpu_blocks", 0)
+            lines.append(f"# GPU blocks: {cached.blocks}, # CPU blocks: {swapped}")
         else:
             lines.append(f"Available KV cache memory: {cached.available / GIB:.2f} GiB")
             lines.append(f"GPU KV cache size: {cached.tokens:,} tokens")
@@ -188,18 +194,3 @@ class Vllm:
             f"Maximum concurrency for {shown} tokens per request: {cached.concurrency:.2f}x"
         )
         return tuple(lines)
-
-
-def _measured(term: Term, measured: int | None) -> Term:
-    """A term with a measured figure in place of ours."""
-    if measured is None:
-        return term
-    return term._replace(
-        nbytes=measured, formula="as given", label="assumed", low=measured, high=measured
-    )
-
-
-def _experts(model: Model) -> int:
-    """Routed experts of a layer."""
-    found = model.structure.parameters.experts
-    return found.routed if found is not None else 0

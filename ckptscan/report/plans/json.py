@@ -69,7 +69,7 @@ def _device(plan: MemoryPlan) -> dict[str, Any]:
         "label": card.label,
         "how": card.how,
         "count": devices.count,
-        "used": plan.ask.parallel.cards,
+        "used": plan.cards,
     }
 
 

@@ -19,7 +19,7 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
             yield ""
         devices = plan.ask.devices
         card = devices.card.name if devices is not None else "a card"
-        cards = f"{plan.ask.parallel.cards} x {cell(card)}"
+        cards = f"{plan.cards} x {cell(card)}"
         yield f"## {cell(checkpoint.origin.title)}: {plan.engine}, {cards}"
         yield ""
         yield "| rank 0 | GiB | label | how |"

@@ -49,10 +49,10 @@ def _deployment(plan: MemoryPlan) -> str:
     parallel, devices = plan.ask.parallel, plan.ask.devices
     card = words.label(devices.card.name) if devices is not None else "a card"
     how = [f"{name} {size}" for name, size in parallel._asdict().items() if size > 1]
-    idle = (devices.count or 0) - parallel.cards if devices is not None else 0
+    idle = (devices.count or 0) - plan.cards if devices is not None else 0
     if idle > 0:
         how.append(f"{idle} idle")
-    return f"{parallel.cards} x {card}" + (f" ({', '.join(how)})" if how else "")
+    return f"{plan.cards} x {card}" + (f" ({', '.join(how)})" if how else "")
 
 
 def _rank(plan: MemoryPlan, rank: Rank, shown: Shown) -> Iterator[str]:

@@ -37,8 +37,8 @@ def steps(plan: MemoryPlan, rank: Rank, explained: bool) -> Iterator[Step]:
         if card.driver_bytes is not None and card.driver_bytes != total:
             yield Step("card", card.driver_bytes, "engine", "as the driver says", total, TOTAL)
         yield Step("card as torch sees it", total, card.label, card.how, total, TOTAL)
-        how = f"{plan.ask.utilization:g} of {total:,} B"
-        yield Step("may be used", rank.capacity, "engine", how, rank.capacity, TOTAL)
+        if rank.capacity != total:
+            yield Step("may be used", rank.capacity, "engine", rank.how, rank.capacity, TOTAL)
     left = rank.capacity
     terms = rank.terms if explained else tuple(_gathered(rank))
     for term in terms:

@@ -1,10 +1,10 @@
-"""vLLM's "Model loading took": parameters of one rank, rotary tables, and what torch hands out."""
+"""What one rank loads: parameters, rotary tables, and what torch hands out for them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from ckptscan.hardware import Allocator
 from ckptscan.plan.inventory import Module
@@ -14,15 +14,42 @@ from ckptscan.plan.rope import Table, rope_tables
 from ckptscan.plan.sharding import WHOLE, Cut
 from ckptscan.plan.values import Ask, Term
 
-if TYPE_CHECKING:
-    from ckptscan.plan.engines.vllm import Vllm
-
 SCALAR = 4  # a tensor of one float; the allocator makes 512 bytes of it
 _BEFORE_ROPE = frozenset(
     "q_a q_b q k v qkv kv kv_a kv_b o qk_norm sinks attention attention_gate linear_attention ssm "
     "conv".split()
 )
 _IN_32_BITS = ("gpt_oss",)  # model_executor/models/gpt_oss.py: get_rope(dtype=torch.float32)
+
+
+class Profile(Protocol):
+    """What an engine tells of how it loads."""
+
+    @property
+    def scalars(self) -> int:
+        """Tensors of one number that each attention layer keeps on the card."""
+
+    @property
+    def max_split(self) -> int | None:
+        """From which size the allocator keeps blocks whole while loading."""
+
+    @property
+    def mrope_rows(self) -> int:
+        """Rows of a position where text and images rotate apart."""
+
+    @property
+    def long_copies(self) -> int:
+        """How often the tables of long RoPE are kept."""
+
+    @property
+    def logs_segments(self) -> bool:
+        """Whether it measures what the driver gave away, not what torch handed out."""
+
+    def loader(self, model: Model, ask: Ask) -> Loader:
+        """How it holds tensors."""
+
+    def latent_width(self, kv_b: Module, width: int) -> int:
+        """Bytes of an element of the copy of kv_b_proj that decoding uses; 0 without one."""
 
 
 class Stage(NamedTuple):
@@ -50,7 +77,7 @@ class _Made(NamedTuple):
 
 
 def weight_terms(
-    engine: Vllm, model: Model, ask: Ask, cut: Cut, place: tuple[int, Sequence[int], int]
+    engine: Profile, model: Model, ask: Ask, cut: Cut, place: tuple[int, Sequence[int], int]
 ) -> tuple[Term, ...]:
     """The terms of what one rank loads; their sum is what the engine logs."""
     made = _make(engine, model, ask, cut, Stage(*place))
@@ -65,9 +92,14 @@ def weight_terms(
         terms.append(Term(group, nbytes, how, label))
     terms += _beside(made, model)
     asked = sum(term.nbytes for term in terms)
-    rounding = made.allocator.allocated - asked
+    given = made.allocator.allocated
+    if engine.logs_segments:
+        made.allocator.empty_cache()
+        given = made.allocator.reserved
+    rounding = given - asked
     regime = ", blocks of 20 MiB and more kept whole" if engine.max_split else ""
-    how = f"torch hands out blocks of 512 B and more{regime}; {made.allocator.allocated:,} B"
+    what = "segments of 2 MiB" if engine.logs_segments else "blocks of 512 B"
+    how = f"torch hands out {what} and more{regime}; {given:,} B"
     terms.append(Term("allocator rounding", rounding, how, "engine", "rounding"))
     if ask.weight_bytes is not None:
         return (Term("weights", ask.weight_bytes, "as given", "assumed"),)
@@ -76,8 +108,10 @@ def weight_terms(
 
 def _cut_in_words(cut: Cut, place: tuple[int, Sequence[int], int]) -> str:
     parts = [f"tp {cut.tp}"] if cut.tp > 1 else []
+    if cut.dense_tp != cut.tp:
+        parts.append(f"tp {cut.dense_tp} outside of attention")
     parts += [f"experts over {cut.ep} ranks"] if cut.ep > 1 else []
-    if cut.moe_tp not in (1, cut.tp):
+    if cut.moe_tp not in (1, cut.tp, cut.dense_tp):
         parts.append(f"experts cut {cut.moe_tp} ways")
     if place[2] > 1:
         parts.append(f"stage {place[0] + 1} of {place[2]}, {len(place[1])} layers")
@@ -97,7 +131,7 @@ def _beside(made: _Made, model: Model) -> list[Term]:
         for table in made.tables
     ]
     if made.copies:
-        how = "kv_b_proj unpacked to 16 bits, kept beside the quantized one"
+        how = "kv_b_proj once more, in the form that decoding multiplies with"
         terms.append(Term("MLA decoding copy", made.copies, how, "engine", "kernel"))
     if made.loaded.padding or made.loaded.padding_range[1]:
         low, high = made.loaded.padding_range
@@ -110,7 +144,7 @@ def _beside(made: _Made, model: Model) -> list[Term]:
     return terms
 
 
-def _make(engine: Vllm, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _Made:
+def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _Made:
     """Allocate everything of one rank in the order in which vLLM does."""
     loader, loaded = engine.loader(model, ask), Loaded()
     allocator, groups = Allocator(engine.max_split), Counter[str]()
@@ -133,7 +167,7 @@ def _make(engine: Vllm, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _Made
         _take(before, allocator, groups)
         while waiting:
             _allocate_table(waiting.pop(0), allocator)
-        copies += _copy(model, index, loader, cut, allocator)
+        copies += _copy(engine, model, index, (loader.width, cut), allocator)
         if engine.scalars and _attends(model, index):
             scalars += SCALAR * engine.scalars
             for _ in range(engine.scalars):
@@ -220,16 +254,20 @@ def _allocate_table(table: Table, allocator: Allocator) -> None:
         allocator.free(joined)
 
 
-def _copy(model: Model, index: int, loader: Loader, cut: Cut, allocator: Allocator) -> int:
-    """The copy of kv_b_proj in 16 bits that decoding multiplies with, where it is quantized."""
+def _copy(
+    engine: Profile, model: Model, index: int, held: tuple[int, Cut], allocator: Allocator
+) -> int:
+    """The copy of kv_b_proj that decoding multiplies with, where the engine keeps one."""
     one = model.attention_of(index)
     if one is None or one.latent is None or not one.heads:
         return 0
     modules = model.inventory.modules_of(index)
-    if not any(module.role == "kv_b" and module.is_packed for module in modules):
+    kv_b = next((module for module in modules if module.role == "kv_b"), None)
+    width = engine.latent_width(kv_b, held[0]) if kv_b is not None else 0
+    if not width:
         return 0
-    heads = -(-one.heads // cut.tp)
-    nbytes = one.latent.kv_rank * heads * (one.latent.nope + one.latent.v) * loader.width
+    heads = -(-one.heads // held[1].tp)
+    nbytes = one.latent.kv_rank * heads * (one.latent.nope + one.latent.v) * width
     allocator.allocate(nbytes)
     return nbytes
 
@@ -239,7 +277,7 @@ def _attends(model: Model, index: int) -> bool:
     return one is not None and one.kind not in ("linear", "ssm", "none")
 
 
-def whole(engine: Vllm, model: Model, ask: Ask) -> Loaded:
+def whole(engine: Profile, model: Model, ask: Ask) -> Loaded:
     """The model as one card would hold it: what is changed beside what is stored."""
     loader, loaded = engine.loader(model, ask), Loaded()
     for kind in model.inventory.kinds:
