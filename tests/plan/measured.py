@@ -57,7 +57,7 @@ def ask_of(row: Measured, **changes: object) -> Ask:
     """What a row was measured under."""
     said = dict(pair.split("=") for pair in row.options.split())
     devices = parse_devices(said.pop("gpu"))
-    parallel = Parallel(tp=int(said.pop("tp", "1")))
+    parallel = Parallel(*(int(said.pop(way, "1")) for way in ("tp", "pp", "dp", "ep")))
     options: dict[str, object] = {"devices": devices, "parallel": parallel, "engine": row.engine}
     for key, text in said.items():
         name, value = _option(key, text)

@@ -14,6 +14,7 @@ ENGINES = {
     "vllm-0.6": "ckptscan.plan.engines.vllm_0_6",
     "vllm-0.11": "ckptscan.plan.engines.vllm_0_11",
     "vllm-0.21": "ckptscan.plan.engines.vllm_0_21",
+    "sglang-0.5": "ckptscan.plan.engines.sglang_0_5",
 }
 DEFAULT = "vllm-0.11"
 # vllm, vllm-0.10.2, vllm==0.24.0
