@@ -87,6 +87,8 @@ _OPTIONS = (
     click.option("--graph-memory", "graph_bytes", type=Size(), help="CUDA graphs, as measured."),
     click.option("--swap-space", "swap_bytes", type=Size(), default=4 << 30,
                  help="Host memory of V0's CPU blocks.  [default: 4GiB]"),
+    click.option("--redundant-experts", type=click.IntRange(0, 65536), default=0, metavar="N",
+                 help="Experts that stand once more, with --ep.  [default: 0]"),
     click.option("--mxfp4-backend", type=click.Choice(MXFP4_BACKENDS),
                  help="Kernel of MXFP4 experts.  [default: the card's likely one]"),
     click.option("--enable-prefix-caching", "prefix_caching", is_flag=True,

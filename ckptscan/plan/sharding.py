@@ -44,7 +44,8 @@ class Cut(NamedTuple):
     """Over how many ranks what is cut.
 
     `tp` for attention and tables, `dense` for other layers (0 is the same), `moe_tp` for the width
-    of experts, `ep` for their number, `rank` is this one's place among the expert-parallel ranks.
+    of experts, `ep` for their number, `rank` is this one's place among the expert-parallel ranks;
+    `redundant` experts stand once more for balance.
     """
 
     tp: int = 1
@@ -52,6 +53,7 @@ class Cut(NamedTuple):
     ep: int = 1
     rank: int = 0
     dense: int = 0
+    redundant: int = 0
 
     @property
     def dense_tp(self) -> int:
@@ -85,7 +87,7 @@ def kv_heads_of_rank(heads: int, tp: int) -> int:
 
 def experts_of_rank(experts: int, cut: Cut) -> int:
     """Experts of one rank; the first ranks hold one more where they do not divide."""
-    base, rest = divmod(experts, cut.ep)
+    base, rest = divmod(experts + cut.redundant, cut.ep)
     return base + (cut.rank < rest)
 
 

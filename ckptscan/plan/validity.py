@@ -16,7 +16,6 @@ from ckptscan.plan.sharding import (
     local_out,
     out_and_in,
 )
-from ckptscan.plan.values import Refusal
 from ckptscan.structure import Attention
 
 LARGEST = 64
@@ -41,21 +40,6 @@ def refused(
 ) -> str:
     """Why a cut does not work; empty where it does."""
     return next(_reasons(inventory, attention, cut, hidden, has_marlin), "")
-
-
-def refusals(
-    inventory: Inventory, attention: Sequence[Attention], sizes: Sequence[int], hidden: int | None
-) -> tuple[tuple[int, ...], tuple[Refusal, ...]]:
-    """The sizes that work, and those that do not with the reason."""
-    valid: list[int] = []
-    against: list[Refusal] = []
-    for tp in sizes:
-        why = refused(inventory, attention, Cut(tp, tp), hidden)
-        if why:
-            against.append(Refusal(tp, why))
-        else:
-            valid.append(tp)
-    return tuple(valid), tuple(against)
 
 
 def _reasons(

@@ -66,6 +66,7 @@ class Ask:
     quantization: str | None = None
     hybrid_manager: bool = True
     prefix_caching: bool | None = None
+    redundant_experts: int = 0
     weight_bytes: int | None = None
     kv_bytes: int | None = None
     activation_bytes: int | None = None

@@ -151,6 +151,7 @@ def test_a_context_beyond_the_model_s_is_told() -> None:
 
     assert not one.fits
     assert "beyond the model's 131,072" in one.why_not[0]
+    assert () == one.advice
 
 
 @pytest.mark.parametrize(
@@ -158,13 +159,14 @@ def test_a_context_beyond_the_model_s_is_told() -> None:
     [
         ({"tp": 3}, "tp 3 does not work: 32 heads", "these do: 1, 2, 4, 8, 16, 32"),
         ({"pp": 33}, "33 stages for 32 layers", "from 1 to 32"),
+        ({"dp": 60_000, "tp": 8}, "480,000 cards are more", "split less"),
         ({"ep": 2}, "--ep 2 does not work", "no experts"),
         ({"tp": 4, "gpu": "2xh100"}, "take 4 cards, 2 are there", "more cards"),
         ({"engine": "vlm"}, "no engine is called 'vlm'", "vllm-0.11"),
         ({"engine": "\x1b[31m" * 50}, "no engine is called", "nearest"),
         ({"kv_dtype": "fp9"}, "no KV cache dtype is called 'fp9'", "nearest: fp8"),
     ],
-    ids=["tp", "pp", "ep", "cards", "engine", "odd-engine", "kv-dtype"],
+    ids=["tp", "pp", "many", "ep", "cards", "engine", "odd-engine", "kv-dtype"],
 )
 def test_what_can_not_be_is_refused(options: dict[str, object], message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -192,6 +194,50 @@ def test_groups_and_kernels_refuse_sizes_that_heads_allow() -> None:
     assert "14,784 inputs of down_proj on a rank are not divisible by" in refused[2]
     assert "192 outputs of gate_proj" in blocks[8]
     assert "group 128" in blocks[8]
+
+
+def test_experts_kept_whole_allow_what_blocks_refuse() -> None:
+    """Qwen3-235B in FP8: 1,536 / 8 = 192 is no multiple of 128, whole experts are."""
+    model = "Qwen3-235B-A22B-FP8"
+    with pytest.raises(UsageError) as caught:
+        planned(model, gpu="8xh200", tp=8)
+
+    assert "or --ep 8, which keeps experts whole" in caught.value.hint
+    assert 8 in planned(model, gpu="8xh200", tp=8, ep=8).valid_tp
+
+
+def test_redundant_experts_stand_once_more() -> None:
+    """256 + 32 experts over 8 ranks are 36 each."""
+    plain = planned("pack:deepseek-ai--DeepSeek-V3", gpu="8xh200", tp=8, ep=8)
+    more = planned("pack:deepseek-ai--DeepSeek-V3", gpu="8xh200", tp=8, ep=8, redundant_experts=32)
+    sizes = [
+        next(term.nbytes for term in one.first.terms if term.name == "experts")
+        for one in (plain, more)
+    ]
+
+    assert sizes[0] * 36 == sizes[1] * 32
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        ("pack:openai--gpt-oss-120b", {"engine": "vllm-0.6", "gpu": "h200"}, "no kernel for mxfp4"),
+        ("pack:deepseek-ai--DeepSeek-V3", {"gpu": "16xv100", "tp": 16}, "fp8-block needs compute"),
+    ],
+    ids=["engine", "card"],
+)
+def test_a_format_that_can_not_be_run_is_told(
+    model: str, options: dict[str, object], said: str
+) -> None:
+    one = planned(model, **options)
+
+    assert not one.fits
+    assert said in " ".join(one.why_not)
+
+
+def test_a_card_without_bf16_is_told_with_the_way_out() -> None:
+    assert "--dtype half" in planned(LLAMA, gpu="t4", max_len=512).assumptions[0]
+    assert not any("half" in note for note in planned(LLAMA, gpu="t4", dtype="half").assumptions)
 
 
 def test_without_config_shapes_answer_and_the_rest_is_labelled() -> None:
@@ -240,6 +286,10 @@ def test_states_are_counted_apart() -> None:
         ("vllm==0.24.0", "vllm-0.21"),
         ("vllm-v0.11", "vllm-0.11"),
         ("vllm-0.1", "vllm-0.6"),
+        ("vllm-0.7.3", "vllm-0.6"),  # V1 became the default with 0.8
+        ("vllm-0.8.0", "vllm-0.11"),
+        ("sglang-0.5.9", "sglang-0.5"),
+        ("sglang", "sglang-0.5"),
     ],
 )
 def test_versions_go_to_the_profile_that_speaks_for_them(asked: str, name: str) -> None:

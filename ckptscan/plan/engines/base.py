@@ -33,6 +33,10 @@ class Profile(weights.Profile, caches.Profile, Protocol):
     def name(self) -> str:
         """What `--engine` calls it."""
 
+    @property
+    def unknown_schemes(self) -> frozenset[str]:
+        """Formats of packed weights that it has no kernel for, beside those of other programs."""
+
     def cards(self, parallel: Parallel) -> int:
         """Cards that one deployment takes."""
 

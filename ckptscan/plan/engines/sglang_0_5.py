@@ -58,6 +58,7 @@ class Sglang:
     reads_state_dtype: bool = True
     state_width: int | None = 4  # configs/mamba_utils.py: float32 where no config says otherwise
     has_sparse_format: bool = False
+    unknown_schemes: frozenset[str] = frozenset(("aqlm", "hqq"))
 
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of every rank, and what is left for the cache."""
@@ -123,7 +124,7 @@ class Sglang:
         working = self._working(ask, total)
         made: list[Rank] = []
         for stage, layers in enumerate(stages):
-            for cut, members in _cuts(model, parallel, stage):
+            for cut, members in _cuts(model, ask, stage):
                 weights = weight_terms(self, model, ask, cut, (stage, layers, len(stages)))
                 held = IndexSet.of(layers)
                 first = next(iter(members))
@@ -197,8 +198,9 @@ def _tower_factor(model: Model) -> float:
     return TOWER_SHARE * max(0.8, min(1.05, 1 - 0.1 * (ratio - 1)))
 
 
-def _cuts(model: Model, parallel: Parallel, stage: int) -> list[tuple[Cut, IndexSet]]:
+def _cuts(model: Model, ask: Ask, stage: int) -> list[tuple[Cut, IndexSet]]:
     """How ranks of a stage cut the model; alike ones together."""
+    parallel = ask.parallel
     attention = parallel.tp // parallel.dp
     by_cut: dict[Cut, list[int]] = {}
     for place in range(parallel.tp):
@@ -206,9 +208,9 @@ def _cuts(model: Model, parallel: Parallel, stage: int) -> list[tuple[Cut, Index
         if parallel.ep == 1:
             cut = Cut(attention, parallel.tp, 1, 0, parallel.tp)
         else:
-            larger = model.experts % parallel.ep
+            larger = (model.experts + ask.redundant_experts) % parallel.ep
             alike = 0 if place < larger else larger
-            cut = Cut(attention, 1, parallel.ep, alike, parallel.tp)
+            cut = Cut(attention, 1, parallel.ep, alike, parallel.tp, ask.redundant_experts)
         by_cut.setdefault(cut, []).append(rank)
     return [(cut, IndexSet.of(ranks)) for cut, ranks in by_cut.items()]
 

@@ -54,6 +54,7 @@ class Vllm:
     graphs: float | None = None
     logs_segments: bool = False
     state_width: int | None = None
+    unknown_schemes: frozenset[str] = frozenset()
 
     @property
     def has_sparse_format(self) -> bool:
@@ -128,7 +129,7 @@ class Vllm:
         stages = stage_layers(model, parallel, self.stages)
         made: list[Rank] = []
         for stage, layers in enumerate(stages):
-            for cut, members in self._cuts(model, parallel, stage):
+            for cut, members in self._cuts(model, ask, stage):
                 weights = weight_terms(self, model, ask, cut, (stage, layers, len(stages)))
                 terms = (*weights, *self._working(model, ask))
                 rank = next(iter(members))
@@ -136,13 +137,14 @@ class Vllm:
                 made.append(Rank(rank, stage, members, held, terms, capacity, how))
         return tuple(made)
 
-    def _cuts(self, model: Model, parallel: Parallel, stage: int) -> list[tuple[Cut, IndexSet]]:
+    def _cuts(self, model: Model, ask: Ask, stage: int) -> list[tuple[Cut, IndexSet]]:
         """How ranks of a stage cut the model; alike ones together.
 
         Ranks go through tensors first, then stages, then copies.
         """
+        parallel = ask.parallel
         shared = parallel.tp * parallel.dp
-        experts = model.experts
+        larger = (model.experts + ask.redundant_experts) % parallel.ep  # ranks with one more
         by_cut: dict[Cut, list[int]] = {}
         for dp in range(parallel.dp):
             for tp in range(parallel.tp):
@@ -151,10 +153,8 @@ class Vllm:
                 if parallel.ep == 1:
                     cut = Cut(parallel.tp, shared, 1, 0)
                 else:
-                    first = experts % parallel.ep
-                    cut = Cut(
-                        parallel.tp, 1, parallel.ep, 0 if place < first or not first else first
-                    )
+                    alike = 0 if place < larger else larger
+                    cut = Cut(parallel.tp, 1, parallel.ep, alike, 0, ask.redundant_experts)
                 by_cut.setdefault(cut, []).append(rank)
         return [(cut, IndexSet.of(ranks)) for cut, ranks in by_cut.items()]
 
