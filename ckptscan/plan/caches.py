@@ -18,6 +18,7 @@ from ckptscan.plan.kvcache import (
     token_bytes,
 )
 from ckptscan.plan.model import Model
+from ckptscan.plan.sharding import out_and_in
 from ckptscan.plan.values import Ask
 
 _CROSS = Late(r"(?i)cross|enc_?dec|encoder_attn")
@@ -161,10 +162,10 @@ def _is_encoder(model: Model) -> bool:
 def _from_rows(modules: Sequence[Module], dtype: CacheDType, tp: int) -> tuple[int, str]:
     """Bytes of a token from the rows of keys and values, where nothing tells the heads."""
     rows = sum(m.shape[0] for m in modules if m.role in ("k", "v", "kv") and m.shape)
-    qkv = next((m.shape for m in modules if m.role == "qkv" and m.shape), None)
-    out = next((m.shape for m in modules if m.role == "o" and m.shape), None)
+    qkv = next((sizes for m in modules if m.role == "qkv" and (sizes := out_and_in(m, None))), None)
+    out = next((sizes for m in modules if m.role == "o" and (sizes := out_and_in(m, None))), None)
     if not rows and qkv is not None:
-        rows = qkv[0] - out[1] if out is not None else qkv[0] * 2 // 3
+        rows = max(0, qkv[0] - out[1]) if out is not None else qkv[0] * 2 // 3
     return dtype.nbytes(-(-rows // tp), 0), "exact" if tp == 1 else "assumed"
 
 

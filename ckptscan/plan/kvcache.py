@@ -16,7 +16,7 @@ from ckptscan.plan.inventory import Module
 from ckptscan.plan.sharding import kv_heads_of_rank
 from ckptscan.structure import Attention
 
-STATE, CROSS, NONE = "state", "cross", "none"
+STATE, CROSS = "state", "cross"
 DS_MLA = 656  # bytes a token of fp8_ds_mla: 512 FP8, 4 scales of 32 bits, 64 rotary in BF16
 INDEX_SCALE_GROUP = 128  # DSA's index keys: a scale of 32 bits for 128 values
 # bits of an element; the packed ones hold their scales

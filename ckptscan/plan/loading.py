@@ -24,7 +24,6 @@ from ckptscan.plan.sharding import (
     is_stack,
     local_shape,
     out_and_in,
-    padded_vocabulary,
     times_of_rank,
 )
 
@@ -186,22 +185,20 @@ def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tu
             yield from _online(module, leaf, prod(shape), shape, loader, into)
             continue
         bits = _bits(module, leaf, loader)
-        _note(module, leaf, bits, cut, into)
+        _note(module, leaf, bits, prod(shape), into)
         yield leaf.name, -(-prod(shape) * bits // 8)
         if is_marlin and len(shape) > 1:
             yield from _marlin_fp8(module, shape, loader, into)
 
 
-def _note(module: Module, leaf: Leaf, bits: int, cut: Cut, into: Loaded) -> None:
-    """Note what a tensor takes more or less than it is stored in."""
-    stored = DTYPES[leaf.dtype].bits or 8 if leaf.dtype in DTYPES else 8
+def _note(module: Module, leaf: Leaf, bits: int, held: int, into: Loaded) -> None:
+    """Note what a tensor takes more or less than it is stored in; `held` is its elements here."""
+    stored = (DTYPES[leaf.dtype].bits or 8) if leaf.dtype in DTYPES else 8
     if bits != stored:
         said = f"{leaf.dtype} held in {bits} bits"
         into.changes[said] += module.times * leaf.numel * (bits - stored) // 8
-    if module.role in TABLES and len(leaf.shape) == 2:
-        rows = padded_vocabulary(leaf.shape[0], cut.ways(module)) - leaf.shape[0]
-        if rows:
-            into.changes["vocabulary padded"] += rows * leaf.shape[1] * bits // 8
+    if module.role in TABLES and held > leaf.numel:
+        into.changes["vocabulary padded"] += (held - leaf.numel) * bits // 8
 
 
 def _dropped(module: Module, leaf: Leaf, loader: Loader) -> str:

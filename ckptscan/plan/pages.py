@@ -66,7 +66,7 @@ class Paging:
         def own(group: Group) -> tuple[int, ...]:
             return group.layers if held is None else tuple(i for i in group.layers if i in held)
 
-        if not self.page:
+        if self.sizes:
             return sum(self.sizes[index] for group in self.groups for index in own(group))
         return self.page * max((len(own(group)) for group in self.groups), default=0)
 
@@ -93,7 +93,7 @@ class Paging:
 
 def paging_of(caches: Sequence[tuple[int, LayerCache]], rules: Rules) -> Paging:
     """The groups of these caches; layers by their index, in order."""
-    caches = [(index, cache) for index, cache in caches if cache.kind != "none"]
+    caches = [pair for pair in caches if pair[1].token_bytes or pair[1].state_bytes]
     if not rules.is_grouped:
         caches = _all_full(caches)
     if not caches:

@@ -256,6 +256,30 @@ def test_without_config_and_heads_rows_answer() -> None:
     assert any("taken to divide evenly" in note for note in one.assumptions)
 
 
+@pytest.mark.parametrize(
+    ("tensors", "nbytes"),
+    [
+        ({"qkv.weight": [192, 64], "o.weight": [64, 64]}, 256),
+        ({"qkv.weight": [192, 64], "o.bias": [64]}, 256),
+        ({"q_proj.weight": [64, 64], "k_proj.weight": [16, 64], "v_proj.weight": [16, 64]}, 64),
+    ],
+    ids=["fused", "fused-without-output", "apart"],
+)
+def test_rows_of_keys_and_values_without_config(tensors: dict[str, list[int]], nbytes: int) -> None:
+    layer = {f"model.layers.0.self_attn.{name}": ("BF16", dims) for name, dims in tensors.items()}
+    one = plan(unheld({"model.embed_tokens.weight": ("BF16", [99, 64]), **layer}))
+
+    assert nbytes == one.kv.bytes_per_token
+
+
+def test_recurrent_layers_without_known_states_give_a_plan() -> None:
+    mixer = {"time_decay": [64], "key.weight": [64, 64], "receptance.weight": [64, 64]}
+    layer = {f"rwkv.blocks.0.attention.{name}": ("F32", dims) for name, dims in mixer.items()}
+    one = plan(unheld({"rwkv.embeddings.weight": ("F32", [99, 64]), **layer}))
+
+    assert () == one.kv.groups
+
+
 def test_an_encoder_keeps_no_cache() -> None:
     one = planned("pack:google-bert--bert-base-uncased")
 
