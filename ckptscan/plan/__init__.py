@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 from ckptscan.errors import UsageError
 from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
 from ckptscan.plan.model import Model
@@ -24,7 +27,10 @@ __all__ = [
 ]
 
 
-def plan(structure: Structure, ask: Ask = Ask()) -> MemoryPlan:  # noqa: B008  (frozen)
+_ASK = Ask()
+
+
+def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
     """The memory of a deployment of this checkpoint."""
     engine = engine_named(ask.engine)
     if not structure.tensors:
@@ -39,3 +45,13 @@ def plan(structure: Structure, ask: Ask = Ask()) -> MemoryPlan:  # noqa: B008  (
 def structure_roles(structure: Structure) -> frozenset[str]:
     """The roles that tensors have."""
     return frozenset(end.role.name for end in structure.meanings.values())
+
+
+class _Callable(ModuleType):
+    """Python binds a subpackage over a name of its parent: so `ckptscan.plan` may be called too."""
+
+    def __call__(self, structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
+        return plan(structure, ask)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -15,12 +15,18 @@ MROPE_ROWS = 4  # vLLM's MRotaryEmbedding since 0.8: 4 x max_position_embeddings
 
 
 class Table(NamedTuple):
-    """One table: its rows and columns, bytes of an entry, and why it has that size."""
+    """One table: its rows and columns, bytes of an entry, and why it has that size.
+
+    `is_local` marks the table of layers with a window, which are made with a base of their own.
+    `scaling` is how its positions are stretched, on which depends what is computed in between.
+    """
 
     rows: int
     columns: int
     width: int
     how: str
+    is_local: bool = False
+    scaling: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -52,7 +58,8 @@ def rope_tables(
     if facts.rope_type == "longrope":
         return tuple(tables * keeper.long_copies)
     if _has_local(facts):
-        tables.append(Table(positions, columns, width, f"{positions:,} positions, local layers"))
+        how = f"{positions:,} positions, local layers"
+        tables.append(Table(positions, columns, width, how, is_local=True))
     return tuple(tables)
 
 
@@ -74,13 +81,14 @@ def _table(facts: Facts, positions: int, columns: int, width: int, mrope_rows: i
     if kind == "yarn":
         base = facts.original_positions or positions
         rows = int(base * factor) * (mrope_rows if is_multiple else 1)
-        return Table(rows, columns, width, f"{base:,} positions x {factor:g} by YaRN")
+        how = f"{base:,} positions x {factor:g} by YaRN"
+        return Table(rows, columns, width, how, scaling=kind)
     if is_multiple and mrope_rows > 1:
         how = f"{mrope_rows} x {positions:,} positions (MRoPE)"
         return Table(mrope_rows * positions, columns, width, how)
     if kind in ("linear", "dynamic") and factor != 1:
-        return Table(int(positions * factor), columns, width,
-                     f"{positions:,} positions x {factor:g} by {kind} scaling")  # fmt: skip
+        how = f"{positions:,} positions x {factor:g} by {kind} scaling"
+        return Table(int(positions * factor), columns, width, how, scaling=kind)
     if kind == "longrope":
         short = facts.original_positions or positions
         return Table(short + positions, columns, width,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from ckptscan.hardware import Allocator
+from ckptscan.plan.facts import SLIDING
 from ckptscan.plan.inventory import Module
 from ckptscan.plan.loading import Loaded, Loader, Parameter, load_modules, tower_blocks
 from ckptscan.plan.model import Model
@@ -165,8 +166,8 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
             loaded.parameters += [*again[0], *again[1]]
         before, after = kinds[place]
         _take(before, allocator, groups)
-        while waiting:
-            _allocate_table(waiting.pop(0), allocator)
+        for table in _due(waiting, model, index) if waiting else ():
+            _allocate_table(table, allocator)
         copies += _copy(engine, model, index, (loader.width, cut), allocator)
         if engine.scalars and _attends(model, index):
             scalars += SCALAR * engine.scalars
@@ -242,16 +243,38 @@ def _take(parameters: Sequence[Parameter], allocator: Allocator, groups: Counter
 
 
 def _allocate_table(table: Table, allocator: Allocator) -> None:
-    """A table is computed in 32 bits; what that took is free for later weights."""
+    """A table is computed in 32 bits; what that took is free for later weights.
+
+    Angles, cosines and sines are half as wide each; YaRN scales these once more, linear scaling
+    joins the tables of its factors.
+    """
     half = table.rows * table.columns // 2 * 4
-    passing = [allocator.allocate(size) for size in (table.columns * 2, table.rows * 4)]
-    passing += [allocator.allocate(half) for _ in range(3)]  # angles, cosines, sines
+    passing = [allocator.allocate(size) for size in (table.columns * 2, table.rows * 4, half)]
+    for _ in range(2):  # cosines, sines
+        plain = allocator.allocate(half)
+        if table.scaling == "yarn":
+            passing.append(allocator.allocate(half))
+            allocator.free(plain)
+        else:
+            passing.append(plain)
     joined = allocator.allocate(2 * half)
+    if table.scaling == "linear":
+        passing.append(joined)
+        joined = allocator.allocate(2 * half)
     for handle in passing:
         allocator.free(handle)
     if table.width != 4:
         allocator.allocate(table.nbytes)
         allocator.free(joined)
+
+
+def _due(tables: list[Table], model: Model, index: int) -> list[Table]:
+    """The tables that the first layers of their kind make; the rest stays in the list."""
+    is_local = model.facts.reach(index, model.inventory.layers) == SLIDING
+    has_local = any(table.is_local for table in tables)
+    due = [table for table in tables if not has_local or table.is_local == is_local]
+    tables[:] = [table for table in tables if table not in due]
+    return due
 
 
 def _copy(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
 
+import ckptscan
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
 from ckptscan.plan import ENGINES, Ask, MemoryPlan, Parallel, engine_named, plan
@@ -278,6 +281,18 @@ def test_recurrent_layers_without_known_states_give_a_plan() -> None:
     one = plan(unheld({"rwkv.embeddings.weight": ("F32", [99, 64]), **layer}))
 
     assert () == one.kv.groups
+
+
+def test_the_public_name_works_before_and_after_the_room_is_known() -> None:
+    code = (
+        "import ckptscan; from ckptscan import plan as one; import ckptscan.plan.values;"
+        "two = ckptscan.plan; from ckptscan.plan import plan as three;"
+        "print(callable(one), callable(two), callable(three))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ["True"] * 3 == done.stdout.split()
+    assert planned(LLAMA).kv == ckptscan.plan(structure_of(LLAMA)).kv
 
 
 def test_an_encoder_keeps_no_cache() -> None:
