@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands.output import columns, write
-from ckptscan.commands.params import format_option, set_options, source_options
+from ckptscan.commands.params import format_option, source_options
 from ckptscan.commands.plan_params import plan_options
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ NO_FIT = 1
 @click.option("--expect", "expected", is_flag=True, help="The log lines that the engine prints.")
 @click.option("--command", "shows_command", is_flag=True, help="The command that serves it.")
 @format_option(FORMATS)
-@set_options
+@click.option("--set", "set_name", metavar="NAME", help="Plan for the set of this name.")
 @source_options
 @click.pass_context
 def command(
@@ -39,7 +39,6 @@ def command(
     shows_command: bool,
     format_name: str,
     set_name: str | None,
-    all_sets: bool,
     access: Access,
 ) -> None:
     """Say what memory a deployment takes before a card is rented.
@@ -62,7 +61,7 @@ def command(
     from ckptscan.sources import open_source
     from ckptscan.structure import describe
 
-    checkpoint = load(open_source(source, access), set_name, all_sets)
+    checkpoint = load(open_source(source, access), set_name)
     structure = describe(checkpoint)
     plans = [plan(structure, ask) for ask in asks]
     shown = Shown(explained, expected, shows_command, columns())

@@ -19,6 +19,10 @@ def why_not(
     engine: Profile, model: Model, ask: Ask, ranks: tuple[Rank, ...], kv: KV
 ) -> Iterator[str]:
     """What is in the way of this deployment."""
+    checkpoint = model.structure.checkpoint
+    if checkpoint.incomplete:
+        missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
+        yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
     length = ask.max_len or 0
     card = ask.devices.card if ask.devices is not None else None
     yield from unrunnable(model, card, engine.name, engine.unknown_schemes)

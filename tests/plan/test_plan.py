@@ -12,9 +12,9 @@ import ckptscan
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
 from ckptscan.plan import ENGINES, Ask, MemoryPlan, Parallel, engine_named, plan
-from ckptscan.structure import Structure
+from ckptscan.structure import Structure, describe
 from fixtures.shapes import build, configs, public
-from tests.conftest import PACKS, unheld
+from tests.conftest import PACKS, checkpoint_of, index_of, unheld
 from tests.plan.measured import GIB, structure_of
 
 MODELS = [
@@ -182,6 +182,17 @@ def test_what_can_not_be_is_refused(options: dict[str, object], message: str, hi
 def test_an_adapter_is_no_model() -> None:
     with pytest.raises(UsageError, match="adapter"):
         planned("pack:example--Llama-3.1-8B-lora-r16")
+
+
+def test_what_is_missing_is_told_and_never_fits() -> None:
+    shard = {"model.embed_tokens.weight": ("BF16", [64, 64])}
+    names = {"model.embed_tokens.weight": "a-00001-of-00002.safetensors",
+             "lm_head.weight": "a-00002-of-00002.safetensors"}  # fmt: skip
+    files = {"a-00001-of-00002.safetensors": shard, "model.safetensors.index.json": index_of(names)}
+    one = plan(describe(checkpoint_of(files)))  # type: ignore[arg-type]
+
+    assert not one.fits
+    assert "incomplete (missing files: 1)" in one.why_not[0]
 
 
 def test_nothing_is_no_model() -> None:
