@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from ckptscan.config import Config
@@ -79,12 +80,12 @@ class Facts:
             return Fact(2, "config", f"{declared} in config")
         return Fact(2, "assumed", "no dtype in config; engines load in 16 bits")
 
-    @property
+    @cached_property
     def positions(self) -> int | None:
         """Rows of the position table that config declares, before scaling."""
         return self.config.number(*_CONTEXT_KEYS)
 
-    @property
+    @cached_property
     def rope(self) -> Mapping[str, object]:
         """The parameters of rotary embeddings, those of full attention where they differ."""
         said = self.config.said("rope_scaling", "rope_parameters")
@@ -116,7 +117,7 @@ class Facts:
             return said
         return self.config.number("original_max_position_embeddings", "initial_context_length")
 
-    @property
+    @cached_property
     def context(self) -> Fact:
         """The longest context that the model allows, stretched as engines stretch it."""
         positions = self.positions
@@ -130,7 +131,7 @@ class Facts:
         length = int(base * factor)
         return Fact(length, "config", f"{base:,} positions x {factor:g} by {kind}")
 
-    @property
+    @cached_property
     def window(self) -> int | None:
         """Tokens that sliding layers look back on; None where there is none or it is off."""
         if self.config.flag("use_sliding_window") is False:
@@ -139,14 +140,14 @@ class Facts:
             "sliding_window", "sliding_window_size", "interleaved_sliding_window", "window_size"
         )
 
-    @property
+    @cached_property
     def chunk(self) -> int | None:
         """Tokens of a chunk of layers that attend within chunks alone."""
         return self.config.number("attention_chunk_size")
 
     def reach(self, index: int, layers: int) -> str:
         """How far a layer that attends looks: full, sliding, chunked; as config declares it."""
-        types = self.config.words("layer_types")
+        types = self._layer_types
         if len(types) == layers and index < layers:
             kind = _LAYER_TYPES.get(types[index], FULL)
             if kind == SLIDING and self.window is None:
@@ -164,12 +165,16 @@ class Facts:
             return SLIDING if index >= first else FULL
         return SLIDING
 
+    @cached_property
+    def _layer_types(self) -> tuple[str, ...]:
+        return self.config.words("layer_types")
+
     @property
     def shared_cache_layers(self) -> int:
         """Last layers that use the keys and values of earlier ones (Gemma-3n)."""
         return self.config.number("num_kv_shared_layers") or 0
 
-    @property
+    @cached_property
     def hidden(self) -> int | None:
         """Width of the residual stream."""
         for module in self.inventory.of_role("embedding"):
@@ -177,7 +182,7 @@ class Facts:
                 return module.shape[1]
         return self.config.number("hidden_size", "d_model", "n_embd", "dim")
 
-    @property
+    @cached_property
     def vocabulary(self) -> int | None:
         """Rows of the output, or of the input table."""
         for module in self.inventory.of_role("lm_head", "embedding"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import NamedTuple
 
@@ -107,9 +108,15 @@ class Inventory:
         """How many layers the main stack has."""
         return sum(len(kind.indices) for kind in self.kinds)
 
+    @cached_property
+    def kind_of(self) -> Mapping[int, int]:
+        """The place of each layer's kind among the kinds."""
+        return {index: place for place, kind in enumerate(self.kinds) for index in kind.indices}
+
     def modules_of(self, index: int) -> tuple[Module, ...]:
         """The modules of one layer."""
-        return next((kind.modules for kind in self.kinds if index in kind.indices), ())
+        place = self.kind_of.get(index)
+        return () if place is None else self.kinds[place].modules
 
     def everything(self) -> Iterator[tuple[Module, int]]:
         """All modules with how often they stand in the whole model."""
@@ -121,11 +128,15 @@ class Inventory:
 
     def of_role(self, *roles: str) -> list[Module]:
         """The modules of the language model that have one of these roles."""
-        return [
-            module
-            for module, _ in self.everything()
-            if module.role in roles and module.tower == "text"
-        ]
+        return [module for role in roles for module in self._by_role.get(role, ())]
+
+    @cached_property
+    def _by_role(self) -> Mapping[str, Sequence[Module]]:
+        found: dict[str, list[Module]] = {}
+        for module, _ in self.everything():
+            if module.tower == "text":
+                found.setdefault(module.role, []).append(module)
+        return found
 
 
 class _Found(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 from ckptscan.plan.facts import Facts
 from ckptscan.plan.inventory import Inventory, take_inventory
@@ -10,7 +12,8 @@ from ckptscan.plan.sharding import Heads
 from ckptscan.structure import Attention, Structure
 
 
-class Model(NamedTuple):
+@dataclass(frozen=True)
+class Model:
     """What engines plan from. `attention` is that of the main stack alone."""
 
     structure: Structure
@@ -30,7 +33,7 @@ class Model(NamedTuple):
         )
         return cls(structure, inventory, facts, main)
 
-    @property
+    @cached_property
     def heads(self) -> Heads:
         """The heads of the main stack."""
         return next((heads_of(one) for one in self.attention if one.heads), Heads())
@@ -44,7 +47,7 @@ class Model(NamedTuple):
             if one.container != self.inventory.container and not one.is_mtp
         }
 
-    @property
+    @cached_property
     def has_tower(self) -> bool:
         """Whether there is a part for images or sounds."""
         return any(module.tower != "text" for module in self.inventory.outside)
@@ -57,9 +60,13 @@ class Model(NamedTuple):
 
     def attention_of(self, index: int) -> Attention | None:
         """How one layer of the main stack attends."""
-        return next((one for one in self.attention if index in one.layers), None)
+        return self._attending.get(index)
 
-    @property
+    @cached_property
+    def _attending(self) -> Mapping[int, Attention]:
+        return {index: one for one in self.attention for index in one.layers}
+
+    @cached_property
     def indices(self) -> list[int]:
         """The layers of the main stack."""
         return sorted(index for kind in self.inventory.kinds for index in kind.indices)

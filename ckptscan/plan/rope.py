@@ -115,13 +115,8 @@ def _part(facts: Facts) -> float:
     said = facts.config.said("partial_rotary_factor", "rotary_pct", "rotary_emb_fraction")
     if said is None:
         said = facts.rope.get("partial_rotary_factor")
-    is_number = isinstance(said, int | float) and not isinstance(said, bool)
-    return float(said) if is_number and 0 < cast_float(said) <= 1 else 1.0  # type: ignore[arg-type]
-
-
-def cast_float(value: object) -> float:
-    """A number that was read from config as a float; 0 for anything else."""
-    return float(value) if isinstance(value, int | float) else 0.0
+    is_share = isinstance(said, int | float) and not isinstance(said, bool) and 0 < said <= 1
+    return float(said) if is_share else 1.0  # type: ignore[arg-type]  # a number, as just asked
 
 
 def _rotates(facts: Facts, attention: tuple[Attention, ...]) -> bool:

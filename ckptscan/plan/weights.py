@@ -158,7 +158,7 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
     scalars = copies = 0
     waiting = list(tables)
     for index in stage.layers:
-        place = next(i for i, kind in enumerate(model.inventory.kinds) if index in kind.indices)
+        place = model.inventory.kind_of[index]
         if place not in kinds:
             kinds[place] = _layer(model.inventory.kinds[place].modules, loader, cut, loaded)
         else:

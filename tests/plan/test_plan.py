@@ -364,6 +364,22 @@ def test_deepseek_v3_at_tp_8_is_planned_in_a_moment() -> None:
     assert time.perf_counter() - start < 1.5  # 0.05 s where nothing else runs
 
 
+@pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5"])
+def test_layers_that_are_all_different_take_no_more_than_their_number(engine: str) -> None:
+    tensors: dict[str, tuple[str, list[int]]] = {"model.embed_tokens.weight": ("BF16", [99, 64])}
+    for index in range(1000):
+        at = f"model.layers.{index}."
+        tensors |= {f"{at}self_attn.{side}_proj.weight": ("BF16", [64, 64]) for side in "qkvo"}
+        tensors[f"{at}mlp.up_proj.weight"] = ("BF16", [64 + index, 64])
+    config = {"num_attention_heads": 4, "sliding_window": 8, "layer_types": ["x"] * 1000}
+    structure = unheld(tensors, config=config)
+    start = time.perf_counter()
+    one = plan(structure, Ask(engine=engine, parallel=Parallel(pp=2)))
+
+    assert 2 == len(one.ranks)
+    assert time.perf_counter() - start < 8  # 0.4 s; each layer searched among all took 15
+
+
 HOSTILE = [
     {"rope_scaling": {"rope_type": "yarn", "factor": float("nan")}},
     {"rope_scaling": {"type": "linear", "factor": -3}, "max_position_embeddings": 1 << 62},
