@@ -20,7 +20,6 @@ _BEFORE_ROPE = frozenset(
     "q_a q_b q k v qkv kv kv_a kv_b o qk_norm sinks attention attention_gate linear_attention ssm "
     "conv".split()
 )
-_IN_32_BITS = ("gpt_oss",)  # model_executor/models/gpt_oss.py: get_rope(dtype=torch.float32)
 
 
 class Profile(Protocol):
@@ -48,6 +47,9 @@ class Profile(Protocol):
 
     def loader(self, model: Model, ask: Ask) -> Loader:
         """How it holds tensors."""
+
+    def table_width(self, model: Model, width: int) -> int:
+        """Bytes of an entry of the rotary tables."""
 
     def latent_width(self, kv_b: Module, width: int) -> int:
         """Bytes of an element of the copy of kv_b_proj that decoding uses; 0 without one."""
@@ -149,7 +151,7 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
     """Allocate everything of one rank in the order in which vLLM does."""
     loader, loaded = engine.loader(model, ask), Loaded()
     allocator, groups = Allocator(engine.max_split), Counter[str]()
-    width = 4 if model.facts.config.model_type in _IN_32_BITS else loader.width
+    width = engine.table_width(model, loader.width)
     tables = rope_tables(model.facts, model.attention, width, engine)
     for block in tower_blocks(model.inventory):
         if stage.place == 0 or _is_text(block):

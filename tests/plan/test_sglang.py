@@ -80,6 +80,12 @@ def test_states_take_a_share_of_what_is_left() -> None:
     assert 0.9 == pytest.approx(states / (2 * keys), rel=0.01)
 
 
+def test_rotary_tables_are_kept_in_32_bits() -> None:
+    (table,) = (t for t in served("pack:Qwen--Qwen2-7B").first.terms if t.part == "rope")
+
+    assert 131_072 * 128 * 4 == table.nbytes
+
+
 def test_windows_have_a_smaller_pool() -> None:
     two = served("pack:openai--gpt-oss-120b", gpu="h200", kv_bytes=10 * GIB)
     one = served("pack:openai--gpt-oss-120b", gpu="h200", kv_bytes=10 * GIB, hybrid_manager=False)

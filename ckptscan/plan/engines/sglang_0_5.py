@@ -111,6 +111,10 @@ class Sglang:
             is_tied=model.facts.is_tied,
         )
 
+    def table_width(self, model: Model, width: int) -> int:
+        """layers/rotary_embedding.py: "cache needs to be in FP32 for numerical stability"."""
+        return 4
+
     def latent_width(self, kv_b: Module, width: int) -> int:
         """w_kc and w_vc are kept beside kv_b_proj, in FP8 where it is stored so."""
         is_fp8 = any(leaf.dtype.startswith("F8_E4") for leaf in kv_b.leaves)

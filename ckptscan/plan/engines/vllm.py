@@ -21,6 +21,7 @@ from ckptscan.plan.values import GIB, Ask, MemoryPlan, Parallel, Rank, Term
 from ckptscan.plan.weights import weight_terms
 
 DEFAULT_GPU = "h100"
+WIDE_TABLES = ("gpt_oss",)  # model_executor/models/gpt_oss.py: get_rope(dtype=torch.float32)
 LARGE_CARD = 70 * GIB  # from here vLLM's defaults are 1,024 sequences and 8,192 tokens
 
 
@@ -64,6 +65,10 @@ class Vllm:
     def cards(self, parallel: Parallel) -> int:
         """Cards that one deployment takes: copies have cards of their own."""
         return parallel.tp * parallel.pp * parallel.dp
+
+    def table_width(self, model: Model, width: int) -> int:
+        """Tables are in the model's dtype, but for a model that asks for 32 bits."""
+        return 4 if model.facts.config.model_type in WIDE_TABLES else width
 
     def latent_width(self, kv_b: Module, width: int) -> int:
         """V1 keeps a copy in the model's dtype where kv_b_proj is quantized."""
