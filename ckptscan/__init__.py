@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from ckptscan.diff import compare as diff
     from ckptscan.dtypes import DType
     from ckptscan.errors import CkptscanError
+    from ckptscan.hardware import parse_devices
     from ckptscan.header import Fault, Header, parse_header
     from ckptscan.names import IndexSet
+    from ckptscan.plan import Ask, MemoryPlan, Parallel, plan
     from ckptscan.sources import Access
     from ckptscan.sources.objects import Store
     from ckptscan.structure import Family, Layers, Node, Structure, describe
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 # public name -> the module it lives in
 _HOMES = {
     "Access": "sources",
+    "Ask": "plan",
     "Audit": "checks",
     "Change": "diff",
     "Checkpoint": "checkpoint",
@@ -49,7 +52,9 @@ _HOMES = {
     "Header": "header",
     "IndexSet": "names",
     "Layers": "structure",
+    "MemoryPlan": "plan",
     "Node": "structure",
+    "Parallel": "plan",
     "Shard": "table",
     "Store": "sources.objects",
     "Structure": "structure",
@@ -59,8 +64,10 @@ _HOMES = {
     "describe": "structure",
     "diff": "",
     "open_checkpoint": "checkpoint",
+    "parse_devices": "hardware",
     "parse_header": "header",
     "peek_content": "content",
+    "plan": "plan",
     "read_content": "content",
 }
 

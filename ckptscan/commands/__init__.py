@@ -23,6 +23,8 @@ COMMANDS = {
     "diff": "ckptscan.commands.diff",
     "checks": "ckptscan.commands.checks",
     "explain": "ckptscan.commands.explain",
+    "plan": "ckptscan.commands.plan",
+    "gpus": "ckptscan.commands.gpus",
     "pack": "ckptscan.commands.pack",
     "lock": "ckptscan.commands.lock",
     "cache": "ckptscan.commands.cache",

@@ -1,0 +1,69 @@
+"""`ckptscan plan`: the memory that a deployment will take, to the digit that the engine prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ckptscan.commands.output import columns, write
+from ckptscan.commands.params import format_option, source_options
+from ckptscan.commands.plan_params import plan_options
+
+if TYPE_CHECKING:
+    from ckptscan.plan import Ask
+    from ckptscan.sources import Access
+
+FORMATS = ("text", "json", "markdown")  # report.plans.FORMATS
+NO_FIT = 1
+
+
+@click.command("plan")
+@click.argument("source", metavar="SOURCE")
+@plan_options
+@click.option("--require-fit", is_flag=True, help="Exit with 1 if it does not fit.")
+@click.option("--explain", "explained", is_flag=True, help="Every term with its formula.")
+@click.option("--expect", "expected", is_flag=True, help="The log lines that the engine prints.")
+@click.option("--command", "shows_command", is_flag=True, help="The command that serves it.")
+@format_option(FORMATS)
+@click.option("--set", "set_name", metavar="NAME", help="Plan for the set of this name.")
+@source_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    source: str,
+    asks: tuple[Ask, ...],
+    require_fit: bool,
+    explained: bool,
+    expected: bool,
+    shows_command: bool,
+    format_name: str,
+    set_name: str | None,
+    access: Access,
+) -> None:
+    """Say what memory a deployment takes before a card is rented.
+
+    From headers and config alone: what every rank holds, what is left for the cache of keys and
+    values, how many tokens and requests that is, whether it fits and what to change. Each figure is
+    exact, a named engine's formula, or labelled as what it is. SOURCE is what inspect takes;
+    `ckptscan gpus` lists the cards.
+
+    \b
+    Examples:
+      ckptscan plan Qwen/Qwen2-7B --gpu rtx4090 --max-len 8192
+      ckptscan plan DeepSeek-V3/ --gpu 8xh200 --tp 8 --explain
+      ckptscan plan Llama-3.1-70B/ --gpu h100 --tp 2 --requests 16 --require-fit
+      ckptscan plan gpt-oss-120b/ --engine vllm-0.11 --engine vllm-0.21
+    """
+    from ckptscan.checkpoint import load
+    from ckptscan.plan import plan
+    from ckptscan.report.plans import Shown, report
+    from ckptscan.sources import open_source
+    from ckptscan.structure import describe
+
+    checkpoint = load(open_source(source, access), set_name)
+    structure = describe(checkpoint)
+    plans = [plan(structure, ask) for ask in asks]
+    shown = Shown(explained, expected, shows_command, columns())
+    write(report(checkpoint, plans, format_name, shown))
+    ctx.exit(NO_FIT if require_fit and not all(one.fits for one in plans) else 0)

@@ -1,0 +1,57 @@
+"""The memory of a deployment: checkpoint and hardware -> terms, cache, what will be logged."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from ckptscan.errors import UsageError
+from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
+from ckptscan.plan.model import Model
+from ckptscan.plan.values import KV, Ask, MemoryPlan, Parallel, Rank, Refusal, Term
+from ckptscan.structure import Structure
+
+__all__ = [
+    "DEFAULT",
+    "ENGINES",
+    "KV",
+    "Ask",
+    "MemoryPlan",
+    "Model",
+    "Parallel",
+    "Rank",
+    "Refusal",
+    "Term",
+    "engine_named",
+    "plan",
+]
+
+
+_ASK = Ask()
+
+
+def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
+    """The memory of a deployment of this checkpoint."""
+    engine = engine_named(ask.engine)
+    if not structure.tensors:
+        raise UsageError("there is no tensor to plan for")
+    if any(role.startswith("lora.") for role in structure_roles(structure)):
+        raise UsageError(
+            "this is an adapter, not a model", "plan for its base model; an adapter adds little"
+        )
+    return engine.plan(Model.of(structure), ask)
+
+
+def structure_roles(structure: Structure) -> frozenset[str]:
+    """The roles that tensors have."""
+    return frozenset(end.role.name for end in structure.meanings.values())
+
+
+class _Callable(ModuleType):
+    """Python binds a subpackage over a name of its parent: so `ckptscan.plan` may be called too."""
+
+    def __call__(self, structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
+        return plan(structure, ask)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,53 @@
+"""Profiles of engines, one file each: what they load, how they cut, cache and count."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import cast
+
+from ckptscan.errors import UsageError
+from ckptscan.plan.engines.base import Engine
+
+# name -> module, in the order of the help; imported when asked for
+ENGINES = {
+    "vllm-0.6": "ckptscan.plan.engines.vllm_0_6",
+    "vllm-0.11": "ckptscan.plan.engines.vllm_0_11",
+    "vllm-0.21": "ckptscan.plan.engines.vllm_0_21",
+    "sglang-0.5": "ckptscan.plan.engines.sglang_0_5",
+}
+DEFAULT = "vllm-0.11"
+# vllm, vllm-0.10.2, vllm==0.24.0
+_NAMED = re.compile(r"([a-z._]+?)(?:[-=@ ]*v?(\d{1,4}(?:\.\d{1,4}){0,3}))?(?:\.post\d+)?", re.ASCII)
+
+
+def engine_named(name: str) -> Engine:
+    """The profile that speaks for this engine and version; raises UsageError."""
+    plain = name.strip().lower()[:80]
+    if plain in ENGINES:
+        return _profile(plain)
+    match = _NAMED.fullmatch(plain)
+    family = [one for one in ENGINES if match and one.rpartition("-")[0] == match[1].rstrip("-")]
+    if match is not None and family:
+        if match[2] is None:
+            return _profile(family[-1])
+        wanted = tuple(int(part) for part in match[2].split("."))
+        return _profile(_nearest(family, wanted))
+    import difflib
+
+    near = difflib.get_close_matches(plain, ENGINES, 3, 0.3) or list(ENGINES)
+    raise UsageError(f"no engine is called {name[:60]!r}", f"nearest: {', '.join(near)}")
+
+
+def _nearest(family: list[str], wanted: tuple[int, ...]) -> str:
+    """The profile whose versions hold the one asked for, else the last one before it."""
+    for name in family:
+        profile = _profile(name)
+        since, before = getattr(profile, "since", ()), getattr(profile, "before", ())
+        if since and since <= wanted < before:
+            return name
+    return family[0]
+
+
+def _profile(name: str) -> Engine:
+    return cast(Engine, import_module(ENGINES[name]).ENGINE)

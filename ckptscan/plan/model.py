@@ -1,0 +1,78 @@
+"""A model as planners see it: its modules, how it attends, what its config says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ckptscan.plan.facts import Facts
+from ckptscan.plan.inventory import Inventory, take_inventory
+from ckptscan.plan.sharding import Heads
+from ckptscan.structure import Attention, Structure
+
+
+@dataclass(frozen=True)
+class Model:
+    """What engines plan from. `attention` is that of the main stack alone."""
+
+    structure: Structure
+    inventory: Inventory
+    facts: Facts
+    attention: tuple[Attention, ...]
+
+    @classmethod
+    def of(cls, structure: Structure) -> Model:
+        """The model of a checkpoint."""
+        inventory = take_inventory(structure)
+        facts = Facts(structure.checkpoint.config, inventory, structure)
+        main = tuple(
+            one
+            for one in structure.attention
+            if one.container == inventory.container and not one.is_mtp
+        )
+        return cls(structure, inventory, facts, main)
+
+    @cached_property
+    def heads(self) -> Heads:
+        """The heads of the main stack."""
+        return next((heads_of(one) for one in self.attention if one.heads), Heads())
+
+    @property
+    def towers(self) -> dict[str, Heads]:
+        """The heads of the other stacks, by the path that their modules begin with."""
+        return {
+            one.container: heads_of(one)
+            for one in self.structure.attention
+            if one.container != self.inventory.container and not one.is_mtp
+        }
+
+    @cached_property
+    def has_tower(self) -> bool:
+        """Whether there is a part for images or sounds."""
+        return any(module.tower != "text" for module in self.inventory.outside)
+
+    @property
+    def experts(self) -> int:
+        """Routed experts of a layer."""
+        found = self.structure.parameters.experts
+        return found.routed if found is not None else 0
+
+    def attention_of(self, index: int) -> Attention | None:
+        """How one layer of the main stack attends."""
+        return self._attending.get(index)
+
+    @cached_property
+    def _attending(self) -> Mapping[int, Attention]:
+        return {index: one for one in self.attention for index in one.layers}
+
+    @cached_property
+    def indices(self) -> list[int]:
+        """The layers of the main stack."""
+        return sorted(index for kind in self.inventory.kinds for index in kind.indices)
+
+
+def heads_of(one: Attention) -> Heads:
+    """The heads of some layers and the width of each."""
+    width = one.head_dim or 0
+    return Heads(one.heads, one.kv_heads, one.v_head_dim or width, width, one.v_head_dim or width)

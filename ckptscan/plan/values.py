@@ -1,0 +1,189 @@
+"""The values of a plan: what was asked, and what comes of it; every number with its formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ckptscan.hardware import Devices
+from ckptscan.names import IndexSet
+
+GIB = 1 << 30
+LABELS = ("exact", "config", "engine", "inferred", "assumed", "estimated")
+
+
+class Term(NamedTuple):
+    """One part of a rank's memory: bytes, how they come about, how sure they are.
+
+    `low` and `high` bound it where a choice of the engine's decides, or where it is estimated.
+    `part` groups terms: weights, rounding, kernel, rope, activations, overhead, kv.
+    """
+
+    name: str
+    nbytes: int
+    formula: str
+    label: str
+    part: str = "weights"
+    low: int | None = None
+    high: int | None = None
+
+
+class Parallel(NamedTuple):
+    """How many ways a model is split: tensors, stages, copies, experts."""
+
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1
+    ep: int = 1
+
+
+_ALONE = Parallel()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to plan for; None is what the engine chooses. Sizes are bytes.
+
+    `activation_bytes`, `non_torch_bytes`, `graph_bytes`, `weight_bytes` and `kv_bytes` replace our
+    figures by measured ones; `blocks` is --num-gpu-blocks-override.
+    """
+
+    devices: Devices | None = None
+    parallel: Parallel = _ALONE
+    engine: str = "vllm-0.11"
+    max_len: int | None = None
+    utilization: float | None = None
+    kv_dtype: str = "auto"
+    dtype: str = "auto"
+    max_seqs: int | None = None
+    max_batched: int | None = None
+    requests: int | None = None
+    block_size: int | None = None
+    blocks: int | None = None
+    swap_bytes: int = 4 * GIB
+    mxfp4_backend: str | None = None
+    quantization: str | None = None
+    hybrid_manager: bool = True
+    prefix_caching: bool | None = None
+    redundant_experts: int = 0
+    weight_bytes: int | None = None
+    kv_bytes: int | None = None
+    activation_bytes: int | None = None
+    non_torch_bytes: int | None = None
+    graph_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One card of a deployment: its stage, the layers that lie there, what its memory is for.
+
+    `alike` are the ranks that hold the same. `capacity` is what the engine may use, `how` says how
+    that comes about.
+    """
+
+    rank: int
+    stage: int
+    alike: IndexSet
+    layers: IndexSet
+    terms: tuple[Term, ...]
+    capacity: int
+    how: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all terms."""
+        return sum(term.nbytes for term in self.terms)
+
+    @property
+    def fixed(self) -> int:
+        """Bytes of all terms but the KV cache."""
+        return sum(term.nbytes for term in self.terms if term.part != "kv")
+
+    def part(self, *names: str) -> int:
+        """Bytes of the terms of these parts."""
+        return sum(term.nbytes for term in self.terms if term.part in names)
+
+    @property
+    def loaded(self) -> int:
+        """What the engine logs once the model is loaded."""
+        return self.part("weights", "rounding", "kernel", "rope")
+
+    @property
+    def left(self) -> int:
+        """What is left for the KV cache; negative where the rest does not fit."""
+        return self.capacity - self.fixed
+
+    @property
+    def fits(self) -> bool:
+        """Whether all but the KV cache fits into what the engine may use."""
+        return self.left > 0
+
+
+class KV(NamedTuple):
+    """The cache of keys and values: what a token takes, how many tokens and requests there are.
+
+    `bytes_per_token` is the whole model's, before any copy for tensor parallelism; `state_bytes`
+    is constant for a request. `rank_bytes_per_token` is what one rank holds. `concurrency` is at
+    the context `max_len`; `longest` is the longest context of one request, `longest_each` that of
+    each of the requests asked for.
+    """
+
+    bytes_per_token: int
+    state_bytes: int
+    rank_bytes_per_token: int
+    dtype: str
+    label: str
+    formula: str
+    block_size: int
+    blocks: int
+    tokens: int
+    concurrency: float
+    max_len: int
+    longest: int
+    needed: int
+    longest_each: int | None = None
+    groups: tuple[str, ...] = ()
+
+
+class Refusal(NamedTuple):
+    """A tensor-parallel size that does not work, and why."""
+
+    tp: int
+    why: str
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """The memory of a deployment: terms of every rank, the cache, what the engine will print.
+
+    `fits` is whether weights, overheads and one request at the wanted context fit; `why_not` says
+    what is in the way, `advice` what to change. `assumptions` is what the plan rests on and
+    nothing in the checkpoint says. `cards` is how many cards the deployment takes.
+    """
+
+    engine: str
+    ask: Ask
+    cards: int
+    ranks: tuple[Rank, ...]
+    kv: KV
+    predictions: Mapping[str, int | float | None]
+    valid_tp: tuple[int, ...]
+    refusals: tuple[Refusal, ...]
+    fits: bool
+    why_not: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
+    left_out: tuple[Term, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Rank:
+        """The rank whose log people read."""
+        return self.ranks[0]
+
+    @property
+    def tightest(self) -> Rank:
+        """The rank with the least left for the cache."""
+        return min(self.ranks, key=lambda rank: rank.left)

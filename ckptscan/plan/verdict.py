@@ -1,0 +1,127 @@
+"""What stands in the way of a deployment, what would make it fit, what the plan rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ckptscan.plan.caches import Cached
+from ckptscan.plan.kernels import unrunnable, unrunnable_dtype
+from ckptscan.plan.model import Model
+from ckptscan.plan.values import KV, Ask, Rank
+
+if TYPE_CHECKING:
+    from ckptscan.plan.engines.base import Profile
+
+
+def why_not(
+    engine: Profile, model: Model, ask: Ask, ranks: tuple[Rank, ...], kv: KV
+) -> Iterator[str]:
+    """What is in the way of this deployment."""
+    checkpoint = model.structure.checkpoint
+    if checkpoint.incomplete:
+        missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
+        yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
+    length = ask.max_len or 0
+    card = ask.devices.card if ask.devices is not None else None
+    yield from unrunnable(model, card, engine.name, engine.unknown_schemes)
+    context = model.facts.context
+    if length > context.value and context.label == "config":
+        yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
+    tight = min(ranks, key=lambda rank: rank.left)
+    if tight.left <= 0 and ask.kv_bytes is None:
+        yield (
+            f"rank {tight.rank} takes {tight.fixed:,} B before any cache, "
+            f"{-tight.left:,} B more than it may use"
+        )
+        return
+    if not kv.groups:
+        return
+    if kv.longest < length:
+        yield (
+            f"one request of {length:,} tokens takes {kv.needed:,} B of cache; "
+            f"{kv.longest:,} tokens are the most"
+        )
+    elif ask.requests and kv.concurrency < ask.requests:
+        yield f"{ask.requests} requests of {length:,} tokens: room for {kv.concurrency:.2f}"
+
+
+def advice(
+    engine: Profile, model: Model, ask: Ask, kv: KV, valid: tuple[int, ...]
+) -> Iterator[str]:
+    """What makes it fit, each tried on its own; nothing where memory is not in the way."""
+    if _holds(engine, model, ask):
+        return
+    if kv.longest and kv.longest < (ask.max_len or 0):
+        yield f"--max-len {kv.longest}"
+    if ask.requests and kv.longest_each:
+        yield f"--max-len {kv.longest_each} for {ask.requests} requests"
+    for name, other in _others(ask, valid):
+        if _holds(engine, model, other):
+            yield name
+            if name.startswith("--tp"):
+                return
+
+
+def _holds(engine: Profile, model: Model, ask: Ask) -> bool:
+    """Whether weights, overheads and the requests asked for fit."""
+    ranks = engine.ranks(model, ask)
+    cached = engine.cached(model, ask, ranks)
+    has_room = min(rank.left for rank in ranks) > 0 or ask.kv_bytes is not None
+    is_long_enough = not cached.groups or cached.longest >= min(
+        ask.max_len or 0, model.facts.context.value
+    )
+    return (
+        has_room
+        and is_long_enough
+        and (not ask.requests or cached.concurrency >= ask.requests or not cached.groups)
+    )
+
+
+def _others(ask: Ask, valid: tuple[int, ...]) -> Iterator[tuple[str, Ask]]:
+    """Other ways to ask, the cheapest first."""
+    if (ask.utilization or 0) < 0.95:
+        yield "--gpu-memory-utilization 0.95", replace(ask, utilization=0.95)
+    if (ask.max_seqs or 0) > 64 and ask.activation_bytes is None:
+        yield "--max-num-seqs 64", replace(ask, max_seqs=64)
+    if ask.kv_dtype == "auto":
+        yield "--kv-cache-dtype fp8", replace(ask, kv_dtype="fp8")
+    for tp in valid:
+        if tp > ask.parallel.tp and ask.parallel.ep == 1:
+            yield f"--tp {tp}", replace(ask, parallel=ask.parallel._replace(tp=tp))
+
+
+def assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
+    """What the plan rests on and nothing in the checkpoint says."""
+    facts = model.facts
+    if not facts.has_config:
+        yield (
+            "no config.json: dtype, context, windows and rotary tables are not known; "
+            "give --max-len and --dtype"
+        )
+    elif facts.context.label == "assumed":
+        yield f"{facts.context.how}: {facts.context.value:,} tokens taken; give --max-len"
+    dtype = facts.dtype(ask.dtype)
+    if dtype.label == "assumed" and facts.has_config:
+        yield dtype.how
+    if ask.devices is not None and ask.devices.card.label != "engine":
+        yield f"{ask.devices.card.name}: {ask.devices.card.how}"
+    yield from _about_model(model, ask, cached)
+
+
+def _about_model(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
+    """What is odd about the model, or not known of it."""
+    odd = unrunnable_dtype(model, ask.devices.card if ask.devices else None, ask.dtype)
+    if odd:
+        yield odd
+    if not model.attention:
+        yield "no attention is known in the shapes: the cache is not counted"
+    if cached.caches.label == "assumed":
+        yield "heads are not known: keys and values are taken to divide evenly"
+    if cached.problem:
+        yield cached.problem
+    if model.structure.checkpoint.configs:
+        yield "a pipeline of components: no part of it is served by vLLM; all are counted"
+    if any(m.role == "other" and len(m.shape or ()) > 1 for m, _ in model.inventory.everything()):
+        yield "some modules have no known role; they are taken to stand whole on every rank"
