@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ckptscan.checks.evidence.contents import holds_same
 from ckptscan.checks.evidence.figures import is_causal
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
+from ckptscan.structure import End
 from ckptscan.structure.counting import STORED_TWICE, ends
 
 _TIE = ("tie_word_embeddings", "tie_embeddings")
@@ -34,12 +35,11 @@ def _tied_but_stored(subject: Subject) -> Iterator[Finding]:
         return
     main = list(ends(structure.main))
     tables = {end.shape for end in main if end.role.name == "embedding"}
-    rows = [row for end in main if end.role.name == "embedding" for row in end.family.rows]
     for end in main:
         if end.role.name != "lm_head" or len(end.shape or ()) != 2 or not tables:
             continue
         is_alike = end.shape in tables or structure.parameters.tied == STORED_TWICE
-        same = holds_same(subject.given.peeked, end.family.rows, rows) if is_alike else None
+        same = _same_bytes(subject, end, main)
         told = "" if is_alike else ", which has another shape"
         if same is not None:
             told = ", which holds the same" if same else ", which holds something else"
@@ -54,6 +54,18 @@ def _tied_but_stored(subject: Subject) -> Iterator[Finding]:
             expected=sorted(map(str, tables)),
             seen=str(end.shape),
         )
+
+
+def _same_bytes(subject: Subject, head: End, main: Iterable[End]) -> bool | None:
+    """Whether a head holds what a table of its shape and dtype holds; None where none was read."""
+    kind = head.family.kind
+    rows = [
+        row
+        for end in main
+        if end.role.name == "embedding" and end.family.kind == kind
+        for row in end.family.rows
+    ]
+    return holds_same(subject.given.peeked, head.family.rows, rows)
 
 
 def _graded(is_alike: bool, same: bool | None, is_described: bool) -> str:

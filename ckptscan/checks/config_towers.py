@@ -155,7 +155,7 @@ def _undeclared(config: Config, held: Mapping[str, Sequence[Family]]) -> Iterato
     )
     if not others or "text" not in held or not is_text or "auto_map" in document:
         return
-    said = [key for key in document if isinstance(key, str) and not key.endswith("token_id")]
+    said = [key for key in _keys(document) if not key.endswith("token_id")]
     if any(_SPEAKS.search(key[:_LONGEST]) for key in said):
         return
     count = sum(family.count for tower in others for family in held[tower])
@@ -165,6 +165,14 @@ def _undeclared(config: Config, held: Mapping[str, Sequence[Family]]) -> Iterato
         sorted(held),
         f"add {others[0]}_config, or leave the tensors out",
     )
+
+
+def _keys(document: Mapping[str, object]) -> Iterator[str]:
+    """The keys of a config and of its sections: a section may hold that of a tower."""
+    waiting = [document]
+    for section in waiting:  # grows while it is walked
+        yield from (key for key in section if isinstance(key, str))
+        waiting += [held for held in section.values() if isinstance(held, Mapping)]
 
 
 def _generations(subject: Subject) -> Iterator[Finding]:

@@ -22,6 +22,8 @@ from ckptscan.structure.expected import keys
 
 _SIZES = Late(r"(?i)hidden|size|dim|width|latents|d_model|embed|ffn")  # of another part
 _LONGEST = 512
+# model types whose class takes half of what config declares
+_HALVED = frozenset({"recurrent_gemma"})
 _ATTENDING = ("MHA", "GQA", "MQA", "MLA")
 
 
@@ -169,6 +171,7 @@ def _doubled(structure: Structure, stack: Stack) -> Iterator[_Said]:
     others = {width for key in keys.WIDTHS for width in _one_or_several(stack.config, key)} - {said}
     widths = {one.width for one in structure.feed_forward if one.container == stack.container}
     is_plain = {"gate_proj", "up_proj"} <= names and not others
+    is_plain &= stack.config.model_type not in _HALVED
     if is_plain and said is not None and widths == {said // 2} and said % 2 == 0:
         yield "intermediate_size", f"{said:,}", f"{said // 2:,}, half of it"
 

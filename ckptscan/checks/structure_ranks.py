@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ckptscan.checks.evidence.figures import Stack, main_stacks, role_shapes
+from ckptscan.checks.evidence.figures import Stack, is_declared, main_stacks, role_shapes
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Where
 from ckptscan.config import Config
 from ckptscan.late import Late
@@ -14,6 +14,7 @@ from ckptscan.structure.scene import tower_of
 
 # mp_rank_00.layers.0, shard_3_of_8.weight, model.tp_rank_1
 _PART = Late(r"(?i)(?:^|[._])(?:mp|tp|pp|ep)_?rank_?(?:\d+|\*)(?=[._]|$)|[._](?:\d+|\*)-of-\d+")
+_SIZES = Late(r"(?i)size|dim|width|d_model|n_embd")  # of another part, or of a bottleneck
 _LONGEST = 1024
 _MOST = 8
 _RANKS = (2, 4, 8, 16, 32)
@@ -72,6 +73,9 @@ def _cut(structure: Structure, stack: Stack) -> Iterator[Finding]:
                 by_ranks.setdefault(ranks, []).append(role)
     for ranks, roles in by_ranks.items():
         told = ", ".join(roles)
+        sizes = {wanted[role][1] // ranks for role in roles}
+        if all(is_declared(structure, size, _SIZES) for size in sizes):
+            continue
         if (len(roles) > 1 and _ATTENTION.intersection(roles)) or _ALONE.intersection(roles):
             yield PARTS.finding(
                 f"{stack.container}: {told} hold 1 of {ranks} parts of what config says",
@@ -121,6 +125,9 @@ def _of_attention(config: Config, heads: int, hidden: int) -> dict[str, tuple[in
     if not dim:
         return {}
     found = {"q": (0, heads * dim), "o": (1, heads * dim)}
+    groups, rank = config.number("o_groups"), config.number("o_lora_rank")
+    if groups is not None and rank is not None:
+        found["o"] = (1, groups * rank)  # an output of two steps, as DeepSeek-V4's
     kv_heads = config.number(*_KV)
     if config.flag("multi_query") and not config.flag("new_decoder_architecture"):
         kv_heads = 1

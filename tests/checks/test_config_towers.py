@@ -47,6 +47,7 @@ CASES = [
         pytest.param(llama() | SIGHT, {}, ["C012 warning"], id="C012-sees-unasked"),
         pytest.param(llama() | SIGHT, {"auto_map": {}}, [], id="C012-code-of-its-own"),
         pytest.param(llama() | SIGHT, {"visual": {}}, [], id="C012-another-key"),
+    pytest.param(llama() | SIGHT, {"vlm": {"vision_config": {}}}, [], id="C012-a-nested-section"),
         pytest.param(ENCODER | DECODER, SIDES, [], id="C012-both-sides"),
         pytest.param(ENCODER, SIDES, ["C012 warning"], id="C012-no-decoder"),
         pytest.param(DECODER, SIDES, ["C012 warning"], id="C012-no-encoder"),

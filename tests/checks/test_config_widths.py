@@ -37,6 +37,12 @@ def test_qwen_declares_twice_the_rows() -> None:
     assert [] == codes(CHECKS, qwen, config=CONFIG | {"intermediate_size": 512})
 
 
+def test_a_class_that_halves_its_width_is_known() -> None:
+    said = {"intermediate_size": 512, "model_type": "recurrent_gemma"}
+
+    assert [] == codes(CHECKS, llama(), config=CONFIG | said)
+
+
 @pytest.mark.parametrize("odd", ["8", 8.0, -1, [], {}, None, True, 10**30])
 @pytest.mark.parametrize("key", ["hidden_size", "num_attention_heads", "head_dim"])
 def test_what_is_no_figure_is_no_witness(key: str, odd: object) -> None:

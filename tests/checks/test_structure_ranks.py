@@ -53,6 +53,22 @@ def test_parts(tensors: Tensors, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("q_proj", "o_proj"), {"true_hidden_size": 32}),
+        (("o_proj",), {"o_groups": 4, "o_lora_rank": 8}),
+    ],
+)
+def test_a_part_that_config_declares_is_none(
+    names: tuple[str, ...], said: dict[str, object]
+) -> None:
+    tensors = cut(llama(), 2, *names)
+
+    assert ["S011 warning"] == codes(CHECKS, tensors, config=CONFIG)
+    assert [] == codes(CHECKS, tensors, config=CONFIG | said)
+
+
+@pytest.mark.parametrize(
     "model", ["Qwen--Qwen3-8B", "deepseek-ai--DeepSeek-V2-Lite", "Qwen--Qwen2.5-VL-7B-Instruct"]
 )
 @pytest.mark.parametrize("ranks", [2, 4, 8])

@@ -16,6 +16,7 @@ from tests.content.making import (
     found,
     raw_file,
     source_of,
+    stored,
     structure_of,
     told,
     weights,
@@ -101,6 +102,18 @@ def test_a_tied_head_that_is_stored(arrays: Arrays, expected: list[str], is_peek
     done = audit(structure, ["C008", "E002"], given=Given(peeked=content))
 
     assert expected == told(done.findings)
+
+
+def test_a_tied_head_of_another_dtype_holds_other_bytes() -> None:
+    table = stored("F32", np.full((1024, 64), 0.5))
+    arrays = LLAMA | {
+        "model.embed_tokens.weight": ("F32", table),
+        "lm_head.weight": ("BF16", stored("BF16", table)),
+    }
+    structure, content = read(arrays, is_peek=False, config=TIED)
+    done = audit(structure, ["C008"], given=Given(peeked=content))
+
+    assert ["C008 warning"] == told(done.findings)
 
 
 @pytest.mark.parametrize("is_peek", [True, False])

@@ -24,6 +24,7 @@ PACKS: dict[str, dict[str, str]] = {
 _DROPPED = "the type's class drops the drafting layers that its config counts"
 _TWICE = "the types were written without a memory to share: tied heads are stored beside the table"
 _UNLIKE = "the defaults of the outer and the inner config differ, and loaders read either"
+_MEMORY = "as loaded, the types have the names of memory, which none of their files has"
 # code -> (reason, model types)
 TYPES: dict[str, tuple[str, str]] = {
     "C002": (_DROPPED, "deepseek_v3 deepseek_v4 kimi_k25"),
@@ -45,6 +46,9 @@ TYPES: dict[str, tuple[str, str]] = {
         qwen3_vl_moe
     """),
     "C012": ("the text model alone, with the config of the whole", "mllama"),
+    "C013": (_MEMORY, """
+        aria fuyu gemma3 llava_next_video llava_onevision paligemma qwen2_5_vl qwen2_audio vipllava
+    """),
     "H012": ("the default config has 0 points to sample: biases of no element", "lw_detr"),
 }  # fmt: skip
 FALSE: dict[str, tuple[str, str]] = {
