@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ckptscan.checkpoint import Checkpoint, SetSummary
+from ckptscan.checks.evidence.indexed import promised
 from ckptscan.checks.places import bounded
 from ckptscan.checks.values import Check, Finding, Subject, Where
-from ckptscan.paths import is_inside
 
 # model-00001-of-00029.safetensors
 NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d+)[-_]of[-_](?P<count>\d+)(?P<rest>.*)", re.ASCII)
@@ -38,13 +38,6 @@ def missing_shard(subject: Subject) -> Iterator[Finding]:
                 expected=len(named),
                 seen=len(named) - len(absent),
             )
-
-
-def promised(checkpoint: Checkpoint, path: str) -> dict[str, str]:
-    """Paths below the root of the files that an index names, each with how it names them."""
-    folder = path.rpartition("/")[0]
-    shards = filter(is_inside, checkpoint.indexes[path].shards)
-    return {f"{folder}/{shard}" if folder else shard: shard for shard in shards}
 
 
 def numbering_hole(subject: Subject) -> Iterator[Finding]:
