@@ -50,6 +50,17 @@ _TEXT = (
     "attn_config",
     "moe",
 )
+# how the classes of sentence-transformers' modules end that hold weights
+_WEIGHTY = (
+    "Transformer",
+    "Dense",
+    "LSTM",
+    "CNN",
+    "LayerNorm",
+    "Embedding",
+    "Embeddings",
+    "AutoEncoder",
+)
 # the numbers in a config that no real model reaches are not used
 _LARGEST = 1 << 48
 # a list with an entry for each layer is no longer; the deepest real model has 126
@@ -254,13 +265,21 @@ def pipeline_components(document: Mapping[str, object]) -> list[str]:
     ]
 
 
-def module_folders(data: bytes) -> list[str]:
-    """The folders that a sentence-transformers modules.json names; "" is the root."""
+def module_folders(data: bytes) -> dict[str, bool]:
+    """The folders that a sentence-transformers modules.json names, and whether each has weights.
+
+    "" is the root. Pooling and the like have a config.json and no weights; the class tells.
+    """
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except (RecursionError, ValueError):
-        return []
-    if not isinstance(document, list):
-        return []
-    paths = [module.get("path") for module in document if isinstance(module, dict)]
-    return [path.strip("/") for path in paths if isinstance(path, str)]
+        return {}
+    modules = document if isinstance(document, list) else []
+    found: dict[str, bool] = {}
+    for module in modules:
+        path = module.get("path") if isinstance(module, dict) else None
+        if isinstance(path, str):
+            class_ = module.get("type")
+            has_weights = isinstance(class_, str) and class_.endswith(_WEIGHTY)
+            found[path.strip("/")] = has_weights
+    return found

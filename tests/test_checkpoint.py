@@ -281,6 +281,26 @@ def test_sentence_transformers_modules_join() -> None:
     assert ["", "2_Dense"] == [shard.component for shard in checkpoint.table.shards]
 
 
+def test_pooling_has_a_config_and_no_weights() -> None:
+    modules = [
+        {"path": "", "type": "sentence_transformers.models.Transformer"},
+        {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+        {"path": "2_Dense", "type": "sentence_transformers.models.Dense"},
+        {"path": "3_Dense", "type": "sentence_transformers.models.Dense"},
+    ]
+    files: dict[str, bytes | Tensors] = {
+        "modules.json": json.dumps(modules).encode(),
+        "model.safetensors": A,
+        "1_Pooling/config.json": b"{}",
+        "2_Dense/config.json": b"{}",
+        "2_Dense/model.safetensors": {"linear.weight": ("F32", [2, 2])},
+    }
+
+    assert [] == kinds(checkpoint_of(files))
+    lost = checkpoint_of({**files, "3_Dense/config.json": b"{}"})
+    assert [("component-without-weights", "error")] == kinds(lost)
+
+
 def test_a_sentence_transformer_of_one_module_is_an_ordinary_folder() -> None:
     checkpoint = checkpoint_of({"modules.json": b'[{"path":""}]', "model.safetensors": A})
 

@@ -88,7 +88,7 @@ def test_a_pipeline_names_its_components() -> None:
     ],
 )
 def test_sentence_transformers_modules_name_their_folders(raw: bytes, folders: list[str]) -> None:
-    assert folders == module_folders(raw)
+    assert folders == list(module_folders(raw))
 
 
 def test_a_pipeline_has_its_class_as_architecture() -> None:

@@ -67,22 +67,24 @@ def _composite(
         if isinstance(document, str):
             reader.fault(path, "config-unusable", document, "warning")
             return None
-        folders = pipeline_components(document)
+        folders = dict.fromkeys(pipeline_components(document), True)
     else:
         folders = module_folders(raw)
     held = {folder: by_folder[folder] for folder in folders if folder in by_folder}
     if not any(held):
         return None
-    weightless = [
-        folder for folder in folders if folder and folder not in held and _is_model(reader, folder)
-    ]
+    lost = {folder: tells for folder, tells in folders.items() if folder not in held}
+    weightless = list(_models(reader, lost))
     return filesets.join_components(name, held, weightless, reader.sizes)
 
 
-def _is_model(reader: Reader, folder: str) -> bool:
-    """Whether a component's folder is that of a model: with a config.json, or other weights."""
-    inside = [path for path in reader.entries if path.startswith(f"{folder}/")]
-    return f"{folder}/config.json" in inside or bool(filesets.other_weights(inside))
+def _models(reader: Reader, folders: Mapping[str, bool]) -> Iterator[str]:
+    """The folders of models: with other weights, or a config.json where that tells of some."""
+    for folder, tells in folders.items():
+        inside = [path for path in reader.entries if path.startswith(f"{folder}/")]
+        has_config = tells and f"{folder}/config.json" in inside
+        if folder and (has_config or filesets.other_weights(inside)):
+            yield folder
 
 
 def choose(

@@ -146,12 +146,11 @@ def _coverage(subject: Subject) -> Iterator[Finding]:
             touched.setdefault(layers, set()).add(index[0])
             own.setdefault((layers, path), set()).add(index[0])
     for (layers, path), held in own.items():
-        lost = touched[layers] - held
-        if lost and 2 * len(held) > len(touched[layers]):
-            missing = IndexSet.of(lost)
+        if len(held) < len(touched[layers]) < 2 * len(held):  # by size: linear in time
+            missing = IndexSet.of(touched[layers] - held)
             yield COVERAGE.finding(
                 f"{path}: not in {missing}, in {len(held)} of {len(touched[layers])} layers",
-                Where(pattern=path, indices=(str(missing),), count=len(lost)),
+                Where(pattern=path, indices=(str(missing),), count=len(missing)),
                 confidence=INFERRED,
                 hint="see target_modules, and whether the layers differ",
                 expected=f"{len(touched[layers])} layers",

@@ -22,6 +22,7 @@ from ckptscan.checks.evidence.siblings import (
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject, Where
 from ckptscan.names import IndexSet
 from ckptscan.structure import Node
+from ckptscan.structure.counting import ends
 
 _MOST_SHOWN = 12
 _FULL_PRECISION = frozenset({"norm", "qk_norm", "router", "router_bias"})
@@ -79,15 +80,22 @@ def _is_told(told: set[tuple[str, int, str]], path: str, index: int, role: str) 
 
 
 def _lone_biases(subject: Subject) -> Iterator[Finding]:
-    """Modules outside of any layer that have a bias and nothing to add it to."""
-    waiting = list(subject.structure.main.children)
+    """Modules outside of any layer that have a bias and nothing to add it to.
+
+    A head that is tied to the embedding keeps its bias, one number a token.
+    """
+    main = subject.structure.main
+    shapes = (one.shape for one in ends(main) if one.role.name == "embedding")
+    tokens = {shape[:1] for shape in shapes if shape}
+    waiting = list(main.children)
     while waiting:
         node = waiting.pop()
         if node.repeat is not None and len(node.repeat) > 1:
             continue  # layers are compared with each other
         if len(node.children) == 1 and node.children[0].label == "bias" and node.children[0].ends:
             end = node.children[0].ends[0]
-            if len(end.family.shape) == 1 and end.role.name not in ("lm_head", "head"):
+            is_head = end.role.name in ("lm_head", "head") or end.family.shape[:1] in tokens
+            if len(end.family.shape) == 1 and not is_head:
                 yield ODD_LAYER.finding(
                     f"{node.path} has a bias and no weight",
                     place(end, end.family.axes, end.family.count),

@@ -53,18 +53,19 @@ def _parts(subject: Subject) -> Iterator[Finding]:
             seen=count,
         )
     if structure.adapter is None and not structure.checkpoint.configs:
+        tables = _tables(structure)
         for stack in main_stacks(structure):
-            yield from _cut(structure, stack)
+            yield from _cut(stack, tables if stack.tower == "text" else {})
 
 
-def _cut(structure: Structure, stack: Stack) -> Iterator[Finding]:
+def _cut(stack: Stack, tables: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
     """Projections of one stack that hold the same part of what its config declares."""
     wanted = _declared(stack.config)
+    if not wanted:
+        return
     by_ranks: dict[int, list[str]] = {}
     for kind in stack.kinds:
-        shapes = dict(role_shapes(kind))
-        if stack.tower == "text":
-            shapes |= _tables(structure)
+        shapes = {**role_shapes(kind), **tables}
         for role, (axis, size) in wanted.items():
             shape = shapes.get(role, ())
             held = shape[axis] if len(shape) == 2 else size

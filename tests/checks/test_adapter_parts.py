@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ckptscan.checks.adapter_parts import CHECKS
-from tests.checks.looking import ADAPTER, codes, llama, lora, without
+from tests.checks.looking import ADAPTER, codes, found_in, llama, lora, without
+from tests.conftest import unheld
 
 Q3 = "layers.3.self_attn.q_proj"
 Q3_B = "base_model.model.model.layers.3.self_attn.q_proj.lora_B.weight"
@@ -51,3 +54,18 @@ def test_adapters(
     tensors: dict[str, tuple[str, list[int]]], said: dict[str, object], expected: list[str]
 ) -> None:
     assert expected == codes(CHECKS, tensors, adapter_config=ADAPTER | said)
+
+
+def test_many_modules_in_a_layer_of_their_own_take_no_long() -> None:
+    tensors = {
+        f"base_model.model.model.layers.{n}.m{n}.lora_{half}.weight": ("F32", shape)
+        for n in range(6000)
+        for half, shape in (("A", [2, 4]), ("B", [4, 2]))
+    }
+    structure = unheld(tensors, adapter_config=ADAPTER)
+    coverage = [check for check in CHECKS if check.code == "A005"]
+    start = time.process_time()
+    found = found_in(coverage, structure)
+
+    assert [] == found
+    assert 0.5 > time.process_time() - start

@@ -26,6 +26,11 @@ CASES = [
     pytest.param({"merger.mlp.bias": ("F32", [4])}, ["S001 warning"], id="S001-a-bias-alone"),
     pytest.param({"lm_head.bias": ("F32", [4])}, [], id="S001-the-bias-of-a-tied-head"),
     pytest.param(
+        {**llama(), "decoder.bias": ("F32", [llama()["model.embed_tokens.weight"][1][0]])},
+        [],
+        id="S001-one-number-a-token",
+    ),
+    pytest.param(
         {**without(llama(), f"{L}.0.input_layernorm"), "model.embed_norm.weight": ("BF16", [64])},
         [],
         id="S001-the-embedding-has-a-norm",
