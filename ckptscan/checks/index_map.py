@@ -120,7 +120,7 @@ def tensor_in_two_shards(subject: Subject) -> Iterator[Finding]:
     a warning, a name that an index lists twice.
     Why it matters: which one is loaded depends on the order of the files; some loaders crash
     (spark-vllm-docker#134: keys of shard 39 leaked into shard 40).
-    Example: 3 tensors of an earlier file again, as 'model.norm.weight'.
+    Example: 3 tensors of an earlier file again, such as 'model.norm.weight'.
     What to do: find out which copy is meant, and write the other file without it.
     """
     for file, fault in of_kinds(subject.checkpoint, ("duplicate-tensor",)):

@@ -10,7 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
-from ckptscan.checks.values import NEEDS, SEVERITIES, Check, Finding, Given, Subject
+from ckptscan.checks.values import (
+    IGNORED,
+    NEEDS,
+    NOT_SELECTED,
+    SEVERITIES,
+    Check,
+    Finding,
+    Given,
+    Subject,
+)
 from ckptscan.content.values import Content
 from ckptscan.errors import UsageError
 from ckptscan.names import natural_key
@@ -167,9 +176,9 @@ def audit(
     run, skipped, crashed = [], [], []
     for check in all_checks() if checks is None else checks:
         if check.code in ignored:
-            skipped.append(Skip(check.code, "ignored"))
+            skipped.append(Skip(check.code, IGNORED))
         elif selected and check.code not in selected:
-            skipped.append(Skip(check.code, "not selected"))
+            skipped.append(Skip(check.code, NOT_SELECTED))
         elif check.needs and getattr(given, check.needs) is None:
             reason = given.absent.get(check.needs, NEEDS[check.needs])
             skipped.append(Skip(check.code, reason))

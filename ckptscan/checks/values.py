@@ -65,6 +65,8 @@ class Given:
     absent: Mapping[str, str] = field(default_factory=dict)  # field -> why it can't be given
 
 
+# why a check was not run, where the user chose so
+IGNORED, NOT_SELECTED = "ignored", "not selected"
 # field of Given -> what a check says that needs it, where it was not given
 NEEDS = {
     "base": "asks for --base MODEL",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ckptscan.checks import Audit, Finding, Where
-from ckptscan.checks.values import NEEDS
+from ckptscan.checks.values import IGNORED, NEEDS, NOT_SELECTED
 from ckptscan.content.values import Content
 from ckptscan.names import is_visible
 from ckptscan.report import words
@@ -88,6 +88,17 @@ def summary(audit: Audit) -> str:
     checks = words.plural(len(audit.run), "check")
     read = f"; {_read(audit.content)}" if audit.content is not None else ""
     return f"{told}{ignored}{known}; {checks} run{left_out}{crashed}{read}"
+
+
+def prevented(audit: Audit) -> list[str]:
+    """Why checks that were asked for could not be run, and how many there are of each reason."""
+    counts: dict[str, int] = {}
+    for one in audit.skipped:
+        if one.reason not in (*NEEDS.values(), IGNORED, NOT_SELECTED):
+            counts[one.reason] = counts.get(one.reason, 0) + 1
+    return [
+        f"{words.plural(count, 'check')} not run: {plain(why)}" for why, count in counts.items()
+    ]
 
 
 def permissions(audit: Audit) -> list[tuple[str, str, int]]:

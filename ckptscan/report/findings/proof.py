@@ -19,7 +19,9 @@ _VERDICTS = {
 
 def lines(proof: Proof) -> Iterator[str]:
     """The verdict on one line; then what is missing, beyond, mis-shaped or in another file."""
-    yield f"proof: {', '.join(_told(proof))}: {_VERDICTS[proof.verdict]}"
+    unseen = proof.verdict == "differs" and not proof.differences and not proof.lacking_bytes
+    verdict = "not all could be read" if unseen else _VERDICTS[proof.verdict]
+    yield f"proof: {', '.join(_told(proof))}: {verdict}"
     for name, found in (
         ("missing", proof.missing),
         ("unexpected", proof.unexpected),
