@@ -64,7 +64,8 @@ def _wide(subject: Subject) -> Iterator[Finding]:
     found = [one for one in subject.structure.families if one.dtype.name in _WIDE]
     if found:
         yield WIDE.finding(
-            f"{sum(one.count for one in found):,} tensors of 64 bits, such as {found[0].pattern[:200]}",
+            f"{sum(one.count for one in found):,} tensors of 64 bits,"
+            f" such as {found[0].pattern[:200]}",
             *_places(found),
             confidence=PROVED,
             expected="32 bits or fewer",

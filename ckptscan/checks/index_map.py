@@ -59,8 +59,7 @@ def missing_from_shard(subject: Subject) -> Iterator[Finding]:
     Example: 1 tensor is not in the file where model.safetensors.index.json puts it.
     What to do: take the index that belongs to these files, or make a new one from the headers.
     """
-    for path in subject.checkpoint.used:
-        found = compare(subject.checkpoint, path)
+    for path, found in subject.compared.items():
         if not found.absent:
             continue
         elsewhere = {name for names in found.unlisted.values() for name in names}
@@ -94,11 +93,11 @@ def unlisted_tensor(subject: Subject) -> Iterator[Finding]:
     Example: 2 tensors of model-00001-of-00002.safetensors are not in the index.
     What to do: make a new index from the headers.
     """
-    for path in subject.checkpoint.used:
+    for path, found in subject.compared.items():
         weight_map = subject.checkpoint.indexes[path].weight_map
         unlisted = {
             file: [name for name in names if name not in weight_map]
-            for file, names in compare(subject.checkpoint, path).unlisted.items()
+            for file, names in found.unlisted.items()
         }
         count = sum(map(len, unlisted.values()))
         if count:

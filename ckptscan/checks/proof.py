@@ -16,7 +16,6 @@ from ckptscan.checks.config_promises import place_of
 from ckptscan.checks.config_sizes import VOCABULARY
 from ckptscan.checks.config_ties import HEAD, STORED
 from ckptscan.checks.config_widths import SIZES
-from ckptscan.checks.index_map import compare
 from ckptscan.checks.places import by_pattern
 from ckptscan.checks.structure_missing import ENDS
 from ckptscan.checks.values import Check, Subject, Where
@@ -70,7 +69,7 @@ class Proof:
 def prove(subject: Subject) -> Proof:
     """The four-way proof of a checkpoint."""
     checkpoint, expected = subject.checkpoint, subject.structure.expected
-    index, absent, unlisted, elsewhere = _index(checkpoint)
+    index, absent, unlisted, elsewhere = _index(subject)
     lacking = list(_short(checkpoint))
     files = (Amiss(Where(path), "the file is not there") for path in checkpoint.missing)
     missing = (*_of_config(expected, MISSING), *_ends(subject, (HEAD, ENDS)), *absent, *files)
@@ -134,18 +133,17 @@ def _errors(subject: Subject, check: Check) -> Iterator[Amiss]:
 
 
 def _index(
-    checkpoint: Checkpoint,
+    subject: Subject,
 ) -> tuple[int | None, list[Amiss], list[Amiss], list[Amiss]]:
     """How many names the indexes list; those absent, those unlisted, those in another file."""
-    if not checkpoint.used:
+    if not subject.compared:
         return None, [], [], []
     count = 0
     absent: list[Amiss] = []
     unlisted: list[Amiss] = []
     elsewhere: list[Amiss] = []
-    for path in checkpoint.used:
-        count += checkpoint.indexes[path].tensors
-        found = compare(checkpoint, path)
+    for path, found in subject.compared.items():
+        count += subject.checkpoint.indexes[path].tensors
         if not found.absent and not found.unlisted:
             continue
         held = {name for names in found.unlisted.values() for name in names}

@@ -61,8 +61,8 @@ def _legacy(subject: Subject) -> Iterator[Finding]:
 def _buffers(subject: Subject) -> Iterator[Finding]:
     """Buffers are stored that the model makes itself.
 
-    What it finds: Tables such as inv_freq, position_ids, masks and the like of up to 1 MiB together; larger ones
-    stored-buffer tells of. Not what training has counted or averaged, such as running_mean.
+    What it finds: Tables such as inv_freq, position_ids and masks, of up to 1 MiB together; larger
+    ones stored-buffer tells of. Not what training has counted or averaged, such as running_mean.
     Why it matters: A strict loader calls them unexpected, and an old table overrides the right one
     (transformers#6882, transformers#35255).
     Example: model.layers.*.self_attn.rotary_emb.inv_freq, 61 times.

@@ -24,7 +24,6 @@ from ckptscan.names import IndexSet
 from ckptscan.structure import Node
 
 _MOST_SHOWN = 12
-_FULL_PRECISION = frozenset({"norm", "qk_norm", "router", "router_bias"})
 
 
 def _odd_layers(subject: Subject) -> Iterator[Finding]:

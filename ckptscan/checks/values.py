@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from ckptscan.structure import Structure
 
 if TYPE_CHECKING:
     from ckptscan.checks.evidence.fitting import Fit
+    from ckptscan.checks.index_map import Comparison
     from ckptscan.checks.policy import Rule
     from ckptscan.lock import Compared
 
@@ -95,6 +95,13 @@ class Subject:
 
         return fit(self.structure, self.given.base)
 
+    @cached_property
+    def compared(self) -> Mapping[str, Comparison]:
+        """Each index of the chosen set against the headers, by its path."""
+        from ckptscan.checks.index_map import compare
+
+        return {path: compare(self.checkpoint, path) for path in self.checkpoint.used}
+
 
 class Check(NamedTuple):
     """One rule: its code and name, how bad what it finds is, and the function that looks.
@@ -113,6 +120,8 @@ class Check(NamedTuple):
     @property
     def documentation(self) -> str:
         """What the check is for, under HEADINGS."""
+        import inspect  # slow to load, and no audit asks for it
+
         return inspect.cleandoc(self.look.__doc__ or "")
 
     def finding(
