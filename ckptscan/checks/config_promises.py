@@ -43,10 +43,10 @@ def _missing(subject: Subject) -> Iterator[Finding]:
         if one.what != MISSING or one.topic not in (TENSORS, BLOCKS) or _is_told(one, told):
             continue
         is_block = one.topic == BLOCKS
-        where = f"in {one.container}" if is_block else f"{one.seen} of {one.container}"
+        where = f"missing in {one.container}" if is_block else f"{one.seen} of {one.container}"
         name = one.role if is_block else one.pattern
         yield LOST.finding(
-            f"{name} is missing {where}: {one.formula}",
+            f"{name} is {where}: {one.formula}",
             place_of(one),
             severity="error" if one.is_grave else "warning",
             confidence=INFERRED,

@@ -102,7 +102,7 @@ def unlisted_tensor(subject: Subject) -> Iterator[Finding]:
         count = sum(map(len, unlisted.values()))
         if count:
             yield UNLISTED.finding(
-                f"{count:,} tensors are not in {path}",
+                f"{count:,} {'tensors are' if count > 1 else 'tensor is'} not in {path}",
                 *bounded(
                     place for file, names in unlisted.items() for place in by_pattern(names, file)
                 ),

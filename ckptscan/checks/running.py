@@ -44,6 +44,7 @@ FAMILIES = {  # letter of a code -> what the checks of that family look at, in t
 }
 
 
+_ORDER = {letter: number for number, letter in enumerate(FAMILIES)}
 NOTHING = Given()
 
 
@@ -78,7 +79,7 @@ class Selection(NamedTuple):
 
 @dataclass(frozen=True)
 class Audit:
-    """What the checks found: the worst first, then by code and place; and what was run.
+    """What the checks found: the worst first, then by family, code and place; and what was run.
 
     `ignored` are findings that the settings allow, `known` those of a baseline, if there was one;
     neither counts. `content` is what was read of the tensors, None where nothing was. `proof` is
@@ -224,5 +225,5 @@ def _rank(finding: Finding) -> tuple[object, ...]:
     place = finding.where[0] if finding.where else None
     file = natural_key(place.file or "") if place else natural_key("")
     name = natural_key(place.pattern or place.tensor or "") if place else natural_key("")
-    severity = SEVERITIES.index(finding.severity)
-    return severity, finding.code, file, name, finding.message
+    severity, family = SEVERITIES.index(finding.severity), _ORDER.get(finding.code[0], len(_ORDER))
+    return severity, family, finding.code, file, name, finding.message

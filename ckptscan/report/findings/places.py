@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ckptscan.checks import Audit, Finding, Where
@@ -12,6 +13,7 @@ from ckptscan.report import words
 
 SHOWN = 3  # places of a finding that have a line
 _TOLD = ("expected", "seen")  # what of the evidence a person reads
+_BREAKS = re.compile(r"[,;:](?= |$)")  # between words, not within 1,024
 
 
 def place(where: Where) -> str:
@@ -41,8 +43,11 @@ def places(finding: Finding) -> list[str]:
 
 def evidence(finding: Finding) -> str:
     """What was expected and what is seen, as far as the message is not the whole of it."""
-    told = [f"{key} {value(finding.evidence[key])}" for key in _TOLD if key in finding.evidence]
-    return ", ".join(told)
+    told = {key: value(finding.evidence[key]) for key in _TOLD if key in finding.evidence}
+    said = f" {_BREAKS.sub(' ', plain(finding.message))} "
+    if all(f" {_BREAKS.sub(' ', text)} " in said for text in told.values()):
+        return ""
+    return ", ".join(f"{key} {text}" for key, text in told.items())
 
 
 def value(found: object) -> str:

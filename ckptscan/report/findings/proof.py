@@ -51,6 +51,8 @@ def _told(proof: Proof) -> Iterator[str]:
 
 def _list(name: str, found: Sequence[Amiss]) -> Iterator[str]:
     for one in found[:SHOWN]:
-        yield f"  {name}: {places.place(one.where)}: {places.plain(one.why)}"
+        why, own = places.plain(one.why), one.where.pattern or one.where.tensor
+        is_named = bool(own) and why.startswith(f"{places.plain(own or '')} ")
+        yield f"  {name}: {why}" if is_named else f"  {name}: {places.place(one.where)}: {why}"
     if len(found) > SHOWN:
         yield f"  {name}: {words.plural(len(found) - SHOWN, 'more place')}"
