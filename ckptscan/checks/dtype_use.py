@@ -144,7 +144,7 @@ def _needs_hardware(subject: Subject) -> Iterator[Finding]:
                 f"{use.dtype} in {use.nbytes:,} bytes: {need}",
                 confidence=INFERRED,
                 hint="see what your card can do before the download",
-                dtype=use.dtype,
+                key=use.dtype,
                 needs=need,
             )
 
