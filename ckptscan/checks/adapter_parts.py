@@ -178,8 +178,9 @@ def _scale(subject: Subject) -> Iterator[Finding]:
         f"{adapter.kind}: alpha {adapter.alpha} / {'sqrt ' if is_rs else ''}r {rank} = {scale:.4g}",
         severity="warning" if not 0 < scale <= _MOST_ALPHA else "",
         confidence=INFERRED,
-        expected=f"above 0, up to {_MOST_ALPHA}",
-        seen=f"{scale:.4g}",
+        alpha=adapter.alpha,
+        rank=rank,
+        scale=f"{scale:.4g}",
     )
     yield from _untrained(subject)
 

@@ -14,7 +14,7 @@ _WIDTHS = ("moe_intermediate_size",)
 
 
 def _expert_count(subject: Subject) -> Iterator[Finding]:
-    """Find another number of experts than config.json says.
+    """There are more or fewer experts than config.json says.
 
     What it finds: The layers hold more or fewer routed experts than config declares.
     Why it matters: The router's width and the experts' tensors do not match what is built from the
@@ -55,7 +55,7 @@ def _routers(structure: Structure) -> int:
 
 
 def _top_k(subject: Subject) -> Iterator[Finding]:
-    """Find a router that has to take more experts than there are.
+    """A router has to take more experts than there are.
 
     What it finds: The experts a token takes, by config, are more than the layers hold.
     Why it matters: Selection of the best k of fewer than k fails, or runs out of bounds.

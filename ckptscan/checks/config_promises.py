@@ -27,7 +27,7 @@ from ckptscan.structure.expected.values import (
 
 
 def _missing(subject: Subject) -> Iterator[Finding]:
-    """Find tensors that the layers of a kind must have, and some or all of them lack.
+    """Layers lack tensors that every layer of their kind must have.
 
     What it finds: A module that most layers of one kind hold (kinds as config.json tells them:
     layer_types, first_k_dense_replace, steps) and some lack, in no order; and a block that lacks
@@ -43,10 +43,10 @@ def _missing(subject: Subject) -> Iterator[Finding]:
         if one.what != MISSING or one.topic not in (TENSORS, BLOCKS) or _is_told(one, told):
             continue
         is_block = one.topic == BLOCKS
-        where = f"in {one.container}" if is_block else f"{one.seen} of {one.container}"
+        where = f"missing in {one.container}" if is_block else f"{one.seen} of {one.container}"
         name = one.role if is_block else one.pattern
         yield LOST.finding(
-            f"{name} is missing {where}: {one.formula}",
+            f"{name} is {where}: {one.formula}",
             place_of(one),
             severity="error" if one.is_grave else "warning",
             confidence=INFERRED,
@@ -57,7 +57,7 @@ def _missing(subject: Subject) -> Iterator[Finding]:
 
 
 def _beyond(subject: Subject) -> Iterator[Finding]:
-    """Find tensors in a few layers that config.json does not tell from the others.
+    """A few layers have tensors that config.json gives no reason for.
 
     What it finds: A module that a few layers of one kind hold and most lack, in no order.
     Why it matters: Parts of another model, or of an unfinished conversion: loaders pass over them,
@@ -79,7 +79,7 @@ def _beyond(subject: Subject) -> Iterator[Finding]:
 
 
 def _misshapen(subject: Subject) -> Iterator[Finding]:
-    """Find tensors whose shape is not the one that config.json's figures make.
+    """Tensors have another shape than config.json's figures make.
 
     What it finds: A tensor of another shape than the formula of its role gives, where the formula
     holds for the other layers, or for the tensor that it works with. Where the figures are wrong as

@@ -18,7 +18,7 @@ _DEPTHS = Late(r"(?i)layer|depth|stage|block")  # keys of another part's layers
 
 
 def _layer_count(subject: Subject) -> Iterator[Finding]:
-    """Find more or fewer layers than config.json says.
+    """There are more or fewer layers than config.json says.
 
     What it finds: The main stack of layers of a model has another number of layers than its config
     declares, multi-token prediction and shared layers apart.
@@ -78,7 +78,7 @@ def _is_by_design(stack: Stack, said: int) -> bool:
 
 
 def _vocabulary(subject: Subject) -> Iterator[Finding]:
-    """Find embeddings with other rows than vocab_size.
+    """An embedding has another number of rows than vocab_size.
 
     What it finds: No input table, or an output table, has as many rows as config declares. A table
     that is padded to a multiple of 64 is told as info.
@@ -127,7 +127,7 @@ def _of_table(end: End, all_rows: int, said: int, config: Config, fits_other: bo
 
 
 def _extra_layers(subject: Subject) -> Iterator[Finding]:
-    """Find layers beyond those that config.json knows of.
+    """There are layers beyond those that config.json knows of.
 
     What it finds: Layers of the shapes of the others with indices at or above num_hidden_layers,
     that draft no tokens.

@@ -28,7 +28,7 @@ _ATTENDING = ("MHA", "GQA", "MQA", "MLA")
 
 
 def _sizes(subject: Subject) -> Iterator[Finding]:
-    """Find widths and heads in config.json that the shapes contradict.
+    """Widths or heads in config.json are not those of the shapes.
 
     What it finds: hidden_size, intermediate_size, numbers and widths of heads, and the ranks of
     latent attention that no shape of the layers bears out, known relations apart (Qwen-1 declares

@@ -64,7 +64,8 @@ def _wide(subject: Subject) -> Iterator[Finding]:
     found = [one for one in subject.structure.families if one.dtype.name in _WIDE]
     if found:
         yield WIDE.finding(
-            f"{sum(one.count for one in found):,} tensors of 64 bits, as {found[0].pattern[:200]}",
+            f"{sum(one.count for one in found):,} tensors of 64 bits,"
+            f" such as {found[0].pattern[:200]}",
             *_places(found),
             confidence=PROVED,
             expected="32 bits or fewer",
@@ -142,8 +143,9 @@ def _needs_hardware(subject: Subject) -> Iterator[Finding]:
             yield HARDWARE.finding(
                 f"{use.dtype} in {use.nbytes:,} bytes: {need}",
                 confidence=INFERRED,
-                expected=need,
-                seen=use.dtype,
+                hint="see what your card can do before the download",
+                key=use.dtype,
+                needs=need,
             )
 
 

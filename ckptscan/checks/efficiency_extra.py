@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ckptscan.checks.evidence.buffers import made_anew
+from ckptscan.checks.evidence.buffers import made_anew, take_room
 from ckptscan.checks.places import bounded, place_of
 from ckptscan.checks.values import INFERRED, Check, Finding, Subject
 from ckptscan.structure import Family
@@ -16,7 +16,6 @@ TRAINING = re.compile(
     r"lr_scheduler|scheduler|grad_scaler|param_groups|master_params?|fp32_master|model_ema|"
     r"ema_model|ema_params?|grads?|gradients?)(?:\.|$)"
 )
-LARGE = 1 << 20  # bytes; fewer cost nobody anything
 
 
 def training_state(subject: Subject) -> Iterator[Finding]:
@@ -25,7 +24,7 @@ def training_state(subject: Subject) -> Iterator[Finding]:
     What it finds: names like `exp_avg`, `momentum_buffer`, `optimizer.`, `model_ema.`.
     Why it matters: Adam's two moments treble a download, and nothing reads them but a training
     run; an average may be the weights that are wanted.
-    Example: 582 tensors of training with 26,953,678,848 bytes, as optimizer.state.*.exp_avg.
+    Example: 582 tensors of training with 26,953,678,848 bytes, such as optimizer.state.*.exp_avg.
     What to do: save the model alone.
     """
     found = [family for family in subject.structure.families if TRAINING.search(family.pattern)]
@@ -38,11 +37,11 @@ def stored_buffer(subject: Subject) -> Iterator[Finding]:
     What it finds: rotary tables, causal masks and the like with more than 1 MiB together; smaller
     ones stored-buffers tells of.
     Why it matters: a mask for each layer takes a megabyte a layer, in the download and in memory.
-    Example: 48 recomputable buffers with 50,331,648 bytes, as h.*.attn.bias.
+    Example: 48 recomputable buffers with 50,331,648 bytes, such as h.*.attn.bias.
     What to do: register them as not persistent, and save again.
     """
     found = made_anew(subject.structure)
-    if sum(family.nbytes for family in found) > LARGE:
+    if take_room(found):
         hint = "register them as not persistent, and save again"
         yield from _told(BUFFER, found, "recomputable buffers", hint)
 
@@ -52,7 +51,7 @@ def _told(check: Check, families: Sequence[Family], noun: str, hint: str) -> Ite
         count = sum(family.count for family in families)
         nbytes = sum(family.nbytes for family in families)
         yield check.finding(
-            f"{count:,} {noun} with {nbytes:,} bytes, as {families[0].pattern}",
+            f"{count:,} {noun} with {nbytes:,} bytes, such as {families[0].pattern}",
             *bounded(map(place_of, families)),
             confidence=INFERRED,
             hint=hint,

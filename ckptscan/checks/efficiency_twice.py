@@ -50,7 +50,7 @@ def second_format(subject: Subject) -> Iterator[Finding]:
     What it finds: weight files of other formats (`.bin`, `.pth`, `.gguf`, `.onnx` ...) and variants
     (`.fp16.`) beside the chosen set, with their bytes.
     Why it matters: a download of the whole folder takes them all.
-    Example: 3 further weight files of 13,476,839,424 bytes, as original/consolidated.00.pth.
+    Example: 3 further weight files of 13,476,839,424 bytes, such as original/consolidated.00.pth.
     What to do: download with a pattern: `--include '*.safetensors' '*.json'`.
     """
     checkpoint = subject.checkpoint
@@ -68,7 +68,7 @@ def second_format(subject: Subject) -> Iterator[Finding]:
     if others and mine and total:
         count = f"{len(others):,} further weight file{'s' * (len(others) != 1)}"
         yield SECOND_FORMAT.finding(
-            f"{count} of {total:,} bytes, as {others[0].path}",
+            f"{count} of {total:,} bytes, such as {others[0].path}",
             *bounded(Where(entry.path) for entry in others),
             confidence=INFERRED,
             hint="download with a pattern: --include '*.safetensors' '*.json'",

@@ -86,7 +86,12 @@ def impossible_header_length(subject: Subject) -> Iterator[Finding]:
     faults = of_kinds(subject.checkpoint, kinds)
     told_by_text = of_kinds(subject.checkpoint, ("not-safetensors", *UNREADABLE_KINDS))
     empty = _empty(subject)
-    faults += [found for found in told_by_text if found.file in empty]
+    zero = "the header says 0 bytes"
+    faults += [
+        found._replace(fault=found.fault._replace(message=zero))
+        for found in told_by_text
+        if found.file in empty
+    ]
     yield from told(IMPOSSIBLE_LENGTH, faults, hint)
 
 

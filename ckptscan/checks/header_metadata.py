@@ -25,11 +25,17 @@ def missing_format(subject: Subject) -> Iterator[Finding]:
     without = [shard for shard in shards if "format" not in shard.metadata]
     if without:
         yield MISSING_FORMAT.finding(
-            f"{len(without):,} of {len(shards):,} files have no `format` in their metadata",
+            _without_format(len(without), len(shards)),
             *bounded(Where(shard.path) for shard in without),
             hint='save with metadata={"format": "pt"}',
             files=len(without),
         )
+
+
+def _without_format(count: int, files: int) -> str:
+    if files == 1:
+        return "the file has no `format` in its metadata"
+    return f"{count:,} of {files:,} files have no `format` in their metadata"
 
 
 def wrong_parameter_count(subject: Subject) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ def empty_tensor(subject: Subject) -> Iterator[Finding]:
     says what it would hold: no register tokens is [1, 0, 384].
     Why it matters: a model saved under ZeRO-3 or FSDP without gathering looks like this, and its
     weights are lost (DeepSpeed#2413: 309 of 851 tensors empty).
-    Example: 309 of 851 tensors have no element, as model.layers.*.mlp.up_proj.weight.
+    Example: 309 of 851 tensors have no element, such as model.layers.*.mlp.up_proj.weight.
     What to do: save again with the parameters gathered; a few empty buffers may be meant.
     """
     empty = [family for family in subject.structure.families if 0 in family.shape]

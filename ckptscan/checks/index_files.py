@@ -55,7 +55,7 @@ def numbering_hole(subject: Subject) -> Iterator[Finding]:
     if absent:
         shards = len(checkpoint.table.shards)
         yield NUMBERING.finding(
-            f"{len(absent):,} files that the numbering promises are absent, as {absent[0]}",
+            f"{len(absent):,} files that the numbering promises are absent, such as {absent[0]}",
             *bounded(map(Where, absent)),
             hint="download the missing files",
             expected=shards + len(absent),

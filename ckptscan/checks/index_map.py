@@ -20,8 +20,7 @@ def missing_from_shard(subject: Subject) -> Iterator[Finding]:
     Example: 1 tensor is not in the file where model.safetensors.index.json puts it.
     What to do: take the index that belongs to these files, or make a new one from the headers.
     """
-    for path in subject.checkpoint.used:
-        found = subject.indexed[path]
+    for path, found in subject.compared.items():
         if not found.absent:
             continue
         elsewhere = {name for names in found.unlisted.values() for name in names}
@@ -55,16 +54,16 @@ def unlisted_tensor(subject: Subject) -> Iterator[Finding]:
     Example: 2 tensors of model-00001-of-00002.safetensors are not in the index.
     What to do: make a new index from the headers.
     """
-    for path in subject.checkpoint.used:
+    for path, found in subject.compared.items():
         weight_map = subject.checkpoint.indexes[path].weight_map
         unlisted = {
             file: [name for name in names if name not in weight_map]
-            for file, names in subject.indexed[path].unlisted.items()
+            for file, names in found.unlisted.items()
         }
         count = sum(map(len, unlisted.values()))
         if count:
             yield UNLISTED.finding(
-                f"{count:,} tensors are not in {path}",
+                f"{count:,} {'tensors are' if count > 1 else 'tensor is'} not in {path}",
                 *bounded(
                     place for file, names in unlisted.items() for place in by_pattern(names, file)
                 ),
@@ -81,7 +80,7 @@ def tensor_in_two_shards(subject: Subject) -> Iterator[Finding]:
     a warning, a name that an index lists twice.
     Why it matters: which one is loaded depends on the order of the files; some loaders crash
     (spark-vllm-docker#134: keys of shard 39 leaked into shard 40).
-    Example: 3 tensors of an earlier file again, as 'model.norm.weight'.
+    Example: 3 tensors of an earlier file again, such as 'model.norm.weight'.
     What to do: find out which copy is meant, and write the other file without it.
     """
     for file, fault in of_kinds(subject.checkpoint, ("duplicate-tensor",)):

@@ -21,7 +21,7 @@ def tensor_drift(subject: Subject) -> Iterator[Finding]:
 
     What it finds: Names that the lock has and no file holds, and names that the lock does not have.
     Why it matters: It is another model than the one that was tested.
-    Example: 1 tensor of the lock and no more, as model.layers.3.mlp.up_proj.weight.
+    Example: 1 tensor of the lock and no more, such as model.layers.3.mlp.up_proj.weight.
     What to do: Take the revision that was locked; if the change is meant, lock it anew.
     """
     drift = drift_of(subject)
@@ -32,7 +32,7 @@ def tensor_drift(subject: Subject) -> Iterator[Finding]:
         count = sum(len(names) for _, names in named)
         if count:
             yield NAMES.finding(
-                f"{_tensors(count)} {what}, as {named[0][1][0][:200]}",
+                f"{_tensors(count)} {what}, such as {named[0][1][0][:200]}",
                 *_places(named),
                 hint=HINT,
                 drift=kind,

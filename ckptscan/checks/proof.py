@@ -136,16 +136,14 @@ def _index(
     subject: Subject,
 ) -> tuple[int | None, list[Amiss], list[Amiss], list[Amiss]]:
     """How many names the indexes list; those absent, those unlisted, those in another file."""
-    checkpoint = subject.checkpoint
-    if not checkpoint.used:
+    if not subject.compared:
         return None, [], [], []
     count = 0
     absent: list[Amiss] = []
     unlisted: list[Amiss] = []
     elsewhere: list[Amiss] = []
-    for path in checkpoint.used:
-        count += checkpoint.indexes[path].tensors
-        found = subject.indexed[path]
+    for path, found in subject.compared.items():
+        count += subject.checkpoint.indexes[path].tensors
         if not found.absent and not found.unlisted:
             continue
         held = {name for names in found.unlisted.values() for name in names}

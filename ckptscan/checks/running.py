@@ -10,7 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.checkpoint import Checkpoint
-from ckptscan.checks.values import NEEDS, SEVERITIES, Check, Finding, Given, Subject
+from ckptscan.checks.values import (
+    IGNORED,
+    NEEDS,
+    NOT_SELECTED,
+    SEVERITIES,
+    Check,
+    Finding,
+    Given,
+    Subject,
+)
 from ckptscan.content.values import Content
 from ckptscan.errors import UsageError
 from ckptscan.names import natural_key
@@ -35,6 +44,7 @@ FAMILIES = {  # letter of a code -> what the checks of that family look at, in t
 }
 
 
+_ORDER = {letter: number for number, letter in enumerate(FAMILIES)}
 NOTHING = Given()
 
 
@@ -69,7 +79,7 @@ class Selection(NamedTuple):
 
 @dataclass(frozen=True)
 class Audit:
-    """What the checks found: the worst first, then by code and place; and what was run.
+    """What the checks found: the worst first, then by family, code and place; and what was run.
 
     `ignored` are findings that the settings allow, `known` those of a baseline, if there was one;
     neither counts. `content` is what was read of the tensors, None where nothing was. `proof` is
@@ -167,9 +177,9 @@ def audit(
     run, skipped, crashed = [], [], []
     for check in all_checks() if checks is None else checks:
         if check.code in ignored:
-            skipped.append(Skip(check.code, "ignored"))
+            skipped.append(Skip(check.code, IGNORED))
         elif selected and check.code not in selected:
-            skipped.append(Skip(check.code, "not selected"))
+            skipped.append(Skip(check.code, NOT_SELECTED))
         elif check.needs and getattr(given, check.needs) is None:
             reason = given.absent.get(check.needs, NEEDS[check.needs])
             skipped.append(Skip(check.code, reason))
@@ -215,5 +225,5 @@ def _rank(finding: Finding) -> tuple[object, ...]:
     place = finding.where[0] if finding.where else None
     file = natural_key(place.file or "") if place else natural_key("")
     name = natural_key(place.pattern or place.tensor or "") if place else natural_key("")
-    severity = SEVERITIES.index(finding.severity)
-    return severity, finding.code, file, name, finding.message
+    severity, family = SEVERITIES.index(finding.severity), _ORDER.get(finding.code[0], len(_ORDER))
+    return severity, family, finding.code, file, name, finding.message

@@ -46,7 +46,7 @@ def hidden_characters(subject: Subject) -> Iterator[Finding]:
                 holds = "holds" if len(group) == 1 else "hold"
                 yield HIDDEN.finding(
                     f"{what} {quoted(group[0][0])}{more} {holds} hidden characters",
-                    *bounded(place for _, place in group),
+                    *bounded(dict.fromkeys(place for _, place in group)),
                     severity=severity,
                     hint="don't show these names with tools that do not escape them",
                     count=len(group),

@@ -18,7 +18,7 @@ _MOST_LAYERS = 100_000  # containers with more children are looked at no further
 
 
 def _layer_gaps(subject: Subject) -> Iterator[Finding]:
-    """Find numbers that are missing in a row of layers.
+    """Numbers are missing in a row of layers.
 
     What it finds: A container of at least five blocks whose indices leave some out, not at regular
     steps and not more than a quarter of them.
@@ -81,7 +81,7 @@ def _are_blocks(siblings: Siblings) -> bool:
 
 
 def _expert_gaps(subject: Subject) -> Iterator[Finding]:
-    """Find layers that do not hold all the experts that their router chooses from.
+    """Layers do not hold all the experts that their router chooses from.
 
     What it finds: Experts that the rows of the layer's router, or the other layers, say should be
     there.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ckptscan.checks.evidence.buffers import made_anew
+from ckptscan.checks.evidence.buffers import made_anew, take_room
 from ckptscan.checks.values import PROVED, Check, Finding, Subject, Where
 from ckptscan.late import Late
 from ckptscan.structure import Family
@@ -50,41 +50,44 @@ def _legacy(subject: Subject) -> Iterator[Finding]:
     Example: bert.encoder.layer.0.output.LayerNorm.gamma.
     What to do: Load with a library that knows the names and save again.
     """
+    hint = "load with a library that knows the names, and save again"
     families = subject.structure.families
-    yield from _listed(OLD, [one for one in families if _OLD.search(one.pattern[-_LONGEST:])],
-                       "old names of a norm's weight and bias")  # fmt: skip
+    old = [one for one in families if _OLD.search(one.pattern[-_LONGEST:])]
+    yield from _listed(OLD, old, "old norm name", hint)
     split = [one for one in families if _WEIGHT_NORM.search(one.pattern[-_LONGEST:])]
-    yield from _listed(OLD, split, "weights split by the old weight norm", "info")
+    yield from _listed(OLD, split, "old weight-norm tensor", hint, "info")
 
 
 def _buffers(subject: Subject) -> Iterator[Finding]:
     """Buffers are stored that the model makes itself.
 
-    What it finds: inv_freq, position_ids, masks and the like; not what training has counted or
-    averaged, as running_mean.
+    What it finds: Tables such as inv_freq, position_ids and masks, of up to 1 MiB together; larger
+    ones stored-buffer tells of. Not what training has counted or averaged, such as running_mean.
     Why it matters: A strict loader calls them unexpected, and an old table overrides the right one
     (transformers#6882, transformers#35255).
     Example: model.layers.*.self_attn.rotary_emb.inv_freq, 61 times.
     What to do: Nothing, or register them as not persistent.
     """
-    yield from _listed(BUFFERS, made_anew(subject.structure), "buffers")
+    found = made_anew(subject.structure)
+    if not take_room(found):
+        yield from _listed(BUFFERS, found, "buffer", "nothing, or register them as not persistent")
 
 
 def _listed(
-    check: Check, found: Sequence[Family], noun: str, severity: str = ""
+    check: Check, found: Sequence[Family], noun: str, hint: str, severity: str = ""
 ) -> Iterator[Finding]:
     if found:
         count = sum(one.count for one in found)
         yield check.finding(
-            f"{count:,} {noun}, as {found[0].pattern[:200]}",
+            f"{count:,} {noun}{'s' * (count != 1)}, such as {found[0].pattern[:200]}",
             *(
                 Where(pattern=one.pattern, indices=tuple(map(str, one.axes)), count=one.count)
                 for one in found[:_MOST]
             ),
             severity=severity,
             confidence=PROVED,
-            expected="none",
-            seen=count,
+            hint=hint,
+            tensors=count,
         )
 
 

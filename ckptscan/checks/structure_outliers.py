@@ -25,11 +25,10 @@ from ckptscan.structure import Node
 from ckptscan.structure.counting import ends
 
 _MOST_SHOWN = 12
-_FULL_PRECISION = frozenset({"norm", "qk_norm", "router", "router_bias"})
 
 
 def _odd_layers(subject: Subject) -> Iterator[Finding]:
-    """Find layers that lack a tensor that their siblings have, or have one more.
+    """A layer lacks a tensor that its siblings have, or has one more.
 
     What it finds: A layer whose set of tensors stands alone, where the layout of the layers is
     simple (all alike, two runs, a period) as soon as that one layer is like its siblings. First and
@@ -109,7 +108,7 @@ def _lone_biases(subject: Subject) -> Iterator[Finding]:
 
 
 def _odd_shapes(subject: Subject) -> Iterator[Finding]:
-    """Find one layer, or one expert, whose tensor has another shape than its siblings'.
+    """A tensor of a layer, or of an expert, has another shape than its siblings'.
 
     What it finds: A tensor with the shape that no sibling has, where all layers (or all layers of a
     kind) would be alike without that.
@@ -174,7 +173,7 @@ def _unfit(shapes: Mapping[str, tuple[int, ...]]) -> str:
 
 
 def _odd_dtypes(subject: Subject) -> Iterator[Finding]:
-    """Find one layer, or one expert, whose tensor has another dtype than its siblings'.
+    """A tensor of a layer, or of an expert, has another dtype than its siblings'.
 
     What it finds: A tensor of a dtype of its own, in one layer or expert of many.
     Why it matters: Kernels that take one dtype a model fail at that layer, or cast it each time
@@ -190,7 +189,7 @@ def _odd_dtypes(subject: Subject) -> Iterator[Finding]:
 
 
 def _odd_experts(subject: Subject) -> Iterator[Finding]:
-    """Find experts that lack a projection that the other experts of their layer have.
+    """Experts lack a projection that the other experts of their layer have.
 
     What it finds: An expert without one of gate, up and down, or with a tensor that no other has.
     Why it matters: Engines skip the whole expert, or leave its weights as they were allocated:

@@ -43,7 +43,7 @@ def _parts(subject: Subject) -> Iterator[Finding]:
     if named and all(one.copies == 1 for one in named):
         count = sum(one.count for one in named)
         yield PARTS.finding(
-            f"{count:,} tensors named for a rank, as {named[0].pattern[:200]}",
+            f"{count:,} tensors named for a rank, such as {named[0].pattern[:200]}",
             *(
                 Where(pattern=one.pattern, indices=tuple(map(str, one.axes)), count=one.count)
                 for one in named[:_MOST]

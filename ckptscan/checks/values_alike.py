@@ -109,8 +109,8 @@ def _single(
     if found:
         names = [name for group in found for name in group]
         yield SAME.finding(
-            f"{len(names):,} matrices hold {len(found):,} different contents, as {found[0][0]} and"
-            f" {found[0][1]}",
+            f"{len(names):,} matrices hold {len(found):,} different contents,"
+            f" such as {found[0][0]} and {found[0][1]}",
             *by_pattern(names),
             severity="info",
             hint="weights that are shared are stored once",

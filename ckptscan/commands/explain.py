@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ckptscan.commands.output import write
+from ckptscan.commands.output import columns, write
 
 
 @click.command("explain")
@@ -18,7 +18,6 @@ def command(codes: tuple[str, ...]) -> None:
       ckptscan explain offset-gap
     """
     from ckptscan.checks import find_check
+    from ckptscan.report import catalogue
 
-    for number, check in enumerate(map(find_check, codes)):
-        title = f"{check.code} {check.name} ({check.severity})"
-        write(filter(None, ("\n" if number else "", title, check.documentation)))
+    write(catalogue.explain_lines([find_check(code) for code in codes], columns()))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ckptscan.checks import HEADINGS, Check
 from ckptscan.checks.running import FAMILIES
+from ckptscan.report.words import wrapped
 
 SCHEMA = "ckptscan.checks/1"
 # what markdown would read as its own, outside of `code`
@@ -19,6 +20,18 @@ def text_lines(checks: Sequence[Check]) -> Iterator[str]:
     width = max((len(check.name) for check in checks), default=0)
     for check in checks:
         yield f"{check.code} {check.severity:7} {check.name:{width}} {summary_of(check)}"
+
+
+def explain_lines(checks: Sequence[Check], width: int | None) -> Iterator[str]:
+    """What each check is for, a paragraph a heading."""
+    for number, check in enumerate(checks):
+        if number:
+            yield ""
+        yield f"{check.code} {check.name} ({check.severity})"
+        yield from wrapped(summary_of(check), width, 0, 0)
+        for heading, text in _sentences(check):
+            yield ""
+            yield from wrapped(f"{heading}: {text}", width)
 
 
 def json_text(checks: Sequence[Check]) -> str:
@@ -75,10 +88,15 @@ def markdown_lines(checks: Sequence[Check]) -> Iterator[str]:
 def _described(check: Check) -> Iterator[str]:
     yield from (f"### {check.code} {check.name}", "")
     yield from (f"{plain(summary_of(check))} *({check.severity})*", "")
-    for heading, text in parts_of(check).items():
-        is_quoted = heading == "Example"  # names of files and tensors stay as they are
-        yield f"- **{heading}**: {plain(text if is_quoted else text[:1].upper() + text[1:])}"
+    for heading, text in _sentences(check):
+        yield f"- **{heading}**: {plain(text)}"
     yield ""
+
+
+def _sentences(check: Check) -> Iterator[tuple[str, str]]:
+    """The parts with capitals, but for examples: names of files and tensors stay as they are."""
+    for heading, text in parts_of(check).items():
+        yield heading, text if heading == "Example" else text[:1].upper() + text[1:]
 
 
 def _anchor(check: Check) -> str:

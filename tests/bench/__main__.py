@@ -198,7 +198,7 @@ def rows(programs: Path, folder: Path) -> list[Row]:
             "DeepSeek-V3 : safe_open listing", [*inspect, large], [python, "-c", LISTING, large], 1
         ),
         Row("DeepSeek-V3 : modelinfo", [*inspect, large], [peer, index], 0.5),
-        Row("audit : inspect", [ours, "audit", large], [*inspect, large], 1.6),
+        Row("audit of DeepSeek-V3 : inspect", [ours, "audit", large], [*inspect, large], 1.6),
         Row("diff of two : inspect of one", [ours, "diff", large, other], [*inspect, large], 2.4),
         Row("one small file : modelinfo", [*inspect, small], [peer, small], 1),
         Row("one small file : import click", [*inspect, small], click, 2.2),

@@ -62,7 +62,7 @@ def test_a_tensor_that_is_gone_is_named() -> None:
     done = audit_against(ONE, {"model.safetensors": without(MODEL, NAME)}, "L001")
     (finding,) = done.findings
 
-    assert f"1 tensor of the lock and no more, as {NAME}" == finding.message
+    assert f"1 tensor of the lock and no more, such as {NAME}" == finding.message
     assert [(NAME, "model.safetensors")] == [(one.tensor, one.file) for one in finding.where]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -120,3 +120,14 @@ def test_a_sound_file_has_no_finding() -> None:
 
     assert ["unusable-config"] == [found.name for found in done.findings]
     assert [one.code for one in all_checks() if not one.needs] == list(done.run)
+
+
+def test_findings_stand_in_the_order_of_the_families() -> None:
+    checks = [Check(code, "one", "warning", _looks(code)) for code in ("C001", "H001", "I001")]
+    done = audit(checkpoint_of(SUBJECT), checks=checks)
+
+    assert ["H001", "I001", "C001"] == [finding.code for finding in done.findings]
+
+
+def _looks(code: str) -> Callable[[Subject], Iterator[Finding]]:
+    return lambda subject: iter([Finding(code, "one", "warning", "proved", "found")])

@@ -8,6 +8,7 @@ from ckptscan.checks.structure_names import CHECKS
 from tests.checks.looking import CONFIG, codes, llama, lora
 
 BUFFER = {"model.layers.0.self_attn.rotary_emb.inv_freq": ("F32", [4])}
+LARGE_BUFFER = {"model.layers.0.self_attn.rotary_emb.inv_freq": ("F32", [1 << 19])}
 WRAPPED = {f"_orig_mod.{name}": held for name, held in llama().items()}
 
 
@@ -23,6 +24,7 @@ CASES = [
         {**llama(), "bn.running_mean": ("F32", [4])}, [], id="S010-what-training-averaged"
     ),
     pytest.param({**llama(), **BUFFER}, ["S010 info"], id="S010-a-buffer"),
+    pytest.param({**llama(), **LARGE_BUFFER}, [], id="S010-a-large-one-is-E006's"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ckptscan.late import Late
 from ckptscan.structure import Family, Structure
 
@@ -12,6 +14,7 @@ _MADE_ANEW = Late(
     r"attention_mask|attn_mask|(?:cos|sin)_cached|relative_position_index)$"
 )
 _ROLES = ("buffer", "rope", "other")
+_LARGE = 1 << 20  # bytes; fewer cost nobody anything
 
 
 def made_anew(structure: Structure) -> list[Family]:
@@ -22,6 +25,11 @@ def made_anew(structure: Structure) -> list[Family]:
         if structure.role(family) in _ROLES
         and (_MADE_ANEW.search(family.pattern) or _is_mask(structure, family))
     ]
+
+
+def take_room(families: Iterable[Family]) -> bool:
+    """Whether their bytes are worth a word: more than 1 MiB together."""
+    return sum(family.nbytes for family in families) > _LARGE
 
 
 def _is_mask(structure: Structure, family: Family) -> bool:

@@ -36,6 +36,9 @@ def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
         for line in proof.lines(audit.proof) if audit.proof is not None else ():
             yield ""
             yield _long(line.strip())
+        for line in places.prevented(audit):
+            yield ""
+            yield _long(line)
         for crash in audit.crashed:
             yield ""
             yield f"- bug: {cell(crash.code)} could not be run: {cell(crash.error)}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ckptscan.checks import Audit, Finding, Where
-from ckptscan.checks.values import NEEDS
+from ckptscan.checks.values import IGNORED, NEEDS, NOT_SELECTED
 from ckptscan.content.values import Content
 from ckptscan.names import is_visible
 from ckptscan.report import words
 
 SHOWN = 3  # places of a finding that have a line
 _TOLD = ("expected", "seen")  # what of the evidence a person reads
+_BREAKS = re.compile(r"[,;:](?= |$)")  # between words, not within 1,024
 
 
 def place(where: Where) -> str:
@@ -41,8 +43,11 @@ def places(finding: Finding) -> list[str]:
 
 def evidence(finding: Finding) -> str:
     """What was expected and what is seen, as far as the message is not the whole of it."""
-    told = [f"{key} {value(finding.evidence[key])}" for key in _TOLD if key in finding.evidence]
-    return ", ".join(told)
+    told = {key: value(finding.evidence[key]) for key in _TOLD if key in finding.evidence}
+    said = f" {_BREAKS.sub(' ', plain(finding.message))} "
+    if all(f" {_BREAKS.sub(' ', text)} " in said for text in told.values()):
+        return ""
+    return ", ".join(f"{key} {text}" for key, text in told.items())
 
 
 def value(found: object) -> str:
@@ -88,6 +93,17 @@ def summary(audit: Audit) -> str:
     checks = words.plural(len(audit.run), "check")
     read = f"; {_read(audit.content)}" if audit.content is not None else ""
     return f"{told}{ignored}{known}; {checks} run{left_out}{crashed}{read}"
+
+
+def prevented(audit: Audit) -> list[str]:
+    """Why checks that were asked for could not be run, and how many there are of each reason."""
+    counts: dict[str, int] = {}
+    for one in audit.skipped:
+        if one.reason not in (*NEEDS.values(), IGNORED, NOT_SELECTED):
+            counts[one.reason] = counts.get(one.reason, 0) + 1
+    return [
+        f"{words.plural(count, 'check')} not run: {plain(why)}" for why, count in counts.items()
+    ]
 
 
 def permissions(audit: Audit) -> list[tuple[str, str, int]]:

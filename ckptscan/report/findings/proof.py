@@ -19,7 +19,9 @@ _VERDICTS = {
 
 def lines(proof: Proof) -> Iterator[str]:
     """The verdict on one line; then what is missing, beyond, mis-shaped or in another file."""
-    yield f"proof: {', '.join(_told(proof))}: {_VERDICTS[proof.verdict]}"
+    unseen = proof.verdict == "differs" and not proof.differences and not proof.lacking_bytes
+    verdict = "not all could be read" if unseen else _VERDICTS[proof.verdict]
+    yield f"proof: {', '.join(_told(proof))}: {verdict}"
     for name, found in (
         ("missing", proof.missing),
         ("unexpected", proof.unexpected),
@@ -49,6 +51,8 @@ def _told(proof: Proof) -> Iterator[str]:
 
 def _list(name: str, found: Sequence[Amiss]) -> Iterator[str]:
     for one in found[:SHOWN]:
-        yield f"  {name}: {places.place(one.where)}: {places.plain(one.why)}"
+        why, own = places.plain(one.why), one.where.pattern or one.where.tensor
+        is_named = bool(own) and why.startswith(f"{places.plain(own or '')} ")
+        yield f"  {name}: {why}" if is_named else f"  {name}: {places.place(one.where)}: {why}"
     if len(found) > SHOWN:
         yield f"  {name}: {words.plural(len(found) - SHOWN, 'more place')}"

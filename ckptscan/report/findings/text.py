@@ -27,6 +27,8 @@ def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
                 yield from words.wrapped(line.lstrip(), width, len(line) - len(line.lstrip()), 2)
         if audit.checkpoint.origin.packed:
             yield f"note: {PACK_NOTE}"
+        for line in places.prevented(audit):
+            yield from words.wrapped(f"note: {line}", width)
         yield places.summary(audit)
 
 

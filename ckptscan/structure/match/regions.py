@@ -185,9 +185,6 @@ class _Product:
         return all(index in axis for index, axis in zip(indices, self._axes, strict=True))
 
 
-ONE = Region(())
-
-
 def nothing(arity: int) -> Region:
     """The empty region."""
     return Region((frozenset(),) * arity, frozenset())

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from ckptscan.checks import Ignored
+from ckptscan.checks.running import Skip
+from ckptscan.checks.values import IGNORED, NEEDS
 from ckptscan.commands.audit import FORMATS as OFFERED
 from ckptscan.report.findings import FORMATS, places, report
 from ckptscan.report.findings.github import data, property_value
@@ -120,3 +122,29 @@ def test_the_json_keeps_a_name_as_it_is() -> None:
     found = json.loads(written("json"))["findings"][1]
 
     assert EVIL == found["where"][0]["tensor"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected", "seen", "told"),
+    [
+        pytest.param("says 1,024, the sum is 96", 1024, 96, "", id="both said"),
+        pytest.param("says 11,024, the sum is 96", 1024, 96, "expected 1,024, seen 96", id="part"),
+        pytest.param("2 of 4 are there", 4, 3, "expected 4, seen 3", id="one said"),
+    ],
+)
+def test_evidence_is_told_where_the_message_has_not_said_it(
+    message: str, expected: int, seen: int, told: str
+) -> None:
+    evidence = {"expected": expected, "seen": seen}
+
+    assert told == places.evidence(replace(FINDINGS[0], message=message, evidence=evidence))
+
+
+def test_checks_that_could_not_be_run_say_why() -> None:
+    absent = "a header pack holds no tensors"
+    skipped = (Skip("V001", absent), Skip("V002", absent), Skip("L001", NEEDS["lock"]))
+    skipped += (Skip("E001", IGNORED),)
+    audit = replace(audit_with(*FINDINGS), skipped=skipped)
+
+    assert [f"2 checks not run: {absent}"] == places.prevented(audit)
+    assert f"note: 2 checks not run: {absent}" in list(report([audit], "text", None))

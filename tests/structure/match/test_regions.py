@@ -7,7 +7,9 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptscan.structure.match.regions import ONE, Region, nothing
+from ckptscan.structure.match.regions import Region, nothing
+
+ONE = Region(())
 
 AXIS = st.frozensets(st.integers(0, 4), max_size=4)
 PRODUCTS = st.tuples(AXIS, AXIS).map(Region)
