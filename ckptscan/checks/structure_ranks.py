@@ -55,10 +55,12 @@ def _parts(subject: Subject) -> Iterator[Finding]:
     if structure.adapter is None and not structure.checkpoint.configs:
         tables = _tables(structure)
         for stack in main_stacks(structure):
-            yield from _cut(stack, tables if stack.tower == "text" else {})
+            yield from _cut(structure, stack, tables if stack.tower == "text" else {})
 
 
-def _cut(stack: Stack, tables: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
+def _cut(
+    structure: Structure, stack: Stack, tables: Mapping[str, tuple[int, ...]]
+) -> Iterator[Finding]:
     """Projections of one stack that hold the same part of what its config declares."""
     wanted = _declared(stack.config)
     if not wanted:

@@ -25,7 +25,10 @@ MODEL = {"model.safetensors": {"a.0.w": ("F32", [2]), "a.1.w": ("F32", [2]), "b"
 
 @pytest.mark.parametrize(
     ("model", "most"),
-    [("deepseek-ai--DeepSeek-V3", 80_000), ("Qwen--Qwen2-7B", 8_000)],
+    [
+        pytest.param("deepseek-ai--DeepSeek-V3", 80_000, marks=pytest.mark.slow),
+        ("Qwen--Qwen2-7B", 8_000),
+    ],
 )
 def test_a_lock_of_a_real_model(model: str, most: int) -> None:
     checkpoint, lock = open_for_lock(pack(model))

@@ -64,6 +64,7 @@ def test_a_report_in_a_format(format_name: str, golden: Golden) -> None:
     golden("\n".join(report(diff_of("gptq"), format_name, Look())) + "\n")
 
 
+@pytest.mark.slow
 def test_a_report_of_layers_that_were_cut(golden: Golden) -> None:
     model = real("Qwen--Qwen3-Next-80B-A3B-Instruct")
     cut = making.numbered(model, lambda n: n if n < 10 else None if n == 10 else n - 1)

@@ -57,6 +57,7 @@ def test_a_model_matches_itself_by_name(one: Tensors) -> None:
     assert all(each.a[0].own == each.b[0].own for each in found.matches)
 
 
+@pytest.mark.slow
 def test_thousands_of_shapes_under_one_name_take_no_time() -> None:
     tensors: Tensors = {f"a.{n}.weight": ("U8", [n + 1]) for n in range(3000)}
     start = time.perf_counter()
@@ -66,6 +67,7 @@ def test_thousands_of_shapes_under_one_name_take_no_time() -> None:
     assert 30 > time.perf_counter() - start
 
 
+@pytest.mark.slow
 def test_thousands_of_odd_names_take_no_time() -> None:
     """Nothing but names is looked at where no model can be meant."""
     one: Tensors = {f"a{chr(97 + n % 26)}_{n}x.w": ("U8", [8]) for n in range(5000)}
@@ -77,6 +79,7 @@ def test_thousands_of_odd_names_take_no_time() -> None:
     assert 30 > time.perf_counter() - start
 
 
+@pytest.mark.slow
 def test_names_of_a_megabyte_take_no_time() -> None:
     names = ["a." * 100_000, "1." * 100_000, ".*" * 100_000, "\\" * 200_000, "a" * 1_000_000]
     one = structure_of({name: ("U8", [1]) for name in names})
