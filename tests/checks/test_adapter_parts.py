@@ -56,10 +56,11 @@ def test_adapters(
     assert expected == codes(CHECKS, tensors, adapter_config=ADAPTER | said)
 
 
+@pytest.mark.slow
 def test_many_modules_in_a_layer_of_their_own_take_no_long() -> None:
     tensors = {
         f"base_model.model.model.layers.{n}.m{n}.lora_{half}.weight": ("F32", shape)
-        for n in range(6000)
+        for n in range(20_000)
         for half, shape in (("A", [2, 4]), ("B", [4, 2]))
     }
     structure = unheld(tensors, adapter_config=ADAPTER)
@@ -68,4 +69,4 @@ def test_many_modules_in_a_layer_of_their_own_take_no_long() -> None:
     found = found_in(coverage, structure)
 
     assert [] == found
-    assert 0.5 > time.process_time() - start
+    assert 4 > time.process_time() - start

@@ -42,6 +42,12 @@ CASES = [
     pytest.param(lacking("input_layernorm", 2, 3, 5), {}, ["C016 warning"], id="C016-some-norms"),
     pytest.param(lacking("mlp.up_proj", 2, 3, 5), {}, ["C016 error"], id="C016-some-projections"),
     pytest.param(lacking("mlp.up_proj", 6, 7), {}, ["C016 error"], id="C016-the-last-ones"),
+    pytest.param(
+        lacking("mlp.up_proj", 2, 3, 5),
+        {"architectures": ["LlamaForSequenceClassification"]},
+        ["C016 error"],
+        id="C016-of-a-classifier",
+    ),
     pytest.param(without(llama(), "up_proj"), {}, ["C016 error"], id="C016-all-layers"),
     pytest.param(without(llama(), "input_layernorm"), {}, ["C016 error"], id="C016-a-class's-norm"),
     pytest.param(

@@ -78,7 +78,9 @@ def _of_the_class(stack: Stack, parts: Mapping[str, Part]) -> list[str]:
 
 def _projections(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> Iterator[Broken]:
     named = [part for part in parts.values() if not part.leaf.endswith("bias")]
-    weights = {role for part in named for role in part.roles}
+    weights = {role for part in named if _is_matrix(part) for role in part.roles}
+    if not weights & {"k", "v", "o", "qkv"}:
+        weights.discard("q")  # a query that is learned, in a layer of another sort
     for there, wanted in _NEEDS:
         if there in weights and not weights & set(wanted.split()):
             yield _absent(stack, wanted.split()[0], f"there is {there}, and no {wanted.split()[0]}")
@@ -86,6 +88,11 @@ def _projections(stack: Stack, parts: Mapping[str, Part], figures: Figures) -> I
         yield _absent(stack, "v", "there is k, and no v")
     if figures.is_latent and weights & {"q", "k", "kv_b", "q_b"} and not weights & {"kv_a", "kv"}:
         yield _absent(stack, "kv_a", "config says kv_lora_rank")
+
+
+def _is_matrix(part: Part) -> bool:
+    """Whether it may be a projection: a query that is learned as a vector is none."""
+    return any(piece.shape is None or len(piece.shape) > 1 for piece in part.pieces)
 
 
 def _says(stack: Stack, word: str) -> bool:

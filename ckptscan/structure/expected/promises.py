@@ -60,9 +60,15 @@ def _with_parts(
     found = []
     for stack in stacks:
         figures = figures_of(structure, stack)
-        is_sure = stack in main and is_causal(stack.config)
+        is_sure = stack in main and (is_causal(stack.config) or _is_meant(stack, figures))
         found.append(StackParts(stack, below(parts, stack.path), figures, is_sure))
     return found
+
+
+def _is_meant(stack: Stack, figures: Figures) -> bool:
+    """Whether the config is beyond doubt that of these layers: as many, and as wide."""
+    is_as_wide = bool(figures.hidden) and figures.hidden[0].value == figures.seen_hidden
+    return is_as_wide and layer_count(stack) == len(stack.indices)
 
 
 def _expected(
@@ -83,7 +89,8 @@ def _expected(
             broken += absent_blocks(one.stack, one.parts, one.figures)
         if one.is_sure:
             kinds = Kinds(one.stack.config, len(one.promised), min(one.promised))
-            broken += absent_blocks(one.stack, one.parts, one.figures)
+            if is_causal(one.stack.config):  # of another class the whole may be made otherwise
+                broken += absent_blocks(one.stack, one.parts, one.figures)
             broken += misshaped(firm, one.stack.container, kinds)
     rest = shaping.add_rest(parts, _by_tower(structure, stacks))
     broken += _of_ends(stacks, rest, parts)
