@@ -1,0 +1,182 @@
+"""A diff by headers, and two sources -> the diff with what the tensors themselves tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ckptscan.checkpoint import no_collection
+from ckptscan.content.pairs import values as pairs
+from ckptscan.content.pairs.fetching import Place
+from ckptscan.content.pairs.sampling import sample
+from ckptscan.content.pairs.values import Found, Pair, Reading, Wish
+from ckptscan.diff.pairs import Linked, Rows, linked
+from ckptscan.diff.proof import Proofs
+from ckptscan.diff.values import (
+    AUXILIARY,
+    CONTENT,
+    IDENTICAL,
+    MOVED,
+    PRECEDENCE,
+    RESTRUCTURED,
+    UNPROVED,
+    Change,
+    Diff,
+    Fact,
+)
+from ckptscan.diff.verdicts import verdicts
+from ckptscan.sources import Source
+from ckptscan.structure.match import Part, Region
+
+PACKED = "a header pack holds no tensors"
+PERMUTED = "rows permuted, as layouts of rotary embeddings are"
+_Key = tuple[object, ...]
+
+
+def with_content(diff: Diff, a: Source, b: Source, wish: Wish | None = None) -> Diff:
+    """The diff with what reading tells of content that headers and digests leave open.
+
+    `a` and `b` are the sources that both sides came from. Raises SourceError that names the side.
+    """
+    wish = wish or Wish()
+    if not (wish.samples or wish.full or wish.xet):
+        return diff
+    with no_collection():
+        asked = {
+            number: links
+            for number, change in enumerate(diff.changes)
+            if (links := _links(diff, number, change)) is not None
+        }
+        reading = _read(diff, asked, a, b, wish)
+        changes = tuple(_merged(diff.changes, asked, reading))
+        found = replace(
+            diff, changes=changes, bytes_read=reading.nbytes, bytes_wanted=reading.wanted
+        )
+        proofs = Proofs(diff.a.checkpoint, diff.b.checkpoint)
+        return replace(found, verdicts=verdicts(found, proofs.are_files_equal))
+
+
+_Asked = Mapping[int, Sequence[Linked]]
+
+
+def _links(diff: Diff, number: int, change: Change) -> Sequence[Linked] | None:
+    """The pairs of a change whose content is open; None where it is not, or there is one side."""
+    if not change.a or not change.b or change.evidence.content != UNPROVED:
+        return None
+    if any(side.checkpoint.origin.packed for side in (diff.a, diff.b)):
+        whole = change.a if len(change.a) == 1 else change.b
+        return [Linked(indices, None, PACKED) for indices in whole[0].region]
+    heads = {one.head_dim for one in diff.a.attention if one.head_dim}
+    rows = heads.pop() if len(heads) == 1 else 0
+    return linked(change, number, Rows(diff.a), Rows(diff.b), rows)
+
+
+def _read(diff: Diff, asked: _Asked, a: Source, b: Source, wish: Wish) -> Reading:
+    """What is found of each pair; keys count all pairs in the order of the changes."""
+    numbered = dict(enumerate(_pairs(asked)))
+    if not numbered:
+        return Reading({})
+    places = Place(pairs.Side("A", a, diff.a)), Place(pairs.Side("B", b, diff.b))
+    opens = {
+        (key, number): [(0, run.units)] if run.units else []
+        for key, pair in numbered.items()
+        for number, run in enumerate(pair.runs)
+    }
+    reading = sample(*places, numbered, opens, wish)
+    for place in places:
+        place.check()
+    return reading
+
+
+def _pairs(asked: _Asked) -> Iterator[Pair]:
+    for links in asked.values():
+        yield from (one.pair for one in links if one.pair is not None)
+
+
+def _merged(changes: Sequence[Change], asked: _Asked, reading: Reading) -> Iterator[Change]:
+    """The changes with what was found; several where not all tensors of one are alike."""
+    reached = 0
+    for number, change in enumerate(changes):
+        if number not in asked:
+            yield change
+            continue
+        together: dict[_Key, list[tuple[tuple[int, ...], Found]]] = {}
+        for one in asked[number]:
+            found = Found(reason=one.reason)
+            if one.pair is not None:
+                found = reading.found[reached]
+                reached += 1
+            together.setdefault(_key(found), []).append((one.indices, found))
+        for some in together.values():
+            yield _told(_narrowed(change, some, len(together) == 1), some)
+
+
+def _key(found: Found) -> _Key:
+    """What tensors have in common that are told together."""
+    is_low = found.rank is not None
+    orders = found.is_permuted, found.is_turned
+    return found.state, found.proof, found.reason, is_low, *orders, found.is_tolerated
+
+
+def _narrowed(
+    change: Change, some: Sequence[tuple[tuple[int, ...], Found]], is_all: bool
+) -> Change:
+    """The tensors of a change at some indices."""
+    if is_all:
+        return change
+    whole = change.a if len(change.a) == 1 else change.b
+    region = Region.of((indices for indices, _ in some), whole[0].region.arity)
+    a = tuple(_within(part, region) for part in change.a)
+    return change._replace(a=a, b=tuple(_within(part, region) for part in change.b))
+
+
+def _within(part: Part, region: Region) -> Part:
+    if part.region.arity == region.arity:
+        return part._replace(region=region)
+    members = frozenset(region)
+    held = [indices for indices in part.region if indices[: region.arity] in members]
+    return part._replace(region=Region.of(held, part.region.arity))
+
+
+def _told(change: Change, some: Sequence[tuple[tuple[int, ...], Found]]) -> Change:
+    """A change with what was found of its tensors, which are alike."""
+    found = _together([one for _, one in some])
+    facts = list(change.facts)
+    if found.is_permuted:
+        facts.append(Fact(RESTRUCTURED, how=PERMUTED))
+    if found.is_turned:
+        facts.append(Fact(RESTRUCTURED, how="transposed"))
+    if found.state == pairs.CHANGED:
+        facts.append(Fact(CONTENT))
+    content = found.state
+    if content == pairs.SAME and found.proof == "":
+        content = UNPROVED
+    evidence = change.evidence._replace(content=content, found=found)
+    kinds = {fact.kind for fact in facts}
+    kind = next((one for one in PRECEDENCE if one in kinds), None)
+    if kind is None:
+        kind = IDENTICAL if content == IDENTICAL else UNPROVED
+    if change.kind == AUXILIARY:
+        kind = AUXILIARY
+    return change._replace(kind=kind, facts=tuple(facts), evidence=evidence)
+
+
+def _together(found: Sequence[Found]) -> Found:
+    """What was found of several tensors: figures and samples of all, the worst chance."""
+    first, *others = found
+    figures = first.figures
+    for one in others:
+        if figures is not None and one.figures is not None:
+            figures = figures.plus(one.figures)
+    chances = [one.missed for one in found if one.missed is not None]
+    ranks = [one.rank for one in found if one.rank is not None]
+    return first._replace(
+        figures=figures,
+        samples=sum(one.samples for one in found),
+        elements=sum(one.elements for one in found),
+        missed=tuple(map(max, zip(*chances, strict=True))) if chances else None,
+        rank=max(ranks) if ranks else None,
+    )
+
+
+__all__ = ["MOVED", "PACKED", "PERMUTED", "with_content"]
