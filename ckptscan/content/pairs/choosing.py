@@ -36,6 +36,8 @@ def choose(
 
     Where even the smallest are too many, some pairs of each group come first.
     """
+    if not samples:
+        return Chosen((), frozenset(pairs))
     levels = [Level(samples, BLOCK), Level(2, BLOCK), Level(2, 1024), Level(1, _SMALLEST)]
     for level in (one for one in levels if one.blocks <= samples):
         chunks = [chunk for key in pairs for chunk in _chunks(key, pairs[key], opens, level, seed)]

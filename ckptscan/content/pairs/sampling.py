@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ckptscan.content.pairs.bits import compared, rows_of
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 MOST = 32 << 20  # bytes of both sides, where nothing else is said
 REQUESTS = 8192  # chunks, where a side lies elsewhere
+UNASKED = "no sample was asked for"
 BUDGET = "more bytes than are allowed"
 ORDER = "its elements may lie in another order"
+_CORNER = 16  # rows and columns of a square that are held against each other
 _UNLIKE = 0.5  # relative difference from which an order of elements is not believed; 1.41 is chance
 
 
@@ -49,7 +51,9 @@ def sample(
     for chunk, ours, theirs in read_chunks(a, b, chosen.chunks):
         figures.setdefault(chunk.pair, []).append(compared(chunk, ours, theirs, wish.tolerance))
     found = {
-        key: Found(reason=BUDGET) if key in chosen.left else judged(pairs[key], opens, key, seen)
+        key: Found(reason=BUDGET if wish.samples else UNASKED)
+        if key in chosen.left
+        else judged(pairs[key], opens, key, seen)
         for key in pairs
         for seen in [figures.get(key, [])]
     }
@@ -104,10 +108,10 @@ def _reordered(
     for key, one in found.items():
         if one.figures is None or one.figures.relative < _UNLIKE:
             continue
-        chunk = _other_order(key, pairs[key])
-        if chunk is not None and chunk.nbytes <= left:
-            left -= chunk.nbytes
-            chunks.append(chunk)
+        for chunk in _other_orders(key, pairs[key]):
+            if chunk.nbytes <= left:
+                left -= chunk.nbytes
+                chunks.append(chunk)
     result = {}
     for chunk, ours, theirs in read_chunks(a, b, chunks):
         is_turned = chunk.run.is_turned
@@ -127,15 +131,14 @@ def _reordered(
     return result
 
 
-def _other_order(key: int, pair: Pair) -> Chunk | None:
-    """What has to be read to see another order: all rows of one head, or of a square's corner."""
+def _other_orders(key: int, pair: Pair) -> Iterator[Chunk]:
+    """What has to be read to see another order: all rows of one head, some of a square."""
     run = pair.runs[0]
     if pair.rows:
-        return chunk_of(key, run, 0, pair.rows * run.columns)
-    if not pair.is_square:
-        return None
-    rows = min(run.columns, 16)
-    return chunk_of(key, run._replace(is_turned=True), 0, rows * run.columns)
+        yield chunk_of(key, run, 0, pair.rows * run.columns)
+    if pair.is_square:
+        turned = run._replace(is_turned=True)
+        yield chunk_of(key, turned, 0, min(run.columns, _CORNER) * run.columns)
 
 
 def have_same_rows(chunk: Chunk, ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> bool:
