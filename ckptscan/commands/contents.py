@@ -51,8 +51,9 @@ class Contents(NamedTuple):
             return diff
         from ckptscan.content.pairs.values import Wish
         from ckptscan.diff.contents import with_content
+        from ckptscan.sources.progress import Meter
 
-        return with_content(diff, a, b, Wish(*self))
+        return with_content(diff, a, b, Wish(*self), Meter("tensors"))
 
 
 def content_options(command: F) -> F:

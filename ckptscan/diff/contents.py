@@ -8,8 +8,11 @@ from dataclasses import replace
 from ckptscan.checkpoint import no_collection
 from ckptscan.content.pairs import values as pairs
 from ckptscan.content.pairs.fetching import Place
+from ckptscan.content.pairs.opening import is_closed, opened, whole
 from ckptscan.content.pairs.sampling import sample
 from ckptscan.content.pairs.values import Found, Pair, Reading, Wish
+from ckptscan.content.pairs.whole import compare_whole
+from ckptscan.content.reading import Nobody, Progress
 from ckptscan.diff.pairs import Linked, Rows, linked
 from ckptscan.diff.proof import Proofs
 from ckptscan.diff.values import (
@@ -33,7 +36,13 @@ PERMUTED = "rows permuted, as layouts of rotary embeddings are"
 _Key = tuple[object, ...]
 
 
-def with_content(diff: Diff, a: Source, b: Source, wish: Wish | None = None) -> Diff:
+def with_content(
+    diff: Diff,
+    a: Source,
+    b: Source,
+    wish: Wish | None = None,
+    progress: Progress | None = None,
+) -> Diff:
     """The diff with what reading tells of content that headers and digests leave open.
 
     `a` and `b` are the sources that both sides came from. Raises SourceError that names the side.
@@ -47,7 +56,7 @@ def with_content(diff: Diff, a: Source, b: Source, wish: Wish | None = None) -> 
             for number, change in enumerate(diff.changes)
             if (links := _links(diff, number, change)) is not None
         }
-        reading = _read(diff, asked, a, b, wish)
+        reading = _read(diff, asked, a, b, wish, progress or Nobody())
         changes = tuple(_merged(diff.changes, asked, reading))
         found = replace(
             diff, changes=changes, bytes_read=reading.nbytes, bytes_wanted=reading.wanted
@@ -71,21 +80,25 @@ def _links(diff: Diff, number: int, change: Change) -> Sequence[Linked] | None:
     return linked(change, number, Rows(diff.a), Rows(diff.b), rows)
 
 
-def _read(diff: Diff, asked: _Asked, a: Source, b: Source, wish: Wish) -> Reading:
+def _read(
+    diff: Diff, asked: _Asked, a: Source, b: Source, wish: Wish, progress: Progress
+) -> Reading:
     """What is found of each pair; keys count all pairs in the order of the changes."""
     numbered = dict(enumerate(_pairs(asked)))
     if not numbered:
         return Reading({})
-    places = Place(pairs.Side("A", a, diff.a)), Place(pairs.Side("B", b, diff.b))
-    opens = {
-        (key, number): [(0, run.units)] if run.units else []
-        for key, pair in numbered.items()
-        for number, run in enumerate(pair.runs)
-    }
-    reading = sample(*places, numbered, opens, wish)
+    sides = pairs.Side("A", a, diff.a), pairs.Side("B", b, diff.b)
+    places = Place(sides[0]), Place(sides[1])
+    opens = opened(*places, numbered) if wish.xet else whole(numbered)
+    proved = {key: Found(pairs.SAME, "xet") for key in numbered if is_closed(key, numbered, opens)}
+    left = {key: pair for key, pair in numbered.items() if key not in proved}
+    if wish.full:
+        reading = compare_whole(*places, left, opens, wish, progress)
+    else:
+        reading = sample(*places, left, opens, wish)
     for place in places:
         place.check()
-    return reading
+    return reading._replace(found={**reading.found, **proved})
 
 
 def _pairs(asked: _Asked) -> Iterator[Pair]:

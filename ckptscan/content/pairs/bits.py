@@ -40,6 +40,30 @@ def compared(chunk: Chunk, a: Raw, b: Raw, tolerance: Tolerance = None) -> Figur
     return _cast(chunk.run.dtypes, one, two, tolerance)
 
 
+def weighed(chunk: Chunk, a: Raw) -> Figures:
+    """The figures of a chunk that is the same on both sides: the size of its elements."""
+    import numpy as np
+
+    held = numbers(chunk.run.dtypes[0], a)
+    if held is None:
+        return Figures()
+    held = np.where(np.isfinite(held), held, 0.0)
+    with np.errstate(over="ignore"):
+        return Figures(base=float(held @ held))
+
+
+def difference(chunk: Chunk, a: Raw, b: Raw) -> Numbers | None:
+    """B less A, 0 where that is no number; None where the elements are no plain numbers."""
+    import numpy as np
+
+    ours, theirs = (numbers(*side) for side in zip(chunk.run.dtypes, (a, b), strict=True))
+    if ours is None or theirs is None:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        delta = theirs - ours
+    return np.where(np.isfinite(delta), delta, 0.0)
+
+
 def _aligned(chunk: Chunk, a: Raw, b: Raw) -> tuple[Raw, Raw]:
     """The bytes of elements that both have, in one order."""
     run = chunk.run
@@ -108,7 +132,7 @@ def _figures(
             float(gap.max(initial=0.0)),
             float(gap @ gap),
             float(held @ held),
-            _noise(theirs[is_finite & changed], name),
+            _noise(theirs[is_finite], name),
         )
 
 

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ckptscan.content.blocks import Sizes
 from ckptscan.content.keeping import stamps
 from ckptscan.content.pairs.values import Chunk, Side
-from ckptscan.content.streams import Hand, sizes_of
+from ckptscan.content.streams import Hand
 from ckptscan.errors import SourceError, SourceUnreadable
 from ckptscan.header import LENGTH
 from ckptscan.sources import Filling, Range, Timed
@@ -32,7 +33,7 @@ class Place:
     def __init__(self, side: Side) -> None:
         self.side = side
         self._table = side.structure.checkpoint.table
-        self._stamps = self._stamped()
+        self.stamps = self._stamped()
         self.spare = 0
         self.nbytes = 0
 
@@ -40,6 +41,10 @@ class Place:
         """The file and the place in it of a byte of a tensor."""
         shard = self._table.shards[self._table.shard_of(row)]
         return shard.path, LENGTH + shard.header_size + self._table.starts[row] + start
+
+    def nbytes_of(self, row: int) -> int:
+        """Bytes of a tensor."""
+        return self._table[row].nbytes
 
     def read(self, wanted: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int, int], bytes]:
         """Stretches of files with their bytes. Raises SourceError, which names the side."""
@@ -58,7 +63,7 @@ class Place:
                 found[path, start, length] = bytes(whole[at : at + length])
         for (path, _, length), raw in found.items():
             if len(raw) != length:
-                raise SourceUnreadable(*self._changed(path))
+                raise SourceUnreadable(*self.changed(path))
         return found
 
     def _gap(self, wanted: Sequence[tuple[str, int, int]]) -> int:
@@ -74,7 +79,7 @@ class Place:
             for told, raw in read_ranges(source, list(by_range)):
                 yield by_range[told], raw
             return
-        hand = Hand(source, sizes_of(source))
+        hand = Hand(source, Sizes(max((one.length for one in ranges), default=0)))
         try:
             for one in ranges:
                 yield one, hand.read(one.path, one.start, one.length).tobytes()
@@ -84,11 +89,12 @@ class Place:
     def check(self) -> None:
         """Raise SourceUnreadable where a file was written while it was read."""
         now = self._stamped()
-        for path, stamp in self._stamps.items():
+        for path, stamp in self.stamps.items():
             if now.get(path) != stamp:
-                raise SourceUnreadable(*self._changed(path))
+                raise SourceUnreadable(*self.changed(path))
 
-    def _changed(self, path: str) -> tuple[str, str]:
+    def changed(self, path: str) -> tuple[str, str]:
+        """What is said of a file that is not what it was."""
         message = f"{self.side.name}: {path}: it changed while it was read"
         return message, "compare again when nobody writes it"
 
@@ -167,10 +173,8 @@ def _batches(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
 
 
 def _stretch(place: Place, side: int, chunk: Chunk) -> tuple[str, int, int]:
-    width = chunk.run.widths[side]
-    row = (chunk.run.a, chunk.run.b)[side]
-    start, units = ((chunk.a_start, chunk.a_units), (chunk.b_start, chunk.b_units))[side]
-    return *place.at(row, start * width), units * width
+    row, start, length = chunk.stretches[side]
+    return *place.at(row, start), length
 
 
 _Held = dict[tuple[str, int, int], bytes]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ckptscan.content.pairs.bits import compared, rows_of
+from ckptscan.content.pairs.bits import compared, rows_of, weighed
 from ckptscan.content.pairs.choosing import Opens, choose, chunk_of
 from ckptscan.content.pairs.fetching import Place, read_chunks
 from ckptscan.content.pairs.values import (
@@ -49,7 +49,10 @@ def sample(
     a.spare = b.spare = (most - nbytes) // 4
     figures: dict[int, list[Figures]] = {}
     for chunk, ours, theirs in read_chunks(a, b, chosen.chunks):
-        figures.setdefault(chunk.pair, []).append(compared(chunk, ours, theirs, wish.tolerance))
+        seen = compared(chunk, ours, theirs)
+        if not seen.different and not seen.base:
+            seen = seen.plus(weighed(chunk, ours))
+        figures.setdefault(chunk.pair, []).append(seen)
     found = {
         key: Found(reason=BUDGET if wish.samples else UNASKED)
         if key in chosen.left

@@ -90,6 +90,13 @@ class Chunk(NamedTuple):
         """Bytes of both sides."""
         return self.a_units * self.run.widths[0] + self.b_units * self.run.widths[1]
 
+    @property
+    def stretches(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """For both sides the row, the first byte in it, and how many."""
+        run, (width, other) = self.run, self.run.widths
+        ours = run.a, self.a_start * width, self.a_units * width
+        return ours, (run.b, self.b_start * other, self.b_units * other)
+
 
 class Figures(NamedTuple):
     """How two stretches differ, as far as they were `seen`; figures of several add up.

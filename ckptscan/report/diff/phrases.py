@@ -170,7 +170,7 @@ def _read(diff: Diff, compared: Sequence[Change], total: int) -> str:
     parts = [f"{count:,} {state}" for state, count in counts.items()]
     told = f"{'; '.join(parts)} (of {total:,}); {words.nbytes(diff.bytes_read or 0)} read"
     if diff.bytes_wanted:
-        told += f", all of the rest are {words.nbytes(diff.bytes_wanted)}"
+        told += f", {words.nbytes(diff.bytes_wanted)} would settle the rest"
     return told
 
 
