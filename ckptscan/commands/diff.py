@@ -72,19 +72,18 @@ def command(
       ckptscan diff base/ fine-tuned/ --full
       ckptscan diff before/ after/ --format markdown
     """
-    from ckptscan.diff import compare
     from ckptscan.report.diff import report
 
     try:
-        (source_a, one), (source_b, two) = _both(a, b, set_name, all_sets, access)
+        ours, theirs = _both(a, b, set_name, all_sets, access)
     except _Unread as error:
         show_error(error.cause, error.spec)
         ctx.exit(error.cause.exit_code)
-    diff = compare(one, two, _wanted(includes, excludes))
-    if only not in ("structure", "config"):
-        diff = contents.read(diff, source_a, source_b)
+    if only in ("structure", "config"):
+        contents = Contents(samples=0)
+    diff = contents.compare(ours, theirs, _wanted(includes, excludes))
     write(report(diff, format_name, Look(only, stat, columns())))
-    for name, side in (("A", one), ("B", two)):
+    for name, side in (("A", one := ours[1]), ("B", two := theirs[1])):
         _warn(name, side)
     if (includes or excludes) and not diff.changes:
         click.echo("hint: no name matches; a glob must match the whole of it", err=True)

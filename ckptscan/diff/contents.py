@@ -9,10 +9,12 @@ from ckptscan.checkpoint import no_collection
 from ckptscan.content.pairs import values as pairs
 from ckptscan.content.pairs.fetching import Place
 from ckptscan.content.pairs.opening import is_closed, opened, whole
-from ckptscan.content.pairs.sampling import sample
+from ckptscan.content.pairs.sampling import MOST, sample
 from ckptscan.content.pairs.values import Found, Pair, Reading, Wish
 from ckptscan.content.pairs.whole import compare_whole
 from ckptscan.content.reading import Nobody, Progress
+from ckptscan.diff.aligning import align_by_content
+from ckptscan.diff.comparing import Wanted, compare
 from ckptscan.diff.pairs import Linked, Rows, linked
 from ckptscan.diff.proof import Proofs
 from ckptscan.diff.values import (
@@ -29,11 +31,43 @@ from ckptscan.diff.values import (
 )
 from ckptscan.diff.verdicts import verdicts
 from ckptscan.sources import Source
+from ckptscan.structure import Structure
 from ckptscan.structure.match import Part, Region
 
 PACKED = "a header pack holds no tensors"
 PERMUTED = "rows permuted, as layouts of rotary embeddings are"
 _Key = tuple[object, ...]
+
+
+def compare_tensors(
+    a: tuple[Source, Structure],
+    b: tuple[Source, Structure],
+    wanted: Wanted | None = None,
+    wish: Wish | None = None,
+    progress: Progress | None = None,
+) -> Diff:
+    """What differs between two checkpoints, by headers and by what reading tensors tells.
+
+    Layers that headers do not tell apart are told apart by their norms. Raises SourceError that
+    names the side.
+    """
+    wish = wish or Wish()
+    diff = compare(a[1], b[1], wanted)
+    if any(one.checkpoint.origin.packed for one in (a[1], b[1])) or not _asks(wish):
+        return with_content(diff, a[0], b[0], wish, progress)
+    if any(not one.is_sure for one in diff.layers):
+        places = Place(pairs.Side("A", *a)), Place(pairs.Side("B", *b))
+        most = MOST if wish.most is None else wish.most
+        layers = align_by_content(diff, *places, most // 4)
+        diff = compare(a[1], b[1], wanted, layers) if layers else diff
+        spent = sum(place.nbytes for place in places)
+        if wish.most is not None or not wish.full:
+            wish = wish._replace(most=max(0, most - spent))
+    return with_content(diff, a[0], b[0], wish, progress)
+
+
+def _asks(wish: Wish) -> bool:
+    return bool(wish.samples or wish.full or wish.xet)
 
 
 def with_content(
@@ -48,7 +82,7 @@ def with_content(
     `a` and `b` are the sources that both sides came from. Raises SourceError that names the side.
     """
     wish = wish or Wish()
-    if not (wish.samples or wish.full or wish.xet):
+    if not _asks(wish):
         return diff
     with no_collection():
         asked = {

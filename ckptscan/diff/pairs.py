@@ -13,6 +13,7 @@ from ckptscan.diff.values import REQUANTIZED, RESHAPED, Change
 from ckptscan.structure import Structure
 from ckptscan.structure.families import Family
 from ckptscan.structure.match import Part
+from ckptscan.structure.match.rows import rows_of
 from ckptscan.table import TensorTable
 
 _TABLES = frozenset({"embedding", "lm_head"})
@@ -26,18 +27,11 @@ class Rows:
 
     def __init__(self, structure: Structure) -> None:
         self.table = structure.checkpoint.table
-        self._known: dict[tuple[str, str, object], dict[str, int]] = {}
         self._faults: dict[int, dict[int, str]] = {}
 
     def of(self, part: Part) -> list[int]:
         """The rows of a part, in the order of its region."""
-        family = part.unit.family
-        key = family.component, family.pattern, family.kind
-        if key not in self._known:
-            names = self.table.names
-            self._known[key] = {names[row]: row for row in family.rows}
-        held = self._known[key]
-        return [held[name] for name in part.names()]
+        return rows_of(self.table.names, part)
 
     def fault(self, row: int) -> str:
         """Why a row can't be read, empty where it can or has no elements."""

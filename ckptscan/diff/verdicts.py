@@ -176,7 +176,9 @@ def _renamed(case: Case) -> Iterator[Verdict]:
         yield Verdict("alike", text, HEADERS)
     else:
         most = "most" if share > 0.5 else "some"
-        yield Verdict("part-renamed", f"{most} tensors have other names", HEADERS)
+        proof = proof_of(case.matched)
+        same = "same weights, " if proof == PROVED and not left else ""
+        yield Verdict("part-renamed", f"{same}{most} tensors have other names", proof)
 
 
 def _kinds(case: Case) -> Iterator[Verdict]:
@@ -214,6 +216,8 @@ def _numbers(case: Case) -> Iterator[Verdict]:
             plural = "s" * (count != 1)
             text = f"B has {count} {noun}{plural} {what} ({one.a_count} -> {one.b_count})"
         where = "" if one.is_sure else "; which ones headers do not tell"
+        if one.is_sure and one.is_renumbered and one.gone and not one.new:
+            where = f": {one.gone} of A cut out"
         yield Verdict(f"{noun}s", text + where, HEADERS)
 
 

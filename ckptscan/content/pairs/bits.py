@@ -175,6 +175,14 @@ def rounded(values: Numbers, name: str) -> Numbers:
         return np.where(np.isnan(values), values, found)
 
 
+def prints(name: str, raw: bytes) -> bytes:
+    """Elements rounded to BF16: the same for a vector and its cast; other bytes as they are."""
+    import numpy as np
+
+    held = numbers(name, np.frombuffer(raw, "u1"))
+    return raw if held is None else rounded(held, "BF16").tobytes()
+
+
 def rows_of(chunk: Chunk, a: Raw, b: Raw) -> tuple[list[bytes], list[bytes]] | None:
     """The rows of both sides as keys, those of the wider dtype rounded; None for odd dtypes."""
     run = chunk.run

@@ -19,8 +19,8 @@ _WIDTH = 80
 _LEAST = 128  # rows and columns below which no rank is low
 _LARGEST = 64 << 20  # bytes of one sketch
 _SHARE = 0.05  # of the elements that differ, below which rows or elements were edited
-_NOISE = 0.05  # of the difference, above which rounding hides its rank
-_SPARE = 1.5  # times the noise that is expected
+_NOISE = 0.3  # of the difference, above which rounding hides its rank
+_SPARE = 2.0  # times the noise that is expected
 
 
 def is_asked(rows: int, columns: int) -> bool:
@@ -55,5 +55,6 @@ class Sketch:
             return None
         energy = np.linalg.svd(self._rows.astype("f8"), compute_uv=False) ** 2
         left = 1 - np.cumsum(energy) / energy.sum()
-        rank = int(np.argmax(left <= _SPARE * noise + 1e-9)) + 1
+        unseen = (_WIDTH - 1 - np.arange(_WIDTH)) / _WIDTH  # noise is alike in all directions
+        rank = int(np.argmax(left <= _SPARE * noise * unseen + 1e-9)) + 1
         return rank if rank <= MOST else None
