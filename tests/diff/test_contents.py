@@ -52,8 +52,8 @@ CASES = [
     pytest.param(making.cast(A, "F32"), {"cast"}, "B is A cast to F32", id="cast-up"),
     pytest.param(
         making.renamed(A, "^model", "model.language_model"),
-        {"identical"},
-        "",
+        {"identical", "renamed"},
+        "tensors have other names",
         id="prefix",
     ),
     pytest.param(
@@ -83,7 +83,7 @@ def test_the_same_weights_stored_otherwise_are_proved_by_every_byte(
     diff = compared(b, FULL)
 
     assert {"identical": sum(states(diff).values())} == states(diff)
-    assert kinds >= told(diff).keys() or {"renamed"} >= told(diff).keys()
+    assert kinds >= told(diff).keys()
     assert words in "; ".join(one.text for one in diff.verdicts)
     assert {"proved"} == {one.proof for one in diff.verdicts}
 
@@ -155,12 +155,9 @@ def test_a_cast_of_other_weights_is_told_as_changed() -> None:
 
 
 def test_rounding_to_a_narrower_dtype_is_a_cast() -> None:
-    a = {name: ("F32", making.floats(one) * np.float32(1.0001)) for name, (_, one) in A.items()}
-    bits = {name: one.view("<u4").astype("<u8") for name, (_, one) in a.items()}
-    b: Arrays = {
-        name: ("BF16", ((one + 0x7FFF + (one >> 16 & 1)) >> 16).astype("<u2"))
-        for name, one in bits.items()
-    }
+    numbers = {name: making.floats(one) * np.float32(1.0001) for name, (_, one) in A.items()}
+    a: Arrays = {name: ("F32", one) for name, one in numbers.items()}
+    b: Arrays = {name: ("BF16", making.nearest(one)) for name, one in numbers.items()}
 
     assert {"identical": COUNT} == states(compared(b, FULL, a))
 
@@ -209,7 +206,7 @@ def test_no_more_is_read_than_is_allowed(most: int) -> None:
 
     assert most >= nbytes == diff.bytes_read
     assert diff.bytes_wanted
-    assert most == 1 << 20 or "unproved" in states(diff)
+    assert most > 20_000 or "unproved" in states(diff)
 
 
 def test_the_same_seed_reads_the_same() -> None:

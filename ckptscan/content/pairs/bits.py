@@ -49,7 +49,7 @@ def weighed(chunk: Chunk, a: Raw) -> Figures:
         return Figures()
     held = np.where(np.isfinite(held), held, 0.0)
     with np.errstate(over="ignore"):
-        return Figures(base=float(held @ held))
+        return Figures(base=_squares(held))
 
 
 def difference(chunk: Chunk, a: Raw, b: Raw) -> Numbers | None:
@@ -130,10 +130,17 @@ def _figures(
             int(np.count_nonzero(back)),
             int(np.count_nonzero(beyond)),
             float(gap.max(initial=0.0)),
-            float(gap @ gap),
-            float(held @ held),
+            _squares(gap),
+            _squares(held),
             _noise(theirs[is_finite], name),
         )
+
+
+def _squares(values: Numbers) -> float:
+    """The sum of squares; threads of a linear algebra library would get in each other's way."""
+    import numpy as np
+
+    return float(np.einsum("i,i->", values, values))
 
 
 def _noise(values: Numbers, name: str) -> float:
@@ -145,7 +152,7 @@ def _noise(values: Numbers, name: str) -> float:
         return 0.0
     _, powers = np.frexp(np.abs(values))
     steps = np.ldexp(1.0, np.maximum(powers - 1, 1 - layout.bias) - layout.fraction)
-    return float(steps @ steps) / 12
+    return _squares(steps) / 12
 
 
 def numbers(name: str, raw: Raw) -> Numbers | None:

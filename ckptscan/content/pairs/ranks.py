@@ -53,7 +53,8 @@ class Sketch:
         noise = figures.noise / figures.squares if figures.squares else 1.0
         if not is_dense or noise > _NOISE or not np.isfinite(self._rows).all():
             return None
-        energy = np.linalg.svd(self._rows.astype("f8"), compute_uv=False) ** 2
+        rows = self._rows.astype("f8")
+        energy = np.maximum(np.linalg.eigvalsh(rows.T @ rows)[::-1], 0)
         left = 1 - np.cumsum(energy) / energy.sum()
         unseen = (_WIDTH - 1 - np.arange(_WIDTH)) / _WIDTH  # noise is alike in all directions
         rank = int(np.argmax(left <= _SPARE * noise * unseen + 1e-9)) + 1
