@@ -90,8 +90,12 @@ def content_options(command: F) -> F:
         return command(*arguments, contents=asked, **options)
 
     for option in (
-        click.option("--atol", type=click.FloatRange(0), help="Differences up to so much, --full."),
-        click.option("--rtol", type=click.FloatRange(0), help="The same, times A's element."),
+        click.option(
+            "--atol", type=click.FloatRange(0), metavar="X", help="With --full, equal up to X."
+        ),
+        click.option(
+            "--rtol", type=click.FloatRange(0), metavar="X", help="The same, times the element."
+        ),
         click.option(
             "--max-bytes",
             "most",

@@ -85,10 +85,11 @@ def with_content(
     if not _asks(wish):
         return diff
     with no_collection():
+        rows = Rows(diff.a), Rows(diff.b)
         asked = {
             number: links
             for number, change in enumerate(diff.changes)
-            if (links := _links(diff, number, change)) is not None
+            if (links := _links(diff, number, change, *rows)) is not None
         }
         reading = _read(diff, asked, a, b, wish, progress or Nobody())
         changes = tuple(_merged(diff.changes, asked, reading))
@@ -102,7 +103,7 @@ def with_content(
 _Asked = Mapping[int, Sequence[Linked]]
 
 
-def _links(diff: Diff, number: int, change: Change) -> Sequence[Linked] | None:
+def _links(diff: Diff, number: int, change: Change, a: Rows, b: Rows) -> Sequence[Linked] | None:
     """The pairs of a change whose content is open; None where it is not, or there is one side."""
     if not change.a or not change.b or change.evidence.content != UNPROVED:
         return None
@@ -110,8 +111,7 @@ def _links(diff: Diff, number: int, change: Change) -> Sequence[Linked] | None:
         whole = change.a if len(change.a) == 1 else change.b
         return [Linked(indices, None, PACKED) for indices in whole[0].region]
     heads = {one.head_dim for one in diff.a.attention if one.head_dim}
-    rows = heads.pop() if len(heads) == 1 else 0
-    return linked(change, number, Rows(diff.a), Rows(diff.b), rows)
+    return linked(change, number, a, b, heads.pop() if len(heads) == 1 else 0)
 
 
 def _read(

@@ -39,7 +39,8 @@ class Rows:
         if number not in self._faults:
             self._faults[number] = faults_of(self.table, self.table.shards[number])
         reason = self._faults[number].get(row, "")
-        return "" if not self.table[row].nbytes and self.table[row].numel == 0 else reason
+        is_empty = bool(reason) and self.table[row].numel == 0 and not self.table[row].nbytes
+        return "" if is_empty else reason
 
 
 class Linked(NamedTuple):

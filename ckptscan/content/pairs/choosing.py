@@ -39,13 +39,17 @@ def choose(
     if not samples:
         return Chosen((), frozenset(pairs))
     levels = [Level(samples, BLOCK), Level(2, BLOCK), Level(2, 1024), Level(1, _SMALLEST)]
-    for level in (one for one in levels if one.blocks <= samples):
+    is_hopeless = sum(len(pair.runs) for pair in pairs.values()) > requests
+    for level in (one for one in levels if one.blocks <= samples and not is_hopeless):
         chunks = [chunk for key in pairs for chunk in _chunks(key, pairs[key], opens, level, seed)]
         if sum(one.nbytes for one in chunks) <= most and len(chunks) <= requests:
             return Chosen(tuple(chunks), frozenset())
     chosen: list[Chunk] = []
     left = set()
     for key in in_turn(pairs, seed):
+        if len(chosen) + len(pairs[key].runs) > requests or not most:
+            left.add(key)
+            continue
         chunks = list(_chunks(key, pairs[key], opens, Level(1, _SMALLEST), seed))
         nbytes = sum(one.nbytes for one in chunks)
         if nbytes <= most and len(chosen) + len(chunks) <= requests:

@@ -21,7 +21,6 @@ from ckptscan.content.pairs.values import (
     Reading,
     Wish,
 )
-from ckptscan.sources import Filling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +40,7 @@ def sample(
 ) -> Reading:
     """What blocks of these pairs say. Raises SourceError that names the side."""
     most = (MOST if wish.most is None else wish.most) - spent
-    requests = REQUESTS
-    if isinstance(a.side.source, Filling) and isinstance(b.side.source, Filling):
-        requests = most  # a byte each
-    chosen = choose(pairs, opens, wish.samples, wish.seed, most, requests)
+    chosen = choose(pairs, opens, wish.samples, wish.seed, most, REQUESTS)
     nbytes = sum(chunk.nbytes for chunk in chosen.chunks)
     a.spare = b.spare = (most - nbytes) // 4
     figures: dict[int, list[Figures]] = {}
