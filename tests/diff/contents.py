@@ -165,3 +165,40 @@ def states(diff: Diff) -> dict[str, int]:
         if one.evidence.content:
             found[one.evidence.content] = found.get(one.evidence.content, 0) + one.tensors
     return found
+
+
+def mixture() -> Arrays:
+    """A model whose layers are mixtures of four experts."""
+    found = {name: one for name, one in model().items() if ".mlp." not in name}
+    more: Tensors = {}
+    for layer in range(LAYERS):
+        module = f"model.layers.{layer}.mlp"
+        more[f"{module}.gate.weight"] = "BF16", [4, WIDTH]
+        for expert in range(4):
+            for name, shape in (("gate", [64, WIDTH]), ("up", [64, WIDTH]), ("down", [WIDTH, 64])):
+                more[f"{module}.experts.{expert}.{name}_proj.weight"] = "BF16", shape
+    return {**found, **weights(more, seed=5)}
+
+
+def stacked(arrays: Arrays) -> Arrays:
+    """The experts of each layer in one tensor, gate and up joined."""
+    found: Arrays = {}
+    for name, (dtype, array) in arrays.items():
+        match = re.fullmatch(r"(.+\.experts)\.0\.(gate|down)_proj\.weight", name)
+        if match:
+            parts = ("gate", "up") if match[2] == "gate" else ("down",)
+            whole = "gate_up_proj" if match[2] == "gate" else "down_proj"
+            found[f"{match[1]}.{whole}"] = (
+                dtype,
+                np.stack(
+                    [
+                        np.concatenate(
+                            [arrays[f"{match[1]}.{e}.{part}_proj.weight"][1] for part in parts]
+                        )
+                        for e in range(4)
+                    ]
+                ),
+            )
+        elif ".experts." not in name:
+            found[name] = dtype, array
+    return found

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ckptscan.checkpoint import load
 from ckptscan.content.pairs.values import Wish
-from ckptscan.diff import Diff
+from ckptscan.diff import Diff, compare_tensors
 from ckptscan.errors import SourceError
+from ckptscan.sources import open_source
 from ckptscan.sources.memory import MemorySource
+from ckptscan.structure import describe
 from tests.content.making import Arrays, raw_file
 from tests.diff import contents as making
 from tests.diff.contents import FULL, diff_of, edited, model, source, states
@@ -223,6 +227,63 @@ def test_the_way_back_mirrors() -> None:
     b = edited(making.cast(A, "F32"), "up_proj", lambda array: array + 1)
 
     assert states(compared(b, FULL)) == states(compared(A, FULL, b))
+
+
+MIXTURE = making.mixture()
+STACKED = making.stacked(MIXTURE)
+FUSED = making.fused(A, ("q_proj", "k_proj", "v_proj"), "qkv_proj")
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        pytest.param(MIXTURE, STACKED, id="stacked"),
+        pytest.param(STACKED, MIXTURE, id="unstacked"),
+        pytest.param(FUSED, A, id="split"),
+    ],
+)
+@pytest.mark.parametrize("wish", [Wish(), FULL])
+def test_joined_and_split_weights_are_compared_by_their_parts(
+    a: Arrays, b: Arrays, wish: Wish
+) -> None:
+    diff = compared(b, wish, a)
+
+    assert {"identical", "sampled"} >= states(diff).keys()
+    assert (wish == FULL) == ("sampled" not in states(diff))
+
+
+def test_a_change_in_one_expert_is_found_in_its_stack() -> None:
+    b = edited(MIXTURE, r"layers\.2\.mlp\.experts\.3\.up", lambda array: array ^ 1)
+    diff = compared(making.stacked(b), FULL, MIXTURE)
+
+    assert {"identical", "changed"} == states(diff).keys()
+
+
+def test_rows_in_another_order_are_not_told_as_changed() -> None:
+    """Rows of q, k and v by groups: which is which no header tells."""
+    b = edited(FUSED, "qkv_proj", lambda array: np.ascontiguousarray(array[::-1]))
+    diff = compared(b, FULL, A)
+    reasons = {one.evidence.found.reason for one in diff.changes if one.evidence.found}
+
+    assert {"", "its elements may lie in another order"} == reasons
+
+
+def test_a_second_reading_knows_what_the_first_has_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CKPTSCAN_CACHE", str(tmp_path / "cache"))
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.safetensors").write_bytes(raw_file(A))
+
+    def read() -> int | None:
+        sources = [open_source(str(tmp_path / f"{name}.safetensors")) for name in ("a", "b")]
+        one, two = ((source, describe(load(source))) for source in sources)
+        diff = compare_tensors(one, two, wish=FULL)
+        assert diff.is_identical
+        return diff.bytes_read
+
+    assert 0 < (read() or 0)
+    assert 0 == read()
 
 
 def test_no_sample_reads_no_tensor() -> None:

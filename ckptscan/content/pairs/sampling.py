@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST = 32 << 20  # bytes of both sides, where nothing else is said
 REQUESTS = 8192  # chunks, where a side lies elsewhere
 UNASKED = "no sample was asked for"
-BUDGET = "more bytes than are allowed"
+BUDGET = "more than was to be read"
 ORDER = "its elements may lie in another order"
 _CORNER = 16  # rows and columns of a square that are held against each other
 _UNLIKE = 0.5  # relative difference from which an order of elements is not believed; 1.41 is chance
