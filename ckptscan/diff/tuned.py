@@ -43,7 +43,8 @@ def tuned(case: Case) -> Iterator[Verdict]:
     """Tensors whose content is proved to have changed."""
     compared = [one for one in case.matched if one.evidence.content not in ("", UNPROVED)]
     changed = [one for one in compared if one.evidence.content == CHANGED]
-    count, total = (sum(one.tensors for one in some) for some in (changed, compared))
+    known = [one for one in case.matched if one.evidence.content]
+    count, total = (sum(one.tensors for one in some) for some in (changed, known))
     if not count:
         return
     is_same = all(one.kind in (IDENTICAL, MOVED, CONTENT, UNPROVED) for one in case.diff.changes)
@@ -63,9 +64,9 @@ def tuned(case: Case) -> Iterator[Verdict]:
         yield Verdict("other-weights", text, PROVED)
     else:
         what = "fine-tuned" if is_same and count * 20 > total else "changed"
-        is_open = any(one.evidence.content == SAMPLED for one in compared)
+        is_open = any(one.evidence.content in (SAMPLED, UNPROVED) for one in known)
         share = f"{'at least ' * is_open}{count * 100 / total:.3g} %"
-        text = f"{what}: {share} of tensors changed ({count:,} of {total:,} that were compared)"
+        text = f"{what}: {share} of tensors changed ({count:,} of {total:,})"
         yield Verdict("tuned", text, PROVED)
 
 

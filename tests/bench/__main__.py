@@ -198,7 +198,12 @@ def rows(programs: Path, folder: Path) -> list[Row]:
             "DeepSeek-V3 : safe_open listing", [*inspect, large], [python, "-c", LISTING, large], 1
         ),
         Row("DeepSeek-V3 : modelinfo", [*inspect, large], [peer, index], 0.5),
-        Row("diff of two : inspect of one", [ours, "diff", large, other], [*inspect, large], 2.4),
+        Row(
+            "diff of two : inspect of one",
+            [ours, "diff", large, other, "--no-sample"],
+            [*inspect, large],
+            2.4,
+        ),
         Row("one small file : modelinfo", [*inspect, small], [peer, small], 1),
         Row("one small file : import click", [*inspect, small], click, 2.2),
         Row("ckptscan --help : import click", [ours, "--help"], click, 1.6),

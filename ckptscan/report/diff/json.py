@@ -97,8 +97,8 @@ def content_found(found: Found | None) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """A number as JSON can hold it."""
-    return value if value - value == 0 else None
+    """A number as JSON can hold it, as far as its digits are the same everywhere."""
+    return float(f"{value:.6g}") if value - value == 0 else None
 
 
 def _side(structure: Structure) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _change(one: Change) -> dict[str, Any]:
                     "kind": fact.kind,
                     "a": fact.before or None,
                     "b": fact.after or None,
-                    "text": fact_words(fact, one),
+                    "text": fact_words(fact, one) or None,
                 }
                 for fact in one.facts
             ],
