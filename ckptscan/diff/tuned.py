@@ -41,9 +41,9 @@ def figures_of(changes: Iterable[Change]) -> Figures:
 
 def tuned(case: Case) -> Iterator[Verdict]:
     """Tensors whose content is proved to have changed."""
-    compared = [one for one in case.matched if one.evidence.content not in ("", UNPROVED)]
+    known = [one for one in case.diff.changes if one.evidence.content]
+    compared = [one for one in known if one.evidence.content != UNPROVED]
     changed = [one for one in compared if one.evidence.content == CHANGED]
-    known = [one for one in case.matched if one.evidence.content]
     count, total = (sum(one.tensors for one in some) for some in (changed, known))
     if not count:
         return

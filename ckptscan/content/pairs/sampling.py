@@ -40,7 +40,9 @@ def sample(
 ) -> Reading:
     """What blocks of these pairs say. Raises SourceError that names the side."""
     most = (MOST if wish.most is None else wish.most) - spent
-    chosen = choose(pairs, opens, wish.samples, wish.seed, most, REQUESTS)
+    are_near = all(isinstance(place.side.source, Filling) for place in (a, b))
+    blocks = NEAR if are_near else FAR
+    chosen = choose(pairs, opens, wish.samples, wish.seed, most, blocks)
     nbytes = sum(chunk.nbytes for chunk in chosen.chunks)
     a.spare = b.spare = (most - nbytes) // 4
     figures: dict[int, list[Figures]] = {}
