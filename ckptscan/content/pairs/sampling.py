@@ -21,13 +21,15 @@ from ckptscan.content.pairs.values import (
     Reading,
     Wish,
 )
+from ckptscan.sources import Filling
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 MOST = 32 << 20  # bytes of both sides, where nothing else is said
-REQUESTS = 8192  # chunks, where a side lies elsewhere
+NEAR = 8192  # blocks; a second or two of work
+FAR = 1024  # where each is a request for both sides
 UNASKED = "no sample was asked for"
 BUDGET = "more than was to be read"
 ORDER = "its elements may lie in another order"
