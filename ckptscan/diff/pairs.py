@@ -60,13 +60,21 @@ def linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> list[Lin
     reason = _reason(change, a.table, b.table)
     if reason:
         return [Linked(indices, None, reason) for indices in whole[0].region]
+    try:
+        return list(_linked(change, group, a, b, heads))
+    except KeyError:  # a name that its family does not spell as it stands in the file
+        return [
+            Linked(indices, None, "its names can't be told apart") for indices in whole[0].region
+        ]
+
+
+def _linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> Iterator[Linked]:
     if is_composed(change):
-        return list(_composed(change, group, a, b))
+        yield from _composed(change, group, a, b)
+        return
     one, two = change.a[0], change.b[0]
-    return [
-        _one(change, group, (a, row), (b, other), indices, heads)
-        for indices, row, other in zip(one.region, a.of(one), b.of(two), strict=True)
-    ]
+    for indices, row, other in zip(one.region, a.of(one), b.of(two), strict=True):
+        yield _one(change, group, (a, row), (b, other), indices, heads)
 
 
 def is_composed(change: Change) -> bool:
@@ -90,7 +98,9 @@ def _reason(change: Change, a: TensorTable, b: TensorTable) -> str:
         return "other shapes"
     for one in change.a:
         for two in change.b:
-            if not can_cast(one.unit.family.dtype.name, two.unit.family.dtype.name):
+            if one.unit.family.dtype.bits is None or not can_cast(
+                one.unit.family.dtype.name, two.unit.family.dtype.name
+            ):
                 return "dtypes that are not compared"
     return ""
 

@@ -362,6 +362,10 @@ def main() -> int:
         if options.only in "remote":
             print(f"\nremote: the peer is HfApi().get_safetensors_metadata, {LATENCY} s a response")
             remote(programs, folder, max(5, runs // 2))
+            from tests.bench.hub_diff import hub_diff
+
+            packed = str(ROOT / "fixtures" / "packs" / "deepseek-ai--DeepSeek-V3.ckptpack")
+            hub_diff(programs, packed, folder, LATENCY, max(5, runs // 2))
         if options.only in "growth":
             print("\ngrowth")
             growth(programs, folder, max(5, runs // 2))

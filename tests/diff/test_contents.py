@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
 
 from ckptscan.checkpoint import load
@@ -16,10 +17,14 @@ from ckptscan.errors import SourceError
 from ckptscan.sources import open_source
 from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import describe
+from tests.conftest import Tensors
+from tests.conftest import source_of as zeros
 from tests.content.making import Arrays, raw_file
 from tests.diff import contents as making
 from tests.diff.contents import FULL, diff_of, edited, model, source, states
 from tests.diff.making import told
+from tests.diff.test_transformations import sums
+from tests.structure.match.test_matching import MODELS
 
 A = model()
 COUNT = len(A)
@@ -310,3 +315,20 @@ def test_a_side_that_fails_is_named(wish: Wish) -> None:
         diff_of(source(A), Failing({"model.safetensors": raw}), wish)
     with pytest.raises(SourceError, match=r"^A: model.safetensors: gone"):
         diff_of(Failing({"model.safetensors": raw}), source(A), wish)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(MODELS, MODELS)
+def test_any_two_checkpoints_are_compared(one: Tensors, two: Tensors) -> None:
+    for wish in (Wish(), FULL, Wish(most=100)):
+        a, b = (zeros({"model.safetensors": tensors}) for tensors in (one, two))
+        diff = diff_of(a, b, wish)
+
+        assert sums(diff)
+        assert "changed" not in states(diff)
+
+
+def test_a_dtype_that_nobody_knows_is_not_compared() -> None:
+    a = {"x.weight": ("F99", np.zeros(16, "u1"))}
+
+    assert {"unproved": 1} == states(compared(dict(a), FULL, a))
