@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands import show_error
+from ckptscan.commands.contents import Contents, content_options
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import Match, format_option, set_options, source_options
 from ckptscan.errors import CkptscanError
@@ -16,9 +17,10 @@ from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
     from ckptscan.diff import Diff
-    from ckptscan.sources import Access
+    from ckptscan.sources import Access, Source
     from ckptscan.structure import Structure
 
+_Read = tuple["Source", "Structure"]
 DIFFERS = 1  # or a file of a side is refused by the reference library, or missing
 Test = Callable[[str], bool]
 
@@ -35,6 +37,7 @@ Test = Callable[[str], bool]
     "--exclude", "excludes", type=Match(), multiple=True, help="No tensor of such a name."
 )
 @click.option("--exit-code", "exits", is_flag=True, help="Exit with 1 if they differ.")
+@content_options
 @format_option(FORMATS)
 @set_options
 @source_options
@@ -48,35 +51,39 @@ def command(
     includes: tuple[Test, ...],
     excludes: tuple[Test, ...],
     exits: bool,
+    contents: Contents,
     format_name: str,
     set_name: str | None,
     all_sets: bool,
     access: Access,
 ) -> None:
-    """Say what changed from checkpoint A to checkpoint B, from headers.
+    """Say what changed from checkpoint A to checkpoint B.
 
     A and B are what inspect takes; a repository may name its revision: org/name@v1.1. Tensors are
     matched by name, by rules of renaming, by role and by shape, each match with its evidence; told
-    are patterns and ranges. Content counts as equal only where equal files prove it.
+    are patterns and ranges. Equal files prove content equal; of the rest a few blocks of each
+    tensor are read, --max-bytes at most in all. --full reads every byte, --no-sample none.
 
     \b
     Examples:
       ckptscan diff Llama-3.1-8B/ Llama-3.1-8B-GPTQ/
       ckptscan diff Qwen/Qwen2-7B@main Qwen/Qwen2-7B@refs/pr/3 --stat
       ckptscan diff before/ after/ --include '*.mlp.*' --exit-code
+      ckptscan diff base/ fine-tuned/ --full
       ckptscan diff before/ after/ --format markdown
     """
-    from ckptscan.diff import compare
     from ckptscan.report.diff import report
 
     try:
-        one, two = _both(a, b, set_name, all_sets, access)
+        ours, theirs = _both(a, b, set_name, all_sets, access)
     except _Unread as error:
         show_error(error.cause, error.spec)
         ctx.exit(error.cause.exit_code)
-    diff = compare(one, two, _wanted(includes, excludes))
+    if only in ("structure", "config"):
+        contents = Contents(samples=0)
+    diff = contents.compare(ours, theirs, _wanted(includes, excludes))
     write(report(diff, format_name, Look(only, stat, columns())))
-    for name, side in (("A", one), ("B", two)):
+    for name, side in (("A", one := ours[1]), ("B", two := theirs[1])):
         _warn(name, side)
     if (includes or excludes) and not diff.changes:
         click.echo("hint: no name matches; a glob must match the whole of it", err=True)
@@ -94,8 +101,8 @@ class _Unread(Exception):
 
 def _both(
     a: str, b: str, set_name: str | None, all_sets: bool, access: Access
-) -> tuple[Structure, Structure]:
-    """The structures of both sides, read at once where they lie elsewhere; raises _Unread."""
+) -> tuple[_Read, _Read]:
+    """Both sources and structures, read at once where they lie elsewhere; raises _Unread."""
     import threading
 
     from ckptscan.checkpoint import load
@@ -103,16 +110,16 @@ def _both(
     from ckptscan.sources import open_source
     from ckptscan.structure import describe
 
-    def read(name: str, spec: str) -> Structure:
+    def read(name: str, spec: str) -> _Read:
         try:
             source = open_source(spec, access)
-            return describe(load(source, set_name, all_sets, BESIDE))
+            return source, describe(load(source, set_name, all_sets, BESIDE))
         except CkptscanError as error:
             raise _Unread(f"{name} ({spec})", error) from error
 
     if not any(map(_is_elsewhere, (a, b))):
         return read("A", a), read("B", b)
-    done: list[Structure | BaseException] = []
+    done: list[_Read | BaseException] = []
 
     def read_other() -> None:
         try:

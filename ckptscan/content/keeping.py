@@ -69,16 +69,23 @@ class Memory:
 
 
 def memory_of(
-    checkpoint: Checkpoint, stamped: Mapping[str, str], sample: Sample | None, block: int
+    checkpoint: Checkpoint,
+    stamped: Mapping[str, str],
+    sample: Sample | None,
+    block: int,
+    purpose: str = "",
 ) -> Memory | None:
-    """Where the state of such a reading is kept, None where it can't be told from a later one."""
+    """Where the state of such a reading is kept, None where it can't be told from a later one.
+
+    Readings with another `purpose` keep other states.
+    """
     import numpy as np
 
     if not stamped or not all(stamped.values()):
         return None
     table = checkpoint.table
     told = sha256()
-    for part in (VERSION, np.__version__, str(sample), block, checkpoint.origin.title):
+    for part in (VERSION, np.__version__, str(sample), block, checkpoint.origin.title, purpose):
         told.update(f"{part}\0".encode("utf-8", "surrogatepass"))
     for shard in table.shards:
         line = f"{shard.path}\0{shard.file_size}\0{shard.header_size}\0{stamped[shard.path]}\0"

@@ -1,13 +1,14 @@
 """Two checkpoints -> Diff: what became of each tensor, of settings and files, and on what evidence.
 
-Headers, sizes and digests that are known for free; no byte of a tensor is read here.
+`compare` asks headers, sizes and digests that are known for free, and reads no byte of a tensor;
+`compare_tensors` reads as much of them as is wished for.
 """
 
 from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckptscan.diff.comparing import compare
 from ckptscan.diff.settings import BESIDE
@@ -23,6 +24,9 @@ from ckptscan.diff.values import (
     Verdict,
 )
 
+if TYPE_CHECKING:
+    from ckptscan.diff.contents import compare_tensors
+
 __all__ = [
     "BESIDE",
     "KINDS",
@@ -35,7 +39,16 @@ __all__ = [
     "Setting",
     "Verdict",
     "compare",
+    "compare_tensors",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "compare_tensors":
+        raise AttributeError(f"module 'ckptscan.diff' has no attribute {name!r}")
+    from ckptscan.diff.contents import compare_tensors
+
+    return compare_tensors
 
 
 class _Room(ModuleType):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from ckptscan.content.pairs.values import SAMPLED
 from ckptscan.diff.folding import Everything, Folded, fold
+from ckptscan.diff.tuned import figures_of
 from ckptscan.diff.values import (
     ADDED,
     AUXILIARY,
@@ -59,18 +61,27 @@ class Group(NamedTuple):
     lines: tuple[Line, ...]
 
 
-def groups(diff: Diff) -> list[Group]:
-    """The groups of a diff, the gravest first; what is equal or not proved is left out."""
+def groups(diff: Diff, is_content: bool = False) -> list[Group]:
+    """The groups of a diff, the gravest first; what is equal or not proved is left out.
+
+    With `is_content` those alone whose content is known to have changed.
+    """
     ours = Everything(part for one in diff.changes for part in one.a)
     theirs = Everything(part for one in diff.changes for part in one.b)
     together: dict[tuple[str, str, str], list[Change]] = {}
     for change in diff.changes:
-        if change.kind not in _SILENT:
+        if change.kind not in _SILENT and (not is_content or change.fact(CONTENT)):
             key = change.kind, "; ".join(_words(change)), _doubt(change)
             together.setdefault(key, []).append(change)
     found = [
-        Group(*key, sum(one.tensors for one in some), tuple(_lines(some, ours, theirs)))
-        for key, some in together.items()
+        Group(
+            kind,
+            "; ".join(filter(None, (what, measured(some)))),
+            doubt,
+            sum(one.tensors for one in some),
+            tuple(_lines(some, ours, theirs)),
+        )
+        for (kind, what, doubt), some in together.items()
     ]
     return sorted(found, key=lambda one: (ORDER.index(one.kind), -one.tensors))
 
@@ -81,19 +92,58 @@ def _words(change: Change) -> Iterator[str]:
         yield _books(change)
         return
     for fact in sorted(change.facts, key=lambda fact: fact.kind != change.kind):
-        yield fact_words(fact, change)
+        words = fact_words(fact, change)
+        if words:
+            yield words
 
 
 def fact_words(fact: Fact, change: Change) -> str:
     """One fact in words."""
+    if fact.kind == CONTENT:
+        return _changed(change)
     if fact.kind == RENAMED:
         return _renamed(change, fact)
     if fact.kind == MOVED:
-        state = "content proved equal" if change.evidence.content == IDENTICAL else "same names"
+        states = {IDENTICAL: "content proved equal", SAMPLED: "no difference in samples"}
+        state = states.get(change.evidence.content, "same names")
         return f"to other files, {state}"
     if fact.kind == RESHAPED:
         return f"{fact.before} -> {fact.after}{_rows(change, fact)}"
     return fact.how or f"{fact.before} -> {fact.after}"
+
+
+def _changed(change: Change) -> str:
+    """What kind of difference the content has."""
+    found = change.evidence.found
+    if found is not None and found.is_tolerated:
+        return "within tolerance"
+    if found is not None and found.rank is not None:
+        return "by a matrix of low rank, as merged adapters are"
+    return "" if change.kind == CONTENT else "content changed"
+
+
+def measured(some: Iterable[Change]) -> str:
+    """By how much tensors differ that changed, in figures; empty for others."""
+    changed = [one for one in some if one.fact(CONTENT)]
+    total = figures_of(changed)
+    if not total.seen:
+        return ""
+    ranks = [one.evidence.found.rank or 0 for one in changed if one.evidence.found]
+    rank = f"rank {max(ranks)}, " if max(ranks) else ""
+    share = f"{total.different * 100 / total.seen:.3g} %"
+    what = "elements" if all(map(is_whole, changed)) else "elements that were read"
+    size = f"by at most {total.largest:.3g}, relative L2 {total.relative:.3g}"
+    return f"{rank}{share} of {what} differ, {size}"
+
+
+def is_whole(change: Change) -> bool:
+    """Whether all elements of a change were compared."""
+    found = change.evidence.found
+    if found is None or found.figures is None:
+        return False
+    return found.figures.seen >= sum(
+        part.tensors * part.unit.family.kind.numel for part in change.a
+    )
 
 
 def _renamed(change: Change, fact: Fact) -> str:

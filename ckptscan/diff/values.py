@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from ckptscan.content.pairs.values import OPEN, Found
 from ckptscan.names import IndexSet
 from ckptscan.structure import Structure
 from ckptscan.structure.match import Matching, Part
@@ -15,7 +16,7 @@ from ckptscan.structure.match import Matching, Part
 REMOVED, ADDED, AUXILIARY = "removed", "added", "auxiliary"
 RESTRUCTURED, REQUANTIZED, RESHAPED = "restructured", "requantized", "reshaped"
 CAST, RENAMED, CONTENT, MOVED = "cast", "renamed", "content", "moved"
-IDENTICAL, UNPROVED = "identical", "unproved"
+IDENTICAL, UNPROVED = "identical", OPEN
 # the fields of a summary, in the order of the JSON contract
 KINDS = (
     IDENTICAL,
@@ -32,7 +33,7 @@ KINDS = (
     UNPROVED,
 )
 PRECEDENCE = (RESTRUCTURED, REQUANTIZED, RESHAPED, CAST, RENAMED, CONTENT, MOVED)
-HEADERS, PROVED = "headers", "proved"
+HEADERS, PROVED, BY_SAMPLES = "headers", "proved", "sampled"
 _LAYERS = frozenset("layers layer h block blocks decoder_layers encoder_layers".split())
 
 
@@ -50,14 +51,17 @@ class Evidence(NamedTuple):
 
     `how` is name, layers, rule, module, role or shapes; of tensors of one side alone books where
     they came or went with a packing, else "". `rule` is the rule of renaming in words. `is_sure` is
-    False where the headers allow another reading. `content` is identical where that is proved for
-    free, else unproved; "" where there is nothing to be compared.
+    False where the headers allow another reading. `content` is identical or changed where that is
+    proved, sampled where samples show no difference, else unproved; "" where there is nothing to be
+    compared. `found` is what was read of it, figures of all tensors together; None where nothing
+    was asked for.
     """
 
     how: str
     rule: str = ""
     is_sure: bool = True
     content: str = ""
+    found: Found | None = None
 
 
 class Change(NamedTuple):
@@ -140,7 +144,7 @@ class LayerChange(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the changes amount to, in words; `proof` is headers or proved."""
+    """What the changes amount to, in words; `proof` is headers, sampled or proved."""
 
     code: str
     text: str
@@ -152,7 +156,8 @@ class Diff:
     """What differs between two checkpoints, and on what evidence.
 
     `changes` hold every tensor of both sides that was asked for, in the order of A's families, then
-    what is new. `layers` are numbered modules that one side lacks.
+    what is new. `layers` are numbered modules that one side lacks. `bytes_read` of tensors were
+    read to compare them, None where that was not asked for; `bytes_wanted` would settle the rest.
     """
 
     a: Structure
@@ -163,6 +168,8 @@ class Diff:
     layers: tuple[LayerChange, ...]
     verdicts: tuple[Verdict, ...]
     matching: Matching
+    bytes_read: int | None = None
+    bytes_wanted: int = 0
 
     @cached_property
     def summary(self) -> Mapping[str, int]:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 
 from ckptscan.diff.case import Case, elements
 from ckptscan.diff.presence import missing_head, missing_parts
+from ckptscan.diff.tuned import proof_of, tuned
 from ckptscan.diff.values import (
     ADDED,
+    BY_SAMPLES,
     CAST,
+    CONTENT,
     HEADERS,
     IDENTICAL,
     MOVED,
@@ -56,6 +59,9 @@ def _identical(case: Case) -> Iterator[Verdict]:
         return
     if case.are_files_equal and not case.count(MOVED):
         yield Verdict("identical", "byte-identical weight files", PROVED)
+    elif not case.count(MOVED) and any(one.evidence.found for one in case.diff.changes):
+        text = "B is byte-identical to A: a merge or fine-tune between them did nothing"
+        yield Verdict("identical", text, PROVED)
     else:
         yield Verdict("same-weights", "same weights, other files", PROVED)
 
@@ -67,11 +73,14 @@ def _same_structure(case: Case) -> Iterator[Verdict]:
     proved = sum(one.tensors for one in case.diff.changes if one.evidence.content == IDENTICAL)
     files = ", other files" if case.count(MOVED) else ""
     known = "content not proved"
-    if proved:
+    code = "resharded" if case.count(MOVED) else "same-structure"
+    proof = proof_of(case.diff.changes)
+    if proof == BY_SAMPLES:
+        known = f"no difference in samples, {proved:,} tensors proved equal"
+    elif proved:
         total = sum(one.tensors for one in case.diff.changes)
         known = f"content of {proved:,} of {total:,} tensors proved equal"
-    code = "resharded" if case.count(MOVED) else "same-structure"
-    yield Verdict(code, f"same names, shapes and dtypes{files}; {known}", HEADERS)
+    yield Verdict(code, f"same names, shapes and dtypes{files}; {known}", proof)
 
 
 def _adapter(case: Case) -> Iterator[Verdict]:
@@ -137,9 +146,11 @@ def _cast(case: Case) -> Iterator[Verdict]:
     for (before, after), count in casts.most_common(1):
         share = count / case.common if case.common else 0
         if share > _MOST:
-            is_one = case.is_one_model
+            some = [one for one in case.matched if one.fact(CAST)]
+            proof = proof_of(some)
+            is_one = case.is_one_model and not any(one.fact(CONTENT) for one in some)
             text = f"B is A cast to {after}" if is_one else f"cast from {before} to {after}"
-            yield Verdict("cast", text, HEADERS)
+            yield Verdict("cast", text, proof)
         elif share > _FEW:
             plain = "the rest" if case.share(REQUANTIZED) > 0.5 else "a part of A"
             yield Verdict("part-cast", f"{plain} is cast from {before} to {after}", HEADERS)
@@ -154,7 +165,10 @@ def _renamed(case: Case) -> Iterator[Verdict]:
     if share > _MOST and not left:
         sure = all(one.evidence.is_sure for one in case.matched)
         doubt = "" if sure else ", some of them doubtful"
-        yield Verdict("renamed", f"same structure, other names{doubt}", HEADERS)
+        proof = proof_of(case.matched)
+        what = {PROVED: "same weights, other names", HEADERS: "same structure, other names"}
+        text = what.get(proof, "other names, no difference in samples")
+        yield Verdict("renamed", text + doubt * (proof == HEADERS), proof)
         return
     by_shape = sum(elements(one.a) for one in case.matched if one.evidence.how in _BY_LIKENESS)
     if by_shape > 0.5 * case.common and case.common < _MOST * case.total:
@@ -162,7 +176,9 @@ def _renamed(case: Case) -> Iterator[Verdict]:
         yield Verdict("alike", text, HEADERS)
     else:
         most = "most" if share > 0.5 else "some"
-        yield Verdict("part-renamed", f"{most} tensors have other names", HEADERS)
+        proof = proof_of(case.matched)
+        same = "same weights, " if proof == PROVED and not left else ""
+        yield Verdict("part-renamed", f"{same}{most} tensors have other names", proof)
 
 
 def _kinds(case: Case) -> Iterator[Verdict]:
@@ -182,7 +198,8 @@ def _restructured(case: Case) -> Iterator[Verdict]:
             ways[fact.how] += elements(one.a)
     for how, count in ways.most_common(_SHOWN):
         if count * 100 > case.common:
-            yield Verdict("restructured", how, HEADERS)
+            some = [one for one in case.matched if any(fact.how == how for fact in one.facts)]
+            yield Verdict("restructured", how, proof_of(some))
 
 
 def _numbers(case: Case) -> Iterator[Verdict]:
@@ -199,6 +216,8 @@ def _numbers(case: Case) -> Iterator[Verdict]:
             plural = "s" * (count != 1)
             text = f"B has {count} {noun}{plural} {what} ({one.a_count} -> {one.b_count})"
         where = "" if one.is_sure else "; which ones headers do not tell"
+        if one.is_sure and one.is_renumbered and one.gone and not one.new:
+            where = f": {one.gone} of A cut out"
         yield Verdict(f"{noun}s", text + where, HEADERS)
 
 
@@ -264,5 +283,6 @@ _TOGETHER: tuple[_Rule, ...] = (
     _sizes,
     missing_head,
     missing_parts,
+    tuned,
     _kinds,
 )

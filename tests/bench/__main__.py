@@ -199,7 +199,12 @@ def rows(programs: Path, folder: Path) -> list[Row]:
         ),
         Row("DeepSeek-V3 : modelinfo", [*inspect, large], [peer, index], 0.5),
         Row("audit of DeepSeek-V3 : inspect", [ours, "audit", large], [*inspect, large], 1.6),
-        Row("diff of two : inspect of one", [ours, "diff", large, other], [*inspect, large], 2.4),
+        Row(
+            "diff of two : inspect of one",
+            [ours, "diff", large, other, "--no-sample"],
+            [*inspect, large],
+            2.4,
+        ),
         Row("one small file : modelinfo", [*inspect, small], [peer, small], 1),
         Row("one small file : import click", [*inspect, small], click, 2.2),
         Row("ckptscan --help : import click", [ours, "--help"], click, 1.6),
@@ -358,6 +363,10 @@ def main() -> int:
         if options.only in "remote":
             print(f"\nremote: the peer is HfApi().get_safetensors_metadata, {LATENCY} s a response")
             remote(programs, folder, max(5, runs // 2))
+            from tests.bench.hub_diff import hub_diff
+
+            packed = str(ROOT / "fixtures" / "packs" / "deepseek-ai--DeepSeek-V3.ckptpack")
+            hub_diff(programs, packed, folder, LATENCY, max(5, runs // 2))
         if options.only in "growth":
             print("\ngrowth")
             growth(programs, folder, max(5, runs // 2))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from ckptscan.commands import cli
+from ckptscan.commands.contents import Size
+from ckptscan.content.pairs.fetching import Place
 from tests.conftest import ATTACKS, PACKS, Tensors, file_of
+from tests.content.making import Arrays, raw_file
+from tests.diff.contents import CONFIG, edited, model, noisy
 from tests.sources.conftest import caches, shard, standin, three
 from tests.standin import Standin, repository_of_files
 
@@ -36,6 +42,11 @@ def run(*arguments: str) -> Result:
         pytest.param([QWEN, VL, "--set", "none"], 2, "no set is called", id="no-such-set"),
         pytest.param([QWEN], 2, "Missing argument 'B'", id="one-side"),
         pytest.param([QWEN, VL, "--only", "weights"], 2, "'weights' is not one of", id="only"),
+        pytest.param([QWEN, VL, "--no-sample", "--full"], 2, "reads no tensor", id="no-sample"),
+        pytest.param([QWEN, VL, "--no-sample", "--sample", "2"], 2, "reads no tensor", id="both"),
+        pytest.param([QWEN, VL, "--rtol", "0.1"], 2, "add --full", id="tolerance"),
+        pytest.param([QWEN, VL, "--max-bytes", "much"], 2, "much is no size", id="size"),
+        pytest.param([QWEN, VL, "--sample", "0"], 2, "Invalid value for '--sample'", id="sample"),
         pytest.param([QWEN, VL, "--include", "/(/"], 2, "no regular expression", id="pattern"),
     ],
 )
@@ -82,7 +93,8 @@ def test_revisions_of_a_repository_are_compared(standin: Standin) -> None:
     changed = dict(files)
     changed[shard(2)] = changed[shard(2)][:-1] + b"\x01"
     standin.add(repository_of_files("org/after", changed))
-    document = json.loads(run("org/before@main", "org/after", "--format", "json").stdout)
+    arguments = ("org/before@main", "org/after", "--no-sample", "--format", "json")
+    document = json.loads(run(*arguments).stdout)
 
     counts = {kind: count for kind, count in document["summary"].items() if count}
     assert {"identical", "unproved"} == counts.keys()
@@ -103,4 +115,59 @@ def test_a_side_that_can_not_be_reached_is_named(standin: Standin) -> None:
 
     assert 3 == done.exit_code
     assert "B (org/none)" in done.stderr
+    assert "" == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [("0", 0), ("4096", 4096), ("1KiB", 1024), ("1.5M", 3 << 19), ("2 GB", 2 << 30)],
+)
+def test_a_size_is_read_as_people_write_it(size: str, most: int) -> None:
+    assert most == Size().convert(size, None, None)
+
+
+def put(folder: Path, arrays: Arrays) -> str:
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(raw_file(arrays))
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    return str(folder)
+
+
+def test_content_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Callable[[str], None]
+) -> None:
+    """A fine-tune, by samples and in full, as text, markdown and json."""
+    monkeypatch.setenv("CKPTSCAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    a = model()
+    put(tmp_path / "a", a)
+    put(tmp_path / "b", edited(a, "layers.[23].mlp", noisy))
+    told = [
+        run("a", "b").stdout,
+        run("a", "b", "--full", "--only", "content").stdout,
+        run("a", "b", "--full", "--format", "markdown").stdout,
+        run("a", "b", "--full", "--only", "content", "--format", "json").stdout,
+        run("a", "b", "--max-bytes", "16KiB", "--stat").stdout,
+    ]
+
+    golden("\n".join(told))
+
+
+def test_a_file_that_is_written_meanwhile_is_an_error_of_its_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [put(tmp_path / name, model()) for name in ("a", "b")]
+    whole = Place.read
+
+    def read(self: Place, wanted: Sequence[tuple[str, int, int]]) -> Any:
+        if self.side.name == "B":
+            with (tmp_path / "b" / "model.safetensors").open("r+b") as opened:
+                opened.truncate(100_000)
+        return whole(self, wanted)
+
+    monkeypatch.setattr(Place, "read", read)
+    done = run(*paths)
+
+    assert 3 == done.exit_code
+    assert "B: model.safetensors: it changed while it was read" in done.stderr
     assert "" == done.stdout

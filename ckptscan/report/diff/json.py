@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ckptscan.content.pairs.values import CHANGED, Found
 from ckptscan.diff import Change, Diff, Setting
 from ckptscan.diff.facts import storage
 from ckptscan.diff.groups import fact_words
@@ -25,7 +26,9 @@ def report(diff: Diff, look: Look) -> Iterator[str]:
 
 def document(diff: Diff, look: Look) -> dict[str, Any]:
     """The whole report as plain values; integers stay so."""
-    changes = diff.changes if look.shows("structure") and not look.stat else ()
+    changes = () if look.only == "config" or look.stat else diff.changes
+    if look.only == "content":
+        changes = tuple(one for one in changes if one.evidence.found)
     is_config = look.shows("config")
     return {
         "schema": SCHEMA,
@@ -37,6 +40,7 @@ def document(diff: Diff, look: Look) -> dict[str, Any]:
         "verdicts": [one._asdict() for one in diff.verdicts],
         "summary": dict(diff.summary),
         "new_auxiliary": diff.new_auxiliary,
+        "content": {"bytes_read": diff.bytes_read, "bytes_wanted": diff.bytes_wanted},
         "layers": [
             {
                 "a": one.a,
@@ -63,6 +67,38 @@ def document(diff: Diff, look: Look) -> dict[str, Any]:
             for one in (diff.files if is_config else ())
         ],
     }
+
+
+def content_found(found: Found | None) -> dict[str, Any]:
+    """What reading told of the content of a change; nothing where nothing was asked for."""
+    if found is None:
+        return {}
+    figures = found.figures
+    told: dict[str, Any] = {
+        "proof": found.proof or None,
+        "reason": found.reason or None,
+        "samples": found.samples,
+        "elements": found.elements,
+    }
+    if found.missed is not None:
+        spread, together = found.missed
+        told["missed"] = {"share": 0.01, "spread": spread, "together": together}
+    if figures is not None and found.state == CHANGED:
+        told["difference"] = {
+            "seen": figures.seen,
+            "changed": figures.different,
+            "beyond_tolerance": figures.beyond,
+            "max_abs": _number(figures.largest),
+            "l2": _number(figures.squares**0.5),
+            "relative_l2": _number(figures.relative),
+            "rank": found.rank,
+        }
+    return told
+
+
+def _number(value: float) -> float | None:
+    """A number as JSON can hold it, as far as its digits are the same everywhere."""
+    return float(f"{value:.6g}") if value - value == 0 else None
 
 
 def _side(structure: Structure) -> dict[str, Any]:
@@ -94,10 +130,11 @@ def _change(one: Change) -> dict[str, Any]:
                     "kind": fact.kind,
                     "a": fact.before or None,
                     "b": fact.after or None,
-                    "text": fact_words(fact, one),
+                    "text": fact_words(fact, one) or None,
                 }
                 for fact in one.facts
             ],
+            **content_found(one.evidence.found),
         },
         "parts": {"a": list(map(_part, one.a)), "b": list(map(_part, one.b))},
     }

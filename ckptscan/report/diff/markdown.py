@@ -27,15 +27,15 @@ def report(diff: Diff, look: Look) -> Iterator[str]:
         yield f"- {cell(name)}: {_long(value)}"
     if look.stat:
         return
-    if look.shows("structure"):
-        yield from _changes(diff)
+    if look.only != "config":
+        yield from _changes(diff, look.only == "content")
     if look.shows("config"):
         yield from _config(diff)
 
 
-def _changes(diff: Diff) -> Iterator[str]:
+def _changes(diff: Diff, is_content: bool) -> Iterator[str]:
     rows = []
-    for group in groups(diff):
+    for group in groups(diff, is_content):
         patterns = [" → ".join(filter(None, phrases.sides(line))) for line in group.lines]
         more = len(patterns) - _SHOWN
         shown = [*patterns[:_SHOWN], *([f"and {more:,} more"] if more > 0 else [])]

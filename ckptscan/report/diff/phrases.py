@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from ckptscan.diff import Diff, Setting
+from ckptscan.content.pairs.values import CHANGED, SAMPLED
+from ckptscan.diff import Change, Diff, Setting
 from ckptscan.diff.folding import Folded
 from ckptscan.diff.groups import ORDER, Line
 from ckptscan.diff.values import AUXILIARY, IDENTICAL, UNPROVED, LayerChange
@@ -34,7 +35,11 @@ def sides(line: Line) -> tuple[str, str]:
 
 def verdict(diff: Diff) -> str:
     """All verdicts as one sentence, and on what they rest."""
-    said = "; ".join(one.text for one in diff.verdicts) or "no verdict"
+    if not diff.verdicts:
+        return f"no verdict ({proof(diff)})"
+    if len({one.proof for one in diff.verdicts}) > 1:
+        return "; ".join(verdict_lines(diff))
+    said = "; ".join(one.text for one in diff.verdicts)
     return f"{short(said)} ({proof(diff)})"
 
 
@@ -43,11 +48,30 @@ def short(text: str) -> str:
     return words.printable(text) if len(text) <= _MOST else words.label(text)
 
 
+_PROOFS = {
+    "proved": "proved",
+    "sampled": "by samples: not proved",
+    "headers": "by headers only, content is not proved",
+}
+
+
 def proof(diff: Diff) -> str:
-    """On what the verdicts rest."""
-    if diff.verdicts and all(one.proof == "proved" for one in diff.verdicts):
-        return "proved by files that are equal"
-    return "by headers only, content is not proved"
+    """On what the verdicts rest; "" where they rest on different things."""
+    proofs = {one.proof for one in diff.verdicts}
+    if proofs == {"proved"}:
+        is_read = any(one.evidence.found for one in diff.changes)
+        return "proved by the bytes of both" if is_read else "proved by files that are equal"
+    if len(proofs) > 1:
+        return "each as told"
+    return _PROOFS[next(iter(proofs), "headers")]
+
+
+def verdict_lines(diff: Diff) -> list[str]:
+    """Each verdict, with what it rests on where that is not the same for all; and that, last."""
+    proofs = {one.proof for one in diff.verdicts}
+    if len(proofs) < 2:
+        return [*(short(one.text) for one in diff.verdicts), proof(diff)]
+    return [f"{short(one.text)} ({_PROOFS[one.proof]})" for one in diff.verdicts]
 
 
 def summary(counts: Mapping[str, int], new_auxiliary: int) -> str:
@@ -120,14 +144,37 @@ def content(diff: Diff) -> str:
     """How much of the content is proved equal, and how much is open."""
     compared = [one for one in diff.changes if one.evidence.content]
     total = sum(one.tensors for one in compared)
-    proved = sum(one.tensors for one in compared if one.evidence.content == IDENTICAL)
     if not total:
         return "nothing that both have"
+    if diff.bytes_read is not None:
+        return _read(diff, compared, total)
+    proved = sum(one.tensors for one in compared if one.evidence.content == IDENTICAL)
     if proved == total:
         return f"all {total:,} tensors proved equal by equal files; no tensor was read"
     if not proved:
         return f"not compared: headers alone do not tell it ({total:,} tensors)"
     return f"{proved:,} of {total:,} tensors proved equal by equal files; the others not compared"
+
+
+def _read(diff: Diff, compared: Sequence[Change], total: int) -> str:
+    """What reading told: of how many tensors which, and why others are open."""
+    counts: dict[str, int] = {}
+    for one in compared:
+        found = one.evidence.found
+        state = _WAYS.get(one.evidence.content, "not compared")
+        if one.evidence.content == IDENTICAL:
+            state = f"{state} by {found.proof if found else 'equal files'}"
+        elif one.evidence.content == UNPROVED and found is not None and found.reason:
+            state = f"not compared, {found.reason}"
+        counts[state] = counts.get(state, 0) + one.tensors
+    parts = [f"{count:,} {state}" for state, count in counts.items()]
+    told = f"{'; '.join(parts)} (of {total:,}); {words.nbytes(diff.bytes_read or 0)} read"
+    if diff.bytes_wanted:
+        told += f", {words.nbytes(diff.bytes_wanted)} would settle the rest"
+    return told
+
+
+_WAYS = {IDENTICAL: "proved equal", CHANGED: "changed", SAMPLED: "without difference in samples"}
 
 
 def setting(one: Setting) -> str:

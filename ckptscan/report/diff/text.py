@@ -23,9 +23,9 @@ def report(diff: Diff, look: Look) -> Iterator[str]:
     width = look.width or _WIDTH
     yield f"A {words.label(diff.a.checkpoint.origin.title)}"
     yield f"B {words.label(diff.b.checkpoint.origin.title)}"
-    verdicts = [phrases.short(one.text) for one in diff.verdicts] or ["no verdict"]
-    names = ["verdict", *[""] * len(verdicts)]
-    facts = list(zip(names, [*verdicts, phrases.proof(diff)], strict=True))
+    said = phrases.verdict_lines(diff)
+    said = said if diff.verdicts else ["no verdict", *said]
+    facts = list(zip(["verdict", *[""] * (len(said) - 1)], said, strict=True))
     facts += phrases.facts(diff, look.shows("structure"), look.shows("content"))
     if look.shows("config"):
         facts += [("config", _count(diff)), ("files", phrases.weights(diff))]
@@ -37,8 +37,8 @@ def report(diff: Diff, look: Look) -> Iterator[str]:
         yield from rest
     if look.stat:
         return
-    if look.shows("structure"):
-        for group in groups(diff):
+    if look.only != "config":
+        for group in groups(diff, look.only == "content"):
             yield ""
             yield from _group(group, width)
     if look.shows("config"):

@@ -1,0 +1,118 @@
+"""Options of comparing the tensors of two checkpoints themselves, and what limits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+import click
+
+from ckptscan.report.words import printable
+
+if TYPE_CHECKING:
+    from ckptscan.diff import Diff
+    from ckptscan.sources import Source
+    from ckptscan.structure import Structure
+
+F = TypeVar("F", bound=Callable[..., Any])
+SAMPLES = 4
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+    """`64MiB` or `4096` -> bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes; a usage error where it is no size."""
+        if isinstance(value, int):
+            return value
+        import re
+
+        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)i?B?", value.strip(), re.I)
+        if match is None:
+            self.fail(f"{printable(str(value))} is no size: write 64MiB or 4096", param, ctx)
+        return int(float(match[1]) * (1 << 10 * " KMGT".index(match[2].upper() or " ")))
+
+
+class Contents(NamedTuple):
+    """How much of the tensors is compared."""
+
+    samples: int = SAMPLES
+    full: bool = False
+    xet: bool = False
+    seed: int = 0
+    most: int | None = None
+    tolerance: tuple[float, float] | None = None
+
+    def compare(
+        self,
+        a: tuple[Source, Structure],
+        b: tuple[Source, Structure],
+        wanted: Callable[[str], bool] | None,
+    ) -> Diff:
+        """The diff with what the tensors tell. Raises SourceError that names the side."""
+        if not (self.samples or self.full or self.xet):
+            from ckptscan.diff import compare
+
+            return compare(a[1], b[1], wanted)
+        from ckptscan.content.pairs.values import Wish
+        from ckptscan.diff.contents import compare_tensors
+        from ckptscan.sources.progress import Meter
+
+        return compare_tensors(a, b, wanted, Wish(*self), Meter("tensors"))
+
+
+def content_options(command: F) -> F:
+    """What may be read of both sides' tensors; the command takes it as one Contents."""
+
+    @wraps(command)
+    def with_contents(
+        *arguments: Any,
+        samples: int | None,
+        no_sample: bool,
+        full: bool,
+        xet: bool,
+        seed: int,
+        most: int | None,
+        rtol: float | None,
+        atol: float | None,
+        **options: Any,
+    ) -> Any:
+        if no_sample and (samples is not None or full):
+            raise click.UsageError("--no-sample reads no tensor; leave --sample and --full out")
+        if not full and (rtol is not None or atol is not None):
+            raise click.UsageError("--rtol and --atol are for all elements; add --full")
+        tolerance = None if rtol is None and atol is None else (rtol or 0.0, atol or 0.0)
+        wanted = 0 if no_sample else SAMPLES if samples is None else samples
+        asked = Contents(wanted, full, xet, seed, most, tolerance)
+        return command(*arguments, contents=asked, **options)
+
+    for option in (
+        click.option(
+            "--atol", type=click.FloatRange(0), metavar="X", help="With --full, equal up to X."
+        ),
+        click.option(
+            "--rtol", type=click.FloatRange(0), metavar="X", help="The same, times the element."
+        ),
+        click.option(
+            "--max-bytes",
+            "most",
+            type=Size(),
+            help="Read no more of both sides.  [default: 32MiB; with --full any number]",
+        ),
+        click.option("--seed", type=int, default=0, metavar="N", help="Another choice of blocks."),
+        click.option("--xet", is_flag=True, help="Ask the Hub where equal chunks are stored."),
+        click.option("--full", is_flag=True, help="Read and compare every byte."),
+        click.option("--no-sample", is_flag=True, help="Read no tensor."),
+        click.option(
+            "--sample",
+            "samples",
+            type=click.IntRange(1, 4096),
+            metavar="N",
+            help=f"Blocks of each tensor that are read.  [default: {SAMPLES}]",
+        ),
+    ):
+        with_contents = option(with_contents)
+    return cast("F", with_contents)

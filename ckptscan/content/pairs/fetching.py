@@ -1,0 +1,203 @@
+"""Bytes of both sides at once: ranges joined per file, read side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ckptscan.content.blocks import Sizes
+from ckptscan.content.keeping import stamps
+from ckptscan.content.pairs.values import Chunk, Side
+from ckptscan.content.streams import Hand
+from ckptscan.errors import SourceError, SourceUnreadable
+from ckptscan.header import LENGTH
+from ckptscan.sources import Filling, Range, Timed
+from ckptscan.sources.base import read_ranges
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_BATCH = 32 << 20  # bytes of both sides that are held at once
+_LONGEST = 1 << 20  # bytes of one range
+_GAP = 4096  # bytes between two ranges of a remote file that cost less than a request
+
+
+class Place:
+    """Where the tensors of one side lie, and how its bytes are read.
+
+    `spare` bytes may be read in vain, where that saves requests; `nbytes` were read so far.
+    """
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self._table = side.structure.checkpoint.table
+        self.stamps = self._stamped()
+        self.spare = 0
+        self.nbytes = 0
+
+    def at(self, row: int, start: int) -> tuple[str, int]:
+        """The file and the place in it of a byte of a tensor."""
+        shard = self._table.shards[self._table.shard_of(row)]
+        return shard.path, LENGTH + shard.header_size + self._table.starts[row] + start
+
+    def nbytes_of(self, row: int) -> int:
+        """Bytes of a tensor."""
+        return self._table[row].nbytes
+
+    def read(self, wanted: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int, int], bytes]:
+        """Stretches of files with their bytes. Raises SourceError, which names the side."""
+        source = self.side.source
+        with named(self.side.name):
+            if isinstance(source, Timed):
+                source.renew()
+            ranges = list(joined(wanted, 0 if isinstance(source, Filling) else self._gap(wanted)))
+            held = dict(self._fetched(ranges))
+        self.nbytes += sum(one.length for one in ranges)
+        found = {}
+        for one in ranges:
+            whole = memoryview(held[one])
+            for path, start, length in one.parts:
+                at = start - one.start
+                found[path, start, length] = bytes(whole[at : at + length])
+        for (path, _, length), raw in found.items():
+            if len(raw) != length:
+                raise SourceUnreadable(*self.changed(path))
+        return found
+
+    def _gap(self, wanted: Sequence[tuple[str, int, int]]) -> int:
+        """How large gaps may be, so that all of them cost no more than is to spare."""
+        most = _GAP if len(wanted) * _GAP <= self.spare else 0
+        self.spare -= len(wanted) * most
+        return most
+
+    def _fetched(self, ranges: Sequence[Joined]) -> Iterator[tuple[Joined, bytes]]:
+        source = self.side.source
+        if not isinstance(source, Filling):
+            by_range = {Range(one.path, one.start, one.length): one for one in ranges}
+            for told, raw in read_ranges(source, list(by_range)):
+                yield by_range[told], raw
+            return
+        hand = Hand(source, Sizes(max((one.length for one in ranges), default=0)))
+        try:
+            for one in ranges:
+                yield one, hand.read(one.path, one.start, one.length).tobytes()
+        finally:
+            hand.close()
+
+    def check(self) -> None:
+        """Raise SourceUnreadable where a file was written while it was read."""
+        now = self._stamped()
+        for path, stamp in self.stamps.items():
+            if now.get(path) != stamp:
+                raise SourceUnreadable(*self.changed(path))
+
+    def changed(self, path: str) -> tuple[str, str]:
+        """What is said of a file that is not what it was."""
+        message = f"{self.side.name}: {path}: it changed while it was read"
+        return message, "compare again when nobody writes it"
+
+    def _stamped(self) -> dict[str, str]:
+        with named(self.side.name):
+            return stamps(self.side.source, self.side.structure.checkpoint)
+
+
+class Joined:
+    """One range of a file with the stretches that lie in it."""
+
+    def __init__(self, path: str, start: int, length: int) -> None:
+        self.path, self.start, self.length = path, start, length
+        self.parts = [(path, start, length)]
+
+
+def joined(wanted: Iterable[tuple[str, int, int]], gap: int) -> Iterator[Joined]:
+    """Stretches of files as few ranges, in order; those with at most `gap` bytes between as one."""
+    held: Joined | None = None
+    for path, start, length in sorted(set(wanted)):
+        if held is not None and held.path == path and start <= held.start + held.length + gap:
+            reach = max(held.length, start + length - held.start)
+            if reach <= _LONGEST:
+                held.length = reach
+                held.parts.append((path, start, length))
+                continue
+        if held is not None:
+            yield held
+        held = Joined(path, start, length)
+    if held is not None:
+        yield held
+
+
+class named:  # noqa: N801  # reads as a word
+    """Errors of a source in it say which side it was."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, SourceError):
+            raise type(error)(f"{self._name}: {error.message}", error.hint) from error
+
+
+def read_chunks(
+    a: Place, b: Place, chunks: Sequence[Chunk]
+) -> Iterator[tuple[Chunk, NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Chunks with the bytes of both sides, in the order of A's files. Raises SourceError."""
+    import numpy as np
+
+    def key(chunk: Chunk) -> tuple[str, int]:
+        return a.at(chunk.run.a, chunk.a_start * chunk.run.widths[0])
+
+    for batch in _batches(sorted(chunks, key=key)):
+        ours = [_stretch(a, 0, one) for one in batch]
+        theirs = [_stretch(b, 1, one) for one in batch]
+        held, other = _both(a, ours, b, theirs)
+        for chunk, one, two in zip(batch, ours, theirs, strict=True):
+            yield chunk, np.frombuffer(held[one], "u1"), np.frombuffer(other[two], "u1")
+
+
+def _batches(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    held: list[Chunk] = []
+    nbytes = 0
+    for chunk in chunks:
+        if held and nbytes + chunk.nbytes > _BATCH:
+            yield held
+            held, nbytes = [], 0
+        held.append(chunk)
+        nbytes += chunk.nbytes
+    if held:
+        yield held
+
+
+def _stretch(place: Place, side: int, chunk: Chunk) -> tuple[str, int, int]:
+    row, start, length = chunk.stretches[side]
+    return *place.at(row, start), length
+
+
+_Held = dict[tuple[str, int, int], bytes]
+
+
+def _both(
+    a: Place, ours: Sequence[tuple[str, int, int]], b: Place, theirs: Sequence[tuple[str, int, int]]
+) -> tuple[_Held, _Held]:
+    """What is read of both sides, at once where neither is a disk."""
+    if isinstance(a.side.source, Filling) and isinstance(b.side.source, Filling):
+        return a.read(ours), b.read(theirs)
+    done: list[_Held | BaseException] = []
+
+    def read_other() -> None:
+        try:
+            done.append(b.read(theirs))
+        except BaseException as error:  # raised again by whoever waits
+            done.append(error)
+
+    thread = threading.Thread(target=read_other, daemon=True)
+    thread.start()
+    held = a.read(ours)
+    thread.join()
+    if isinstance(done[0], BaseException):
+        raise done[0]
+    return held, done[0]

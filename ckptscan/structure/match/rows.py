@@ -1,0 +1,13 @@
+"""The rows of a table that a part of a match stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ckptscan.structure.match.values import Part
+
+
+def rows_of(names: Sequence[str], part: Part) -> list[int]:
+    """The rows, in the order of the part's region; of tensors that are stored in one piece."""
+    held = {names[row]: row for row in part.unit.family.rows}
+    return [held[name] for name in part.names()]
