@@ -8,7 +8,17 @@ from types import ModuleType
 from ckptscan.errors import UsageError
 from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
 from ckptscan.plan.model import Model
-from ckptscan.plan.values import KV, Ask, MemoryPlan, Parallel, Rank, Refusal, Term
+from ckptscan.plan.values import (
+    KV,
+    Ask,
+    MemoryPlan,
+    Parallel,
+    Rank,
+    Refusal,
+    Term,
+    WhatIf,
+)
+from ckptscan.plan.whatif import parse_recipe, requantized
 from ckptscan.structure import Structure
 
 __all__ = [
@@ -22,6 +32,7 @@ __all__ = [
     "Rank",
     "Refusal",
     "Term",
+    "WhatIf",
     "engine_named",
     "plan",
 ]
@@ -39,7 +50,10 @@ def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
         raise UsageError(
             "this is an adapter, not a model", "plan for its base model; an adapter adds little"
         )
-    return engine.plan(Model.of(structure), ask)
+    model = Model.of(structure)
+    if ask.what_if.quantize is not None:
+        model = requantized(model, parse_recipe(ask.what_if.quantize))
+    return engine.plan(model, ask)
 
 
 def structure_roles(structure: Structure) -> frozenset[str]:

@@ -38,7 +38,20 @@ class Parallel(NamedTuple):
     ep: int = 1
 
 
+class WhatIf(NamedTuple):
+    """What is not so yet: weights in another format, adapters beside them.
+
+    `quantize` is a recipe as written: `int4-g128`, `experts=mxfp4,attention=fp8`. `lora_rank` is
+    the rank that the engine makes room for, `loras` how many adapters at once.
+    """
+
+    quantize: str | None = None
+    lora_rank: int = 0
+    loras: int = 1
+
+
 _ALONE = Parallel()
+_AS_IS = WhatIf()
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,7 @@ class Ask:
     activation_bytes: int | None = None
     non_torch_bytes: int | None = None
     graph_bytes: int | None = None
+    what_if: WhatIf = _AS_IS
 
 
 @dataclass(frozen=True)
