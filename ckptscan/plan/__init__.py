@@ -8,6 +8,7 @@ from types import ModuleType
 from ckptscan.errors import UsageError
 from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
 from ckptscan.plan.model import Model
+from ckptscan.plan.sections import with_sections
 from ckptscan.plan.values import (
     KV,
     Ask,
@@ -15,6 +16,9 @@ from ckptscan.plan.values import (
     Parallel,
     Rank,
     Refusal,
+    Row,
+    Section,
+    Speed,
     Term,
     WhatIf,
 )
@@ -31,6 +35,9 @@ __all__ = [
     "Parallel",
     "Rank",
     "Refusal",
+    "Row",
+    "Section",
+    "Speed",
     "Term",
     "WhatIf",
     "engine_named",
@@ -53,7 +60,7 @@ def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
     model = Model.of(structure)
     if ask.what_if.quantize is not None:
         model = requantized(model, parse_recipe(ask.what_if.quantize))
-    return engine.plan(model, ask)
+    return with_sections(model, engine.plan(model, ask))
 
 
 def structure_roles(structure: Structure) -> frozenset[str]:

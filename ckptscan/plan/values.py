@@ -50,6 +50,32 @@ class WhatIf(NamedTuple):
     loras: int = 1
 
 
+class Speed(NamedTuple):
+    """Rates to reckon with, a second: bytes of a card's memory, its operations; None is sourced."""
+
+    bandwidth: int | None = None
+    flops: int | None = None
+
+
+class Row(NamedTuple):
+    """One figure of a section: `value` in `unit` (B, s, tokens/s ...), None where it is unknown."""
+
+    name: str
+    value: int | float | None
+    unit: str
+    formula: str
+    label: str = "estimated"
+
+
+class Section(NamedTuple):
+    """What a plan says beside memory: the name in json, a title for people, figures, notes."""
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+
 _ALONE = Parallel()
 _AS_IS = WhatIf()
 
@@ -86,6 +112,7 @@ class Ask:
     non_torch_bytes: int | None = None
     graph_bytes: int | None = None
     what_if: WhatIf = _AS_IS
+    speed: Speed | None = None
 
 
 @dataclass(frozen=True)
@@ -191,6 +218,7 @@ class MemoryPlan:
     expected: tuple[str, ...] = ()
     left_out: tuple[Term, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
 
     @property
     def first(self) -> Rank:

@@ -8,6 +8,7 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan
 from ckptscan.report.markdown import cell
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.sections import section_tables
 from ckptscan.report.plans.text import gib
 from ckptscan.report.plans.waterfall import steps
 
@@ -29,6 +30,7 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
             yield f"| {cell(step.name)} | {gib(step.nbytes)} | {step.label} | {how} |"
         yield ""
         yield from _facts(plan)
+        yield from section_tables(plan)
         if shown.expected:
             yield ""
             yield from ("```", *plan.expected, "```")

@@ -8,6 +8,7 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan, Rank
 from ckptscan.report import words
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.sections import section_lines
 from ckptscan.report.plans.serving import command_line
 from ckptscan.report.plans.waterfall import BAR, bar, steps
 
@@ -29,6 +30,7 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
         yield ""
         yield from _cache(plan, shown)
         yield from _verdict(plan, shown)
+        yield from section_lines(plan, shown)
         if shown.expected:
             yield ""
             yield "log lines to expect"
