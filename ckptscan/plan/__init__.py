@@ -9,6 +9,7 @@ from ckptscan.errors import UsageError
 from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
 from ckptscan.plan.model import Model
 from ckptscan.plan.sections import with_sections
+from ckptscan.plan.training import train
 from ckptscan.plan.values import (
     KV,
     Ask,
@@ -20,6 +21,7 @@ from ckptscan.plan.values import (
     Section,
     Speed,
     Term,
+    Training,
     WhatIf,
 )
 from ckptscan.plan.whatif import parse_recipe, requantized
@@ -39,6 +41,7 @@ __all__ = [
     "Section",
     "Speed",
     "Term",
+    "Training",
     "WhatIf",
     "engine_named",
     "plan",
@@ -50,7 +53,6 @@ _ASK = Ask()
 
 def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
     """The memory of a deployment of this checkpoint."""
-    engine = engine_named(ask.engine)
     if not structure.tensors:
         raise UsageError("there is no tensor to plan for")
     if any(role.startswith("lora.") for role in structure_roles(structure)):
@@ -60,7 +62,9 @@ def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
     model = Model.of(structure)
     if ask.what_if.quantize is not None:
         model = requantized(model, parse_recipe(ask.what_if.quantize))
-    return with_sections(model, engine.plan(model, ask))
+    if ask.train is not None:
+        return train(model, ask, ask.train)
+    return with_sections(model, engine_named(ask.engine).plan(model, ask))
 
 
 def structure_roles(structure: Structure) -> frozenset[str]:

@@ -10,6 +10,7 @@ from ckptscan.hardware import Devices
 from ckptscan.names import IndexSet
 
 GIB = 1 << 30
+TRAINING = "training"  # stands for the engine in plans of training
 LABELS = ("exact", "config", "engine", "inferred", "assumed", "estimated")
 
 
@@ -55,6 +56,25 @@ class Speed(NamedTuple):
 
     bandwidth: int | None = None
     flops: int | None = None
+
+
+class Training(NamedTuple):
+    """How a model is trained. `kind` is full, lora or qlora; `zero` the stage of ZeRO, 0 for none.
+
+    `offload` is none, optimizer or all (optimizer and weights), `checkpointing` none, selective
+    or full, `optimizer` adam, adam8bit or sgd. `is_float32` is without mixed precision.
+    """
+
+    kind: str = "full"
+    zero: int = 0
+    offload: str = "none"
+    seq_len: int = 0
+    micro_batch: int = 1
+    optimizer: str = "adam"
+    checkpointing: str = "selective"
+    sequence_parallel: bool = False
+    nodes: int = 1
+    is_float32: bool = False
 
 
 class Row(NamedTuple):
@@ -113,6 +133,7 @@ class Ask:
     graph_bytes: int | None = None
     what_if: WhatIf = _AS_IS
     speed: Speed | None = None
+    train: Training | None = None
 
 
 @dataclass(frozen=True)
@@ -219,6 +240,11 @@ class MemoryPlan:
     left_out: tuple[Term, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
+
+    @property
+    def is_training(self) -> bool:
+        """Whether it is trained, not served: there is no cache."""
+        return self.ask.train is not None
 
     @property
     def first(self) -> Rank:

@@ -54,7 +54,7 @@ def _plan(checkpoint: Checkpoint, plan: MemoryPlan) -> dict[str, Any]:
         "assumptions": list(plan.assumptions),
         "changes": [_term(term) for term in plan.left_out],
         "expected_log": list(plan.expected),
-        "command": command_line(checkpoint, plan),
+        "command": "" if plan.is_training else command_line(checkpoint, plan),
         **section_documents(plan),
     }
 

@@ -40,10 +40,11 @@ def _facts(plan: MemoryPlan) -> Iterator[str]:
     kv = plan.kv
     yield "| | |"
     yield "| --- | --- |"
-    yield f"| a token | {kv.bytes_per_token:,} bytes in {cell(kv.dtype)} |"
-    yield f"| cache | {kv.blocks:,} blocks, {kv.tokens:,} tokens |"
-    yield f"| requests | {kv.concurrency:.2f} of {kv.max_len:,} tokens |"
-    yield f"| longest | {kv.longest:,} tokens |"
+    if not plan.is_training:
+        yield f"| a token | {kv.bytes_per_token:,} bytes in {cell(kv.dtype)} |"
+        yield f"| cache | {kv.blocks:,} blocks, {kv.tokens:,} tokens |"
+        yield f"| requests | {kv.concurrency:.2f} of {kv.max_len:,} tokens |"
+        yield f"| longest | {kv.longest:,} tokens |"
     yield f"| fits | {'yes' if plan.fits else 'no: ' + cell('; '.join(plan.why_not))} |"
     for change in plan.advice:
         yield f"| try | {cell(change)} |"
