@@ -1,4 +1,4 @@
-"""Upper bounds of speed in `ckptscan plan`: options that go into the asks."""
+"""Bounds of speed and loading in `ckptscan plan`: options that go into the asks."""
 
 from __future__ import annotations
 
@@ -38,11 +38,15 @@ _OPTIONS = (
                  help="Of a card's memory, as in 3.35TB/s.  [default: the card's, where sourced]"),
     click.option("--tflops", type=click.FloatRange(0.001, 10**6), metavar="N",
                  help="Dense, of a card.  [default: the card's in BF16, where sourced]"),
+    click.option("--load", "has_load", is_flag=True,
+                 help="What each rank reads from which file, and what the host holds."),
+    click.option("--load-rate", type=Rate(), metavar="RATE",
+                 help="Of the disk or link, as in 2GB/s: seconds too."),
 )  # fmt: skip
 
 
 def speed_options(command: F) -> F:
-    """What bounds of speed rest on; goes into the `asks` that the command takes."""
+    """What bounds of speed and loading rest on; goes into the `asks` that the command takes."""
 
     @wraps(command)
     def with_speed(
@@ -51,15 +55,19 @@ def speed_options(command: F) -> F:
         has_roofline: bool,
         bandwidth: int | None,
         tflops: float | None,
+        has_load: bool,
+        load_rate: int | None,
         **options: Any,
     ) -> Any:
         from dataclasses import replace
 
-        from ckptscan.plan import Speed
+        from ckptscan.plan import LoadAsk, Speed
 
         if has_roofline or bandwidth or tflops:
             speed = Speed(bandwidth, round(tflops * 10**12) if tflops else None)
             asks = tuple(replace(ask, speed=speed) for ask in asks)
+        if has_load or load_rate:
+            asks = tuple(replace(ask, load=LoadAsk(load_rate)) for ask in asks)
         return command(*arguments, asks=asks, **options)
 
     for option in reversed(_OPTIONS):

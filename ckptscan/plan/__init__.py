@@ -13,6 +13,7 @@ from ckptscan.plan.training import train
 from ckptscan.plan.values import (
     KV,
     Ask,
+    LoadAsk,
     MemoryPlan,
     Parallel,
     Rank,
@@ -32,6 +33,7 @@ __all__ = [
     "ENGINES",
     "KV",
     "Ask",
+    "LoadAsk",
     "MemoryPlan",
     "Model",
     "Parallel",

@@ -58,6 +58,12 @@ class Speed(NamedTuple):
     flops: int | None = None
 
 
+class LoadAsk(NamedTuple):
+    """What to tell of loading: the rate of a disk or link in bytes a second, None for no time."""
+
+    rate: int | None = None
+
+
 class Training(NamedTuple):
     """How a model is trained. `kind` is full, lora or qlora; `zero` the stage of ZeRO, 0 for none.
 
@@ -134,6 +140,7 @@ class Ask:
     what_if: WhatIf = _AS_IS
     speed: Speed | None = None
     train: Training | None = None
+    load: LoadAsk | None = None
 
 
 @dataclass(frozen=True)

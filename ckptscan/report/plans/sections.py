@@ -10,6 +10,7 @@ from ckptscan.report import words
 from ckptscan.report.markdown import cell
 from ckptscan.report.plans import Shown
 
+_MOST = 24  # lines of a section for people
 _SMALL = 100  # below this a figure has decimals
 _SCALES = {"FLOP": ((10**15, "PFLOP"), (10**12, "TFLOP"), (10**9, "GFLOP"))}
 
@@ -28,10 +29,12 @@ def _rows(section: Section, shown: Shown) -> Iterator[str]:
     names = [words.label(row.name) for row in section.rows]
     figures = [figure(row) for row in section.rows]
     wide, deep = max(map(len, names), default=0), max(map(len, figures), default=0)
-    for row, name, value in zip(section.rows, names, figures, strict=True):
+    for row, name, value in [*zip(section.rows, names, figures, strict=True)][:_MOST]:
         yield f"  {name:<{wide}} {value:>{deep}} {row.label}"
         if shown.explained and row.formula:
             yield from words.wrapped(words.label(row.formula), shown.width, 6)
+    if len(names) > _MOST:
+        yield f"  ... {len(names) - _MOST:,} more lines with --format json"
 
 
 def section_tables(plan: MemoryPlan) -> Iterator[str]:
