@@ -21,6 +21,11 @@ _OPTIONS = (
                  help="Room for adapters of this rank."),
     click.option("--max-loras", "loras", type=click.IntRange(1, 65536), default=1,
                  show_default=True, help="Adapters at once."),
+    click.option("--fit-quantize", "fits", is_flag=True,
+                 help="Find the formats of experts, FFN, attention and head that make it fit, "
+                 "fewest bits lost first."),
+    click.option("--fit-formats", metavar="FORMAT,...",
+                 help="Formats to choose from.  [default: fp8 or int8 by the card, int4-g128]"),
 )  # fmt: skip
 
 
@@ -34,13 +39,16 @@ def what_if_options(command: F) -> F:
         quantize: str | None,
         lora_rank: int | None,
         loras: int,
+        fits: bool,
+        fit_formats: str | None,
         **options: Any,
     ) -> Any:
         from dataclasses import replace
 
         from ckptscan.plan import WhatIf
 
-        supposed = WhatIf(quantize, lora_rank or 0, loras)
+        formats = tuple(fit_formats.split(",")) if fit_formats else ()
+        supposed = WhatIf(quantize, lora_rank or 0, loras, fits or bool(formats), formats)
         changed = tuple(replace(ask, what_if=supposed) for ask in asks)
         return command(*arguments, asks=changed, **options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import ModuleType
 
 from ckptscan.errors import UsageError
@@ -25,7 +26,7 @@ from ckptscan.plan.values import (
     Training,
     WhatIf,
 )
-from ckptscan.plan.whatif import parse_recipe, requantized
+from ckptscan.plan.whatif import fitted, parse_recipe, requantized
 from ckptscan.structure import Structure
 
 __all__ = [
@@ -61,7 +62,13 @@ def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
         raise UsageError(
             "this is an adapter, not a model", "plan for its base model; an adapter adds little"
         )
-    model = Model.of(structure)
+    return _planned(Model.of(structure), ask)
+
+
+def _planned(model: Model, ask: Ask) -> MemoryPlan:
+    """The plan of a model as it is supposed to be."""
+    if ask.what_if.fits:
+        return fitted(model, ask, partial(_planned, model))
     if ask.what_if.quantize is not None:
         model = requantized(model, parse_recipe(ask.what_if.quantize))
     if ask.train is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from ckptscan.plan.whatif.fitting import fitted
 from ckptscan.plan.whatif.recipe import Recipe, parse_recipe
 from ckptscan.plan.whatif.requantize import requantized
 
-__all__ = ["Recipe", "parse_recipe", "requantized"]
+__all__ = ["Recipe", "fitted", "parse_recipe", "requantized"]
