@@ -31,12 +31,27 @@ class Rate(Size):
         return found
 
 
+class Teraflops(click.FloatRange):
+    """10**12 operations a second; what is no number is none."""
+
+    name = "N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The figure; a usage error for what is not between the bounds."""
+        found = float(super().convert(value, param, ctx))
+        if found != found:
+            self.fail("nan is no number; say 362", param, ctx)
+        return found
+
+
 _OPTIONS = (
     click.option("--roofline", "has_roofline", is_flag=True,
                  help="Upper bounds of tokens a second."),
     click.option("--bandwidth", type=Rate(), metavar="RATE",
                  help="Of a card's memory, as in 3.35TB/s.  [default: the card's, where sourced]"),
-    click.option("--tflops", type=click.FloatRange(0.001, 10**6), metavar="N",
+    click.option("--tflops", type=Teraflops(0.001, 10**6), metavar="N",
                  help="Dense, of a card.  [default: the card's in BF16, where sourced]"),
     click.option("--load", "has_load", is_flag=True,
                  help="What each rank reads from which file, and what the host holds."),
