@@ -9,6 +9,9 @@ import click
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import format_option, source_options
 from ckptscan.commands.plan_params import plan_options
+from ckptscan.commands.plan_speed import speed_options
+from ckptscan.commands.plan_train import train_options
+from ckptscan.commands.plan_whatif import what_if_options
 
 if TYPE_CHECKING:
     from ckptscan.plan import Ask
@@ -21,6 +24,9 @@ NO_FIT = 1
 @click.command("plan")
 @click.argument("source", metavar="SOURCE")
 @plan_options
+@what_if_options
+@speed_options
+@train_options
 @click.option("--require-fit", is_flag=True, help="Exit with 1 if it does not fit.")
 @click.option("--explain", "explained", is_flag=True, help="Every term with its formula.")
 @click.option("--expect", "expected", is_flag=True, help="The log lines that the engine prints.")

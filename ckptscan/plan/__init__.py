@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import ModuleType
 
 from ckptscan.errors import UsageError
 from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
 from ckptscan.plan.model import Model
-from ckptscan.plan.values import KV, Ask, MemoryPlan, Parallel, Rank, Refusal, Term
+from ckptscan.plan.sections import with_sections
+from ckptscan.plan.training import train
+from ckptscan.plan.values import (
+    KV,
+    Ask,
+    LoadAsk,
+    MemoryPlan,
+    Parallel,
+    Rank,
+    Refusal,
+    Row,
+    Section,
+    Speed,
+    Term,
+    Training,
+    WhatIf,
+)
+from ckptscan.plan.whatif import fitted, parse_recipe, requantized
 from ckptscan.structure import Structure
 
 __all__ = [
@@ -16,12 +34,18 @@ __all__ = [
     "ENGINES",
     "KV",
     "Ask",
+    "LoadAsk",
     "MemoryPlan",
     "Model",
     "Parallel",
     "Rank",
     "Refusal",
+    "Row",
+    "Section",
+    "Speed",
     "Term",
+    "Training",
+    "WhatIf",
     "engine_named",
     "plan",
 ]
@@ -32,14 +56,24 @@ _ASK = Ask()
 
 def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
     """The memory of a deployment of this checkpoint."""
-    engine = engine_named(ask.engine)
     if not structure.tensors:
         raise UsageError("there is no tensor to plan for")
     if any(role.startswith("lora.") for role in structure_roles(structure)):
         raise UsageError(
             "this is an adapter, not a model", "plan for its base model; an adapter adds little"
         )
-    return engine.plan(Model.of(structure), ask)
+    return _planned(Model.of(structure), ask)
+
+
+def _planned(model: Model, ask: Ask) -> MemoryPlan:
+    """The plan of a model as it is supposed to be."""
+    if ask.what_if.fits:
+        return fitted(model, ask, partial(_planned, model))
+    if ask.what_if.quantize is not None:
+        model = requantized(model, parse_recipe(ask.what_if.quantize))
+    if ask.train is not None:
+        return train(model, ask, ask.train)
+    return with_sections(model, engine_named(ask.engine).plan(model, ask))
 
 
 def structure_roles(structure: Structure) -> frozenset[str]:

@@ -21,8 +21,8 @@ def unrunnable(
 ) -> Iterator[str]:
     """Why the engine can't run the model's format on a card; nothing where it can."""
     found = model.structure.quantization
-    for scheme in found.schemes if found is not None else ():
-        name = scheme.scheme
+    stored = tuple(one.scheme for one in found.schemes) if found is not None else ()
+    for name in stored if model.schemes is None else model.schemes:
         if name in FOREIGN or name in unknown:
             yield f"{engine} has no kernel for {name} weights"
         least = next((n for start, n in LEAST_CAPABILITY.items() if name.startswith(start)), 0)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ckptscan.plan.facts import Facts
 from ckptscan.plan.inventory import Inventory, take_inventory
 from ckptscan.plan.sharding import Heads
+from ckptscan.plan.values import Term
 from ckptscan.structure import Attention, Structure
 
 
 @dataclass(frozen=True)
 class Model:
-    """What engines plan from. `attention` is that of the main stack alone."""
+    """What engines plan from. `attention` is that of the main stack alone.
+
+    Of a model that is not stored so: `assumed` says by group what its bytes rest on, `changed`
+    what they are more or less than those stored, `schemes` the formats of its weights.
+    """
 
     structure: Structure
     inventory: Inventory
     facts: Facts
     attention: tuple[Attention, ...]
+    assumed: Mapping[str, str] = field(default_factory=dict)
+    changed: tuple[Term, ...] = ()
+    schemes: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, structure: Structure) -> Model:

@@ -166,7 +166,9 @@ def left_out(engine: Profile, model: Model, ask: Ask) -> tuple[Term, ...]:
     ]
     everything = model.inventory.everything()
     joined = sum(module.nbytes * times // module.times for module, times in everything)
-    again = joined - model.structure.main.nbytes
+    found += model.changed
+    whatif = sum(term.nbytes for term in model.changed)
+    again = joined - model.structure.main.nbytes - whatif
     if again:
         found.append(Term("stored in several parts", again, "held once", "engine"))
     drafting = model.structure.mtp

@@ -10,6 +10,7 @@ from ckptscan.hardware import Devices
 from ckptscan.names import IndexSet
 
 GIB = 1 << 30
+TRAINING = "training"  # stands for the engine in plans of training
 LABELS = ("exact", "config", "engine", "inferred", "assumed", "estimated")
 
 
@@ -38,7 +39,74 @@ class Parallel(NamedTuple):
     ep: int = 1
 
 
+class WhatIf(NamedTuple):
+    """What is not so yet: weights in another format, adapters beside them.
+
+    `quantize` is a recipe as written: `int4-g128`, `experts=mxfp4,attention=fp8`. `lora_rank` is
+    the rank that the engine makes room for, `loras` how many adapters at once. `fits` asks for the
+    cheapest mix of `fit_formats` that fits; none named are those that suit the card.
+    """
+
+    quantize: str | None = None
+    lora_rank: int = 0
+    loras: int = 1
+    fits: bool = False
+    fit_formats: tuple[str, ...] = ()
+
+
+class Speed(NamedTuple):
+    """Rates to reckon with, a second: bytes of a card's memory, its operations; None is sourced."""
+
+    bandwidth: int | None = None
+    flops: int | None = None
+
+
+class LoadAsk(NamedTuple):
+    """What to tell of loading: the rate of a disk or link in bytes a second, None for no time."""
+
+    rate: int | None = None
+
+
+class Training(NamedTuple):
+    """How a model is trained. `kind` is full, lora or qlora; `zero` the stage of ZeRO, 0 for none.
+
+    `offload` is none, optimizer or all (optimizer and weights), `checkpointing` none, selective
+    or full, `optimizer` adam, adam8bit or sgd. `is_float32` is without mixed precision.
+    """
+
+    kind: str = "full"
+    zero: int = 0
+    offload: str = "none"
+    seq_len: int = 0
+    micro_batch: int = 1
+    optimizer: str = "adam"
+    checkpointing: str = "selective"
+    sequence_parallel: bool = False
+    nodes: int = 1
+    is_float32: bool = False
+
+
+class Row(NamedTuple):
+    """One figure of a section: `value` in `unit` (B, s, tokens/s ...), None where it is unknown."""
+
+    name: str
+    value: int | float | None
+    unit: str
+    formula: str
+    label: str = "estimated"
+
+
+class Section(NamedTuple):
+    """What a plan says beside memory: the name in json, a title for people, figures, notes."""
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+
 _ALONE = Parallel()
+_AS_IS = WhatIf()
 
 
 @dataclass(frozen=True)
@@ -72,6 +140,10 @@ class Ask:
     activation_bytes: int | None = None
     non_torch_bytes: int | None = None
     graph_bytes: int | None = None
+    what_if: WhatIf = _AS_IS
+    speed: Speed | None = None
+    train: Training | None = None
+    load: LoadAsk | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +249,12 @@ class MemoryPlan:
     expected: tuple[str, ...] = ()
     left_out: tuple[Term, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
+
+    @property
+    def is_training(self) -> bool:
+        """Whether it is trained, not served: there is no cache."""
+        return self.ask.train is not None
 
     @property
     def first(self) -> Rank:

@@ -115,6 +115,8 @@ def _about_model(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
     odd = unrunnable_dtype(model, ask.devices.card if ask.devices else None, ask.dtype)
     if odd:
         yield odd
+    if model.schemes is not None:
+        yield "no such checkpoint was read: weights are sized as if they were quantized"
     if not model.attention:
         yield "no attention is known in the shapes: the cache is not counted"
     if cached.caches.label == "assumed":

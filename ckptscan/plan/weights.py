@@ -10,6 +10,7 @@ from ckptscan.hardware import Allocator
 from ckptscan.plan.facts import SLIDING
 from ckptscan.plan.inventory import Module
 from ckptscan.plan.loading import Loaded, Loader, Parameter, load_modules, tower_blocks
+from ckptscan.plan.lora import lora_terms
 from ckptscan.plan.model import Model
 from ckptscan.plan.rope import Table, rope_tables
 from ckptscan.plan.sharding import WHOLE, Cut
@@ -92,8 +93,14 @@ def weight_terms(
     for group, nbytes in made.groups.items():
         if group == "experts":
             nbytes -= loaded.padding
-        terms.append(Term(group, nbytes, how, label))
+        said = model.assumed.get(group)
+        if said is None:
+            terms.append(Term(group, nbytes, how, label))
+        else:
+            whole_words = said if is_whole else f"{said}; {how}"
+            terms.append(Term(group, nbytes, whole_words, "assumed"))
     terms += _beside(made, model)
+    adapters = lora_terms(model, ask.what_if, cut, place[1])
     asked = sum(term.nbytes for term in terms)
     given = made.allocator.allocated
     if engine.logs_segments:
@@ -105,8 +112,8 @@ def weight_terms(
     how = f"torch hands out {what} and more{regime}; {given:,} B"
     terms.append(Term("allocator rounding", rounding, how, "engine", "rounding"))
     if ask.weight_bytes is not None:
-        return (Term("weights", ask.weight_bytes, "as given", "assumed"),)
-    return tuple(term for term in terms if term.nbytes)
+        return (Term("weights", ask.weight_bytes, "as given", "assumed"), *adapters)
+    return tuple(term for term in (*terms, *adapters) if term.nbytes)
 
 
 def _cut_in_words(cut: Cut, place: tuple[int, Sequence[int], int]) -> str:

@@ -34,6 +34,23 @@ def run(*arguments: str) -> Result:
         pytest.param([QWEN, "--gpu-memory-utilization", "nan"], 2, id="no-such-share"),
         pytest.param([QWEN, "--activation-memory", "much"], 2, id="no-such-size"),
         pytest.param([ADAPTER], 2, id="adapter"),
+        pytest.param(
+            [LLAMA_70B, "--quantize", "int4-g128", "--require-fit", "--max-len", "8192"],
+            0,
+            id="fits-in-4-bits",
+        ),
+        pytest.param(
+            [LLAMA_70B, "--fit-quantize", "--require-fit", "--max-len", "8192"], 0, id="made-to-fit"
+        ),
+        pytest.param([QWEN, "--quantize", "int5"], 2, id="no-such-format"),
+        pytest.param([QWEN, "--quantize", "int8", "--fit-quantize"], 2, id="format-and-search"),
+        pytest.param([QWEN, "--fit-formats", "int8,int9"], 2, id="no-such-formats"),
+        pytest.param([QWEN, "--load-rate", "0GB/s"], 2, id="no-such-rate"),
+        pytest.param([QWEN, "--bandwidth", "fast"], 2, id="no-such-bandwidth"),
+        pytest.param([QWEN, "--tflops", "nan"], 2, id="no-such-flops"),
+        pytest.param([QWEN, "--train", "full", "--require-fit"], 1, id="training-does-not-fit"),
+        pytest.param([QWEN, "--train", "qlora", "--require-fit"], 0, id="adapters-fit"),
+        pytest.param([QWEN, "--train", "full", "--offload", "all"], 2, id="offload-without-zero"),
         pytest.param([str(ATTACKS / "gap.safetensors")], 0, id="faulty-file"),
         pytest.param(["nowhere"], 3, id="nothing-there"),
         pytest.param([], 2, id="no-source"),
@@ -61,6 +78,36 @@ def test_options_reach_the_plan() -> None:
     assert 1 << 30 == terms["activation peak"]["bytes"]
     assert 1000 == terms["CUDA graphs"]["bytes"]
     assert 32 == document["kv"]["block_size"]
+
+
+def test_options_beside_memory_reach_the_plan() -> None:
+    done = run(
+        "plan", QWEN, "--lora", "8", "--max-loras", "2", "--roofline", "--bandwidth", "1TB/s",
+        "--tflops", "100", "--load", "--load-rate", "2GB/s", "--quantize", "ffn=nf4",
+        "--fit-formats", "", "--format", "json",
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    terms = {term["name"]: term for term in document["ranks"][0]["terms"]}
+
+    assert terms["LoRA adapters"]["formula"].startswith("2 x rank 8")
+    assert "as nf4" in terms["feed-forward"]["formula"]
+    assert {"roofline", "load"} <= {*document}
+    assert all(row["value"] for row in document["roofline"]["rows"])
+
+
+def test_training_is_a_plan_of_its_own() -> None:
+    done = run(
+        "plan", QWEN, "--train", "full", "--zero", "3", "--dp", "8", "--offload", "optimizer",
+        "--seq-len", "1024", "--micro-batch", "2", "--optimizer", "adam8bit", "--nodes", "2",
+        "--checkpointing", "full", "--sequence-parallel", "--format", "json",
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+
+    assert "training" == document["engine"]
+    assert list(range(8)) == [rank["rank"] for rank in document["ranks"]]
+    assert "" == document["command"]
+    host = document["training"]["rows"][-1]
+    assert "2 nodes" in host["formula"]
 
 
 def test_blocks_and_cache_can_be_given() -> None:

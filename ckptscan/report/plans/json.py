@@ -10,6 +10,7 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan, Rank, Term
 from ckptscan.report.json import source
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.sections import section_documents
 from ckptscan.report.plans.serving import command_line
 
 SCHEMA = "ckptscan.plan/1"
@@ -53,7 +54,8 @@ def _plan(checkpoint: Checkpoint, plan: MemoryPlan) -> dict[str, Any]:
         "assumptions": list(plan.assumptions),
         "changes": [_term(term) for term in plan.left_out],
         "expected_log": list(plan.expected),
-        "command": command_line(checkpoint, plan),
+        "command": "" if plan.is_training else command_line(checkpoint, plan),
+        **section_documents(plan),
     }
 
 

@@ -8,6 +8,7 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan
 from ckptscan.report.markdown import cell
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.sections import section_tables
 from ckptscan.report.plans.text import gib
 from ckptscan.report.plans.waterfall import steps
 
@@ -29,6 +30,7 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
             yield f"| {cell(step.name)} | {gib(step.nbytes)} | {step.label} | {how} |"
         yield ""
         yield from _facts(plan)
+        yield from section_tables(plan)
         if shown.expected:
             yield ""
             yield from ("```", *plan.expected, "```")
@@ -38,10 +40,11 @@ def _facts(plan: MemoryPlan) -> Iterator[str]:
     kv = plan.kv
     yield "| | |"
     yield "| --- | --- |"
-    yield f"| a token | {kv.bytes_per_token:,} bytes in {cell(kv.dtype)} |"
-    yield f"| cache | {kv.blocks:,} blocks, {kv.tokens:,} tokens |"
-    yield f"| requests | {kv.concurrency:.2f} of {kv.max_len:,} tokens |"
-    yield f"| longest | {kv.longest:,} tokens |"
+    if not plan.is_training:
+        yield f"| a token | {kv.bytes_per_token:,} bytes in {cell(kv.dtype)} |"
+        yield f"| cache | {kv.blocks:,} blocks, {kv.tokens:,} tokens |"
+        yield f"| requests | {kv.concurrency:.2f} of {kv.max_len:,} tokens |"
+        yield f"| longest | {kv.longest:,} tokens |"
     yield f"| fits | {'yes' if plan.fits else 'no: ' + cell('; '.join(plan.why_not))} |"
     for change in plan.advice:
         yield f"| try | {cell(change)} |"

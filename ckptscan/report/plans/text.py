@@ -8,6 +8,7 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan, Rank
 from ckptscan.report import words
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.sections import section_lines
 from ckptscan.report.plans.serving import command_line
 from ckptscan.report.plans.waterfall import BAR, bar, steps
 
@@ -27,13 +28,15 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
         yield from _rank(plan, plan.first, shown)
         yield from _other_ranks(plan)
         yield ""
-        yield from _cache(plan, shown)
+        if not plan.is_training:
+            yield from _cache(plan, shown)
         yield from _verdict(plan, shown)
-        if shown.expected:
+        yield from section_lines(plan, shown)
+        if shown.expected and plan.expected:
             yield ""
             yield "log lines to expect"
             yield from (f"  {line}" for line in plan.expected)
-        if shown.command:
+        if shown.command and not plan.is_training:
             yield ""
             yield command_line(checkpoint, plan)
 
@@ -79,6 +82,9 @@ def _other_ranks(plan: MemoryPlan) -> Iterator[str]:
         layers = f"layers {words.indices(rank.layers)}, " if plan.ask.parallel.pp > 1 else ""
         who = f"ranks {words.indices(rank.alike)}" if len(rank.alike) > 1 else f"rank {rank.rank}"
         loaded, left = gib(rank.loaded), gib(rank.left)
+        if plan.is_training:
+            yield f"{who}: {layers}{gib(rank.fixed)} GiB, {left} GiB left"
+            continue
         yield f"{who}: {layers}{loaded} GiB loaded, {left} GiB left for the cache"
 
 

@@ -47,8 +47,8 @@ def steps(plan: MemoryPlan, rank: Rank, explained: bool) -> Iterator[Step]:
         left -= term.nbytes
         yield Step(f"- {term.name}", term.nbytes, term.label, term.formula, left)
     cache = rank.part("kv")
-    how = "what the rest leaves"
-    yield Step("left for the cache", max(0, left), "estimated", how, left, TOTAL)
+    how, name = "what the rest leaves", "left" if plan.is_training else "left for the cache"
+    yield Step(name, max(0, left), "estimated", how, left, TOTAL)
     if cache and plan.ask.kv_bytes is not None:
         yield Step("KV cache", cache, "engine", "as given", left, TOTAL)
 
