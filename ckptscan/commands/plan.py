@@ -8,6 +8,7 @@ import click
 
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import format_option, source_options
+from ckptscan.commands.plan_local import local_options
 from ckptscan.commands.plan_params import plan_options
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ NO_FIT = 1
 @click.command("plan")
 @click.argument("source", metavar="SOURCE")
 @plan_options
+@local_options
 @click.option("--require-fit", is_flag=True, help="Exit with 1 if it does not fit.")
 @click.option("--explain", "explained", is_flag=True, help="Every term with its formula.")
 @click.option("--expect", "expected", is_flag=True, help="The log lines that the engine prints.")

@@ -8,7 +8,7 @@ from types import ModuleType
 from ckptscan.errors import UsageError
 from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
 from ckptscan.plan.model import Model
-from ckptscan.plan.values import KV, Ask, MemoryPlan, Parallel, Rank, Refusal, Term
+from ckptscan.plan.values import KV, Ask, Local, MemoryPlan, Parallel, Rank, Refusal, Term
 from ckptscan.structure import Structure
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ENGINES",
     "KV",
     "Ask",
+    "Local",
     "MemoryPlan",
     "Model",
     "Parallel",

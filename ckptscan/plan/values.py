@@ -41,6 +41,25 @@ class Parallel(NamedTuple):
 _ALONE = Parallel()
 
 
+class Local(NamedTuple):
+    """What engines are told that spread a model over cards and the host; None is their choice.
+
+    `outtype` is the mix of a GGUF file, `gpu_layers` is -ngl, `split` the shares of the cards,
+    `host_bytes` what the host may hold. `swa_full` keeps windows whole, `kv_unified` lets
+    sequences share one run of cells.
+    """
+
+    outtype: str | None = None
+    gpu_layers: int | None = None
+    split: tuple[float, ...] = ()
+    host_bytes: int | None = None
+    swa_full: bool = False
+    kv_unified: bool = False
+
+
+_NOWHERE = Local()
+
+
 @dataclass(frozen=True)
 class Ask:
     """What to plan for; None is what the engine chooses. Sizes are bytes.
@@ -72,6 +91,7 @@ class Ask:
     activation_bytes: int | None = None
     non_torch_bytes: int | None = None
     graph_bytes: int | None = None
+    local: Local = _NOWHERE
 
 
 @dataclass(frozen=True)
@@ -120,6 +140,19 @@ class Rank:
         return self.left > 0
 
 
+class Beside(NamedTuple):
+    """What lies on no card: `host` or `disk`, the layers there, what is held."""
+
+    place: str
+    layers: IndexSet
+    terms: tuple[Term, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all terms."""
+        return sum(term.nbytes for term in self.terms)
+
+
 class KV(NamedTuple):
     """The cache of keys and values: what a token takes, how many tokens and requests there are.
 
@@ -159,7 +192,8 @@ class MemoryPlan:
 
     `fits` is whether weights, overheads and one request at the wanted context fit; `why_not` says
     what is in the way, `advice` what to change. `assumptions` is what the plan rests on and
-    nothing in the checkpoint says. `cards` is how many cards the deployment takes.
+    nothing in the checkpoint says. `cards` is how many cards the deployment takes, `beside` what
+    lies on none of them.
     """
 
     engine: str
@@ -177,6 +211,7 @@ class MemoryPlan:
     expected: tuple[str, ...] = ()
     left_out: tuple[Term, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    beside: tuple[Beside, ...] = ()
 
     @property
     def first(self) -> Rank:

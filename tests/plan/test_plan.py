@@ -32,7 +32,9 @@ def planned(model: str, **options: object) -> MemoryPlan:
 
 
 def weights(one: MemoryPlan) -> int:
-    return sum(rank.part("weights") * len(rank.alike) for rank in one.ranks)
+    beside = (term for place in one.beside for term in place.terms if term.part == "weights")
+    on_cards = sum(rank.part("weights") * len(rank.alike) for rank in one.ranks)
+    return on_cards + sum(term.nbytes for term in beside)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -340,6 +342,7 @@ def test_states_are_counted_apart() -> None:
         ("vllm-0.8.0", "vllm-0.11"),
         ("sglang-0.5.9", "sglang-0.5"),
         ("sglang", "sglang-0.5"),
+        ("ollama", "llama.cpp"),
     ],
 )
 def test_versions_go_to_the_profile_that_speaks_for_them(asked: str, name: str) -> None:
