@@ -11,7 +11,25 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from ckptscan.errors import UsageError
+from ckptscan.hardware import Devices
+from ckptscan.plan.values import Parallel
+
 HOST = -1
+MAX_CARDS = 1024
+
+
+def cards_of(engine: str, devices: Devices, parallel: Parallel) -> int:
+    """Cards that such an engine spreads over: all that are there, or as many as were said."""
+    if parallel.dp > 1 or parallel.ep > 1:
+        raise UsageError(
+            f"{engine} has no --dp and no --ep", "it spreads layers over the cards: --gpu 2xrtx4090"
+        )
+    said = parallel.tp * parallel.pp
+    count = said if said > 1 else devices.count or 1
+    if count > min(MAX_CARDS, devices.count or MAX_CARDS):
+        raise UsageError(f"{count:,} cards are not there", "say --gpu 8xh200, or split less")
+    return count
 
 
 class Spread(NamedTuple):

@@ -16,12 +16,14 @@ ENGINES = {
     "vllm-0.21": "ckptscan.plan.engines.vllm_0_21",
     "sglang-0.5": "ckptscan.plan.engines.sglang_0_5",
     "llama.cpp": "ckptscan.plan.engines.llamacpp",
+    "transformers": "ckptscan.plan.engines.transformers",
 }
 ALIASES = {
     "llamacpp": "llama.cpp",
     "llama-server": "llama.cpp",
     "ik_llama.cpp": "llama.cpp",
     "ollama": "llama.cpp",
+    "hf": "transformers",
 }
 DEFAULT = "vllm-0.11"
 # vllm, vllm-0.10.2, vllm==0.24.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ckptscan.errors import UsageError
-from ckptscan.hardware import Devices, parse_devices
+from ckptscan.hardware import parse_devices
 from ckptscan.names import IndexSet
 from ckptscan.plan.activations import measured, overhead
 from ckptscan.plan.engines.llamacpp_cache import Cells, cache_type, cells_of
@@ -20,8 +20,7 @@ from ckptscan.plan.engines.llamacpp_plan import HEAD, Placed, planned
 from ckptscan.plan.ggml import mix_named
 from ckptscan.plan.gguf import INPUT, OUTPUT, File, Tensor, gguf_of
 from ckptscan.plan.model import Model
-from ckptscan.plan.outcome import MAX_CARDS
-from ckptscan.plan.spread import HOST, Spread, spread
+from ckptscan.plan.spread import HOST, Spread, cards_of, spread
 from ckptscan.plan.values import Ask, Beside, MemoryPlan, Parallel, Rank, Term
 
 DEFAULT_GPU = "h100"
@@ -50,7 +49,7 @@ class LlamaCpp:
 def settled(model: Model, ask: Ask) -> Ask:
     """What was asked with llama.cpp's defaults in place of what was left open."""
     devices = ask.devices or parse_devices(DEFAULT_GPU)
-    count = _cards(devices, ask.parallel)
+    count = cards_of("llama.cpp", devices, ask.parallel)
     split = ask.local.split or (1.0,) * count
     if len(split) != count:
         raise UsageError(
@@ -68,19 +67,6 @@ def settled(model: Model, ask: Ask) -> Ask:
         block_size=1,
         local=ask.local._replace(outtype=_outtype(model, ask), split=split),
     )
-
-
-def _cards(devices: Devices, parallel: Parallel) -> int:
-    """Cards that it spreads over: all that are there, or as many as were said."""
-    if parallel.dp > 1 or parallel.ep > 1:
-        raise UsageError(
-            "llama.cpp has no --dp and no --ep", "it spreads layers over the cards: --gpu 2xrtx4090"
-        )
-    said = parallel.tp * parallel.pp
-    count = said if said > 1 else devices.count or 1
-    if count > min(MAX_CARDS, devices.count or MAX_CARDS):
-        raise UsageError(f"{count:,} cards are not there", "say --gpu 8xh200, or split less")
-    return count
 
 
 def _outtype(model: Model, ask: Ask) -> str:

@@ -17,6 +17,8 @@ def command_line(checkpoint: Checkpoint, plan: MemoryPlan) -> str:
     if plan.engine.startswith("sglang"):
         start = f"python -m sglang.launch_server --model-path {shlex.quote(model)}"
         return " ".join([start, *_sglang(plan)])
+    if plan.engine == "transformers":
+        return f"AutoModelForCausalLM.from_pretrained({model!r}, device_map='auto')"
     if plan.engine == "llama.cpp":
         file = f"{checkpoint.origin.title}-{plan.ask.local.outtype}.gguf"
         start = f"llama-server -m {shlex.quote(words.printable(file))}"
