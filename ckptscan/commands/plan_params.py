@@ -53,8 +53,8 @@ class Share(click.FloatRange):
 
 _ONE = click.IntRange(1, 65536)
 _OPTIONS = (
-    click.option("--gpu", metavar="CARD", help="Card, or 8xh200, 4x24GiB, h100@79.2GiB.  "
-                 "[default: h100; ckptscan gpus lists them]"),
+    click.option("--gpu", metavar="CARD", help="Card, or 8xh200, 4x24GiB, h100@79.2GiB, "
+                 "mine.  [default: h100; ckptscan gpus lists them]"),
     click.option("--tp", type=_ONE, default=1, show_default=True, help="Ranks that cut tensors."),
     click.option("--pp", type=_ONE, default=1, show_default=True, help="Pipeline stages."),
     click.option("--dp", type=_ONE, default=1, show_default=True,
