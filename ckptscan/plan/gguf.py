@@ -61,7 +61,13 @@ class File(NamedTuple):
 
 
 def gguf_of(model: Model, mix: str) -> File:
-    """The GGUF file of a model in one mix of types."""
+    """The GGUF file of a model in one mix of types; it is made once."""
+    if mix not in model.files:
+        model.files[mix] = _made_of(model, mix)
+    return model.files[mix]
+
+
+def _made_of(model: Model, mix: str) -> File:
     traits = _traits(model)
     tensors: list[Tensor] = []
     left: dict[str, int] = {}
