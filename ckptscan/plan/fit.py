@@ -93,7 +93,7 @@ def holders(structure: Structure, ask: Ask) -> Holders:
     found: list[Holder] = []
     tried, refused, biggest = 0, "the weights alone are more than they have", 0
     for card in _different(spreads=spreads):
-        for size in SIZES:
+        for size in (1,) if _is_apple(card) else SIZES:
             tried += 1
             if least > card.total_bytes * size:
                 continue
@@ -113,7 +113,7 @@ def _different(spreads: bool) -> Iterator[Card]:
     seen: set[tuple[int, int]] = set()
     for card in CARDS:
         key = (card.total_bytes, card.capability)
-        is_served = not card.name.startswith("Apple") and not 0 < card.capability < OLDEST
+        is_served = not _is_apple(card) and not 0 < card.capability < OLDEST
         if key not in seen and (spreads or is_served):
             seen.add(key)
             yield card
@@ -122,12 +122,17 @@ def _different(spreads: bool) -> Iterator[Card]:
 def _least(engine: Engine, model: Model, ask: Ask) -> int:
     """Bytes that no deployment takes less than: half of those stored, or the file that is made."""
     if engine.name == "llama.cpp":
-        mix = mix_named(ask.local.outtype or "bf16")
-        is_whole = ask.local.gpu_layers is None
-        return (
-            sum(one.nbytes for one in gguf_of(model, mix).tensors if one.layer != INPUT) * is_whole
-        )
+        if ask.local.gpu_layers is not None:
+            return 0
+        outtype = ask.local.outtype or "auto"
+        file = gguf_of(model, "bf16" if outtype == "auto" else mix_named(outtype))
+        return sum(one.nbytes for one in file.tensors if one.layer != INPUT)
     return model.structure.main.nbytes // 2
+
+
+def _is_apple(card: Card) -> bool:
+    """Whether it is a machine of its own, which no other can stand beside."""
+    return card.name.startswith("Apple")
 
 
 def _with(ask: Ask, card: Card, size: int, spreads: bool) -> Ask:

@@ -164,6 +164,14 @@ def test_short_names_are_understood() -> None:
     assert "q4_k_m" == mix_named("Q4_K") == mix_named("q4-k-m")
 
 
+def test_states_are_kept_in_32_bits_beside_the_cells() -> None:
+    """Qwen3-Next: 36 layers of 32 x 128 x 128 and 3 x 8,192 values a request."""
+    one = local("pack:Qwen--Qwen3-Next-80B-A3B-Instruct", gpu="h200", max_len=4096, requests=2)
+
+    assert one.predictions["rs_mib"] == 2 * 36 * 4 * (32 * 128 * 128 + 3 * 8192) / MIB
+    assert one.predictions["kv_self_mib"] == 2 * 4096 * 24576 / MIB
+
+
 def test_more_than_the_host_holds_does_not_fit() -> None:
     one = local(LARGE, outtype="q4_k_m", max_len=4096, gpu_layers=10, host_bytes=8 * GIB)
 

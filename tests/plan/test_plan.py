@@ -367,7 +367,7 @@ def test_deepseek_v3_at_tp_8_is_planned_in_a_moment() -> None:
     assert time.perf_counter() - start < 1.5  # 0.05 s where nothing else runs
 
 
-@pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5"])
+@pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5", "llama.cpp", "transformers"])
 def test_layers_that_are_all_different_take_no_more_than_their_number(engine: str) -> None:
     tensors: dict[str, tuple[str, list[int]]] = {"model.embed_tokens.weight": ("BF16", [99, 64])}
     for index in range(1000):

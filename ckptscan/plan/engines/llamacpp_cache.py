@@ -74,7 +74,9 @@ def cells_of(engine: CacheProfile, model: Model, ask: Ask) -> Cells:
     place_of = {index: place for place, index in enumerate(model.indices)}
     by_place: list[list[LayerCache]] = [[] for _ in model.indices]
     for index, cache in caches.layers:
-        by_place[place_of[index % BESIDE]].append(cache)
+        place = place_of.get(index, place_of.get(index % BESIDE))
+        if place is not None:
+            by_place[place].append(cache)
     kinds = {cache.kind for _, cache in caches.layers if cache.token_bytes}
     return Cells(
         caches,

@@ -152,13 +152,24 @@ def _advice(model: Model, ask: Ask, what: Placed, kv: KV) -> Iterator[str]:
         fewer = _with_cache(model, ask, what)
         if _fits(model, *fewer):
             yield f"--kv-cache-dtype {_FEWER_BITS}"
-    for layers in range(len(model.indices), 0, -1):
-        local = ask.local._replace(gpu_layers=layers)
-        if (ask.local.gpu_layers is None or layers < ask.local.gpu_layers) and _fits(
-            model, replace(ask, local=local), what
-        ):
-            yield f"--n-gpu-layers {layers}, the rest on the host"
-            return
+    most = _most_layers(model, ask, what)
+    if most:
+        yield f"--n-gpu-layers {most}, the rest on the host"
+
+
+def _most_layers(model: Model, ask: Ask, what: Placed) -> int:
+    """The most layers that the cards take beside what was asked for; 0 where not one."""
+    low, high = 0, len(model.indices) + 1
+    if ask.local.gpu_layers is not None:
+        high = min(high, ask.local.gpu_layers)
+    while high - low > 1:
+        middle = (low + high) // 2
+        local = ask.local._replace(gpu_layers=middle)
+        if _fits(model, replace(ask, local=local), what):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _with_cache(model: Model, ask: Ask, what: Placed) -> tuple[Ask, Placed]:
@@ -197,6 +208,8 @@ def _predictions(what: Placed, ranks: tuple[Rank, ...], ask: Ask) -> dict[str, i
     length, requests = ask.max_len or 0, ask.max_seqs or 1
     total = what.cells.nbytes(places, length, requests)
     windows = _windows(what.cells, length, requests) if what.cells.has_windows else 0
+    states = requests * what.cells.caches.state_bytes
+    total -= states
     left = min(rank.left for rank in ranks)
     return {
         "model_loading_gib": round(ranks[0].loaded / GIB, 4),
@@ -206,6 +219,7 @@ def _predictions(what: Placed, ranks: tuple[Rank, ...], ask: Ask) -> dict[str, i
         "kv_self_mib": round(total / MIB, 4),
         "kv_global_mib": round((total - windows) / MIB, 4),
         "kv_swa_mib": round(windows / MIB, 4),
+        "rs_mib": round(states / MIB, 4),
     }
 
 
@@ -254,5 +268,8 @@ def _log(
     for rank in ranks:
         size = rank.part("kv") / MIB
         yield f"llama_kv_cache:      CUDA{rank.rank} KV buffer size = {size:.2f} MiB"
-    total = what.cells.nbytes(range(layers), ask.max_len or 0, ask.max_seqs or 1)
+    states = (ask.max_seqs or 1) * what.cells.caches.state_bytes
+    total = what.cells.nbytes(range(layers), ask.max_len or 0, ask.max_seqs or 1) - states
     yield f"llama_kv_cache: size = {total / MIB:.2f} MiB in all, {ask.kv_dtype}"
+    if states:
+        yield f"llama_memory_recurrent: size = {states / MIB:.2f} MiB in all"
