@@ -12,7 +12,7 @@ from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
 from ckptscan.plan.values import GIB, KV, Ask, Beside, MemoryPlan, Rank, Term
 
-_MOST_CARDS = 64
+_COUNTS = (2, 4, 8, 16, 32, 64)
 _STEP = 16  # tokens to which the longest context is told
 
 
@@ -127,7 +127,7 @@ def _advice(model: Model, ask: Ask, kv: KV, what: Mapped) -> Iterator[str]:
             yield "--max-num-batched-tokens 2048, prompts of so many tokens at once"
     if 0 < kv.longest < (ask.max_len or 0):
         yield f"--max-len {kv.longest}"
-    for count in range(len(what.ranks) + 1, _MOST_CARDS + 1):
+    for count in (size for size in _COUNTS if size > len(what.ranks)):
         more = replace(ask, parallel=ask.parallel._replace(pp=count))
         if not any(_memory(more, mapped(model, more, what.caches))):
             yield f"{count} cards"
