@@ -8,6 +8,7 @@ import click
 
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import format_option, source_options
+from ckptscan.commands.plan_local import local_options
 from ckptscan.commands.plan_params import plan_options
 from ckptscan.commands.plan_speed import speed_options
 from ckptscan.commands.plan_train import train_options
@@ -16,6 +17,7 @@ from ckptscan.commands.plan_whatif import what_if_options
 if TYPE_CHECKING:
     from ckptscan.plan import Ask
     from ckptscan.sources import Access
+    from ckptscan.structure import Structure
 
 FORMATS = ("text", "json", "markdown")  # report.plans.FORMATS
 NO_FIT = 1
@@ -27,6 +29,9 @@ NO_FIT = 1
 @what_if_options
 @speed_options
 @train_options
+@local_options
+@click.option("--fit", "asks_what_fits", is_flag=True,
+              help="Cards that hold it; with --gpu contexts by requests.")  # fmt: skip
 @click.option("--require-fit", is_flag=True, help="Exit with 1 if it does not fit.")
 @click.option("--explain", "explained", is_flag=True, help="Every term with its formula.")
 @click.option("--expect", "expected", is_flag=True, help="The log lines that the engine prints.")
@@ -39,6 +44,7 @@ def command(
     ctx: click.Context,
     source: str,
     asks: tuple[Ask, ...],
+    asks_what_fits: bool,
     require_fit: bool,
     explained: bool,
     expected: bool,
@@ -60,6 +66,7 @@ def command(
       ckptscan plan DeepSeek-V3/ --gpu 8xh200 --tp 8 --explain
       ckptscan plan Llama-3.1-70B/ --gpu h100 --tp 2 --requests 16 --require-fit
       ckptscan plan gpt-oss-120b/ --engine vllm-0.11 --engine vllm-0.21
+      ckptscan plan Qwen2-7B/ --fit --max-len 32768 --requests 8
     """
     from ckptscan.checkpoint import load
     from ckptscan.plan import plan
@@ -69,7 +76,23 @@ def command(
 
     checkpoint = load(open_source(source, access), set_name)
     structure = describe(checkpoint)
+    if asks_what_fits:
+        ctx.exit(_fit(structure, asks, format_name, require_fit=require_fit))
     plans = [plan(structure, ask) for ask in asks]
     shown = Shown(explained, expected, shows_command, columns())
     write(report(checkpoint, plans, format_name, shown))
     ctx.exit(NO_FIT if require_fit and not all(one.fits for one in plans) else 0)
+
+
+def _fit(structure: Structure, asks: tuple[Ask, ...], format_name: str, require_fit: bool) -> int:
+    """Write what holds the model, for each engine; NO_FIT where it is required and nothing does."""
+    from ckptscan.plan.fit import holders, matrix
+    from ckptscan.report.plans.fit import report
+
+    holds = True
+    for ask in asks:
+        find = holders if ask.devices is None else matrix
+        found = find(structure, ask)
+        write(report(structure.checkpoint, found, format_name, columns()))
+        holds = holds and found.holds
+    return NO_FIT if require_fit and not holds else 0

@@ -53,8 +53,8 @@ class Share(click.FloatRange):
 
 _ONE = click.IntRange(1, 65536)
 _OPTIONS = (
-    click.option("--gpu", metavar="CARD", help="Card, or 8xh200, 4x24GiB, h100@79.2GiB.  "
-                 "[default: h100; ckptscan gpus lists them]"),
+    click.option("--gpu", metavar="CARD", help="Card, or 8xh200, 4x24GiB, h100@79.2GiB, "
+                 "mine.  [default: h100; ckptscan gpus lists them]"),
     click.option("--tp", type=_ONE, default=1, show_default=True, help="Ranks that cut tensors."),
     click.option("--pp", type=_ONE, default=1, show_default=True, help="Pipeline stages."),
     click.option("--dp", type=_ONE, default=1, show_default=True,
@@ -62,8 +62,8 @@ _OPTIONS = (
     click.option("--ep", type=_ONE, default=1, show_default=True,
                  help="Ranks that share the experts whole: tp x dp, or 1."),
     click.option("--engine", "engines", multiple=True, metavar="NAME",
-                 help="vllm-0.6, vllm-0.11, vllm-0.21, sglang-0.5; several give a table.  "
-                 "[default: vllm-0.11]"),
+                 help="vllm-0.6, vllm-0.11, vllm-0.21, sglang-0.5, llama.cpp, transformers; "
+                 "several give a table.  [default: vllm-0.11]"),
     _count("--max-len", "TOKENS", "Context of one request.  [default: the model's]"),
     click.option("--gpu-memory-utilization", "utilization", type=Share(0.01, 1),
                  metavar="SHARE", help="Share of a card that may be used.  [default: 0.9]"),

@@ -40,6 +40,11 @@ _UNITS = {
 }
 
 
+_APPLE = re.compile(r"apple(m\d)?(pro|max|ultra)?(?P<gb>\d{1,4})gi?b?", re.ASCII)
+# GiB of unified memory from which on a share holds: llama.cpp's logs of 16, 18, 32 and 36 GB
+APPLE_SHARES = ((32, 78, 100), (17, 74, 100), (0, 2, 3))
+
+
 @dataclass(frozen=True)
 class Card:
     """One kind of card. Sizes are bytes; None is what nobody published.
@@ -82,6 +87,8 @@ class Card:
         """What `total_bytes` rests on, in words."""
         if self.torch_bytes is not None:
             return "total as torch sees it" if self.source else "as given"
+        if self.confidence == "estimated":
+            return self.source
         if self.driver_bytes is None:
             return f"{self.marketing_gb} GB by its name; no reading known"
         less = " less 0.5 GiB that torch does not see" if self.capability else ""
@@ -175,7 +182,12 @@ CARDS = (
 
 
 def parse_devices(text: str) -> Devices:
-    """`h100`, `8xh200`, `4x24GiB`, `h100@79.22GiB` -> the cards; raises UsageError."""
+    """`h100`, `8xh200`, `4x24GiB`, `h100@79.22GiB`, `mine` -> the cards; raises UsageError."""
+    plain = text.strip().lower()
+    if plain in ("mine", "mine@torch"):
+        from ckptscan.hardware.local import local_devices
+
+        return local_devices(with_torch=plain.endswith("torch"))
     match = _SPEC.fullmatch(text.strip()[:200])
     if match is None or not (match["name"] or match["size"]):
         raise UsageError(f"{text[:80]!r} is no card", "say h100, 8xh200 or 4x24GiB")
@@ -207,6 +219,9 @@ def named(name: str) -> Card:
     plain = _plain(name)
     if plain in known:
         return known[plain]
+    memory = _APPLE.fullmatch(plain)
+    if memory is not None:
+        return apple(int(memory["gb"]) * GIB)
     import difflib
 
     aliases = {_plain(card.aliases[0]): card.aliases[0] for card in CARDS}
@@ -214,6 +229,18 @@ def named(name: str) -> Card:
     nearest = list(dict.fromkeys(known[one].aliases[0] for one in close)) or list(aliases.values())
     hint = f"nearest: {', '.join(nearest)}" if close else f"there are: {', '.join(nearest)}"
     raise UsageError(f"no card is called {name[:80]!r}", f"{hint}; or give its memory, as in 24GiB")
+
+
+def apple(memory: int) -> Card:
+    """An Apple of so much unified memory: what Metal lets a program hold of it, as seen."""
+    name = f"Apple {memory // GIB} GB (Metal limit)"
+    known = next((card for card in CARDS if card.name == name), None)
+    if known is not None:
+        return known
+    above, below = next((a, b) for least, a, b in APPLE_SHARES if memory >= least * GIB)
+    how = f"{above / below:.2f} of {memory // GIB} GiB, as Metal allows on machines near in size"
+    nbytes = memory * above // below
+    return Card(name, (), memory // GIB, nbytes, None, None, None, 0, how, "estimated")
 
 
 def _names() -> Iterator[tuple[str, Card]]:

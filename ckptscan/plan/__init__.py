@@ -15,6 +15,7 @@ from ckptscan.plan.values import (
     KV,
     Ask,
     LoadAsk,
+    Local,
     MemoryPlan,
     Parallel,
     Rank,
@@ -35,6 +36,7 @@ __all__ = [
     "KV",
     "Ask",
     "LoadAsk",
+    "Local",
     "MemoryPlan",
     "Model",
     "Parallel",
@@ -65,8 +67,18 @@ def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
     return _planned(Model.of(structure), ask)
 
 
+# engines that lay weights out by themselves -> what they are told instead of a what-if
+_OF_THEIR_OWN = {
+    "llama.cpp": "--outtype names the file's format, as q4_k_m",
+    "transformers": "plan what-ifs with --engine vllm-0.11 or sglang-0.5",
+}
+
+
 def _planned(model: Model, ask: Ask) -> MemoryPlan:
     """The plan of a model as it is supposed to be."""
+    what_if, name = ask.what_if, engine_named(ask.engine).name
+    if name in _OF_THEIR_OWN and (what_if.quantize or what_if.lora_rank or what_if.fits):
+        raise UsageError(f"{name} does not take what-ifs of weights", _OF_THEIR_OWN[name])
     if ask.what_if.fits:
         return fitted(model, ask, partial(_planned, model))
     if ask.what_if.quantize is not None:

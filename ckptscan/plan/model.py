@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ckptscan.plan.facts import Facts
 from ckptscan.plan.inventory import Inventory, take_inventory
 from ckptscan.plan.sharding import Heads
 from ckptscan.plan.values import Term
 from ckptscan.structure import Attention, Structure
+
+if TYPE_CHECKING:
+    from ckptscan.plan.gguf import File
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class Model:
             for one in self.structure.attention
             if one.container != self.inventory.container and not one.is_mtp
         }
+
+    @cached_property
+    def files(self) -> dict[str, File]:
+        """The GGUF files that were made of it already, by their mix."""
+        return {}
 
     @cached_property
     def has_tower(self) -> bool:

@@ -109,6 +109,25 @@ _ALONE = Parallel()
 _AS_IS = WhatIf()
 
 
+class Local(NamedTuple):
+    """What engines are told that spread a model over cards and the host; None is their choice.
+
+    `outtype` is the mix of a GGUF file, `gpu_layers` is -ngl, `split` the shares of the cards,
+    `host_bytes` what the host may hold. `swa_full` keeps windows whole, `kv_unified` lets
+    sequences share one run of cells.
+    """
+
+    outtype: str | None = None
+    gpu_layers: int | None = None
+    split: tuple[float, ...] = ()
+    host_bytes: int | None = None
+    swa_full: bool = False
+    kv_unified: bool = False
+
+
+_NOWHERE = Local()
+
+
 @dataclass(frozen=True)
 class Ask:
     """What to plan for; None is what the engine chooses. Sizes are bytes.
@@ -144,6 +163,7 @@ class Ask:
     speed: Speed | None = None
     train: Training | None = None
     load: LoadAsk | None = None
+    local: Local = _NOWHERE
 
 
 @dataclass(frozen=True)
@@ -192,6 +212,19 @@ class Rank:
         return self.left > 0
 
 
+class Beside(NamedTuple):
+    """What lies on no card: `host` or `disk`, the layers there, what is held."""
+
+    place: str
+    layers: IndexSet
+    terms: tuple[Term, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all terms."""
+        return sum(term.nbytes for term in self.terms)
+
+
 class KV(NamedTuple):
     """The cache of keys and values: what a token takes, how many tokens and requests there are.
 
@@ -231,7 +264,8 @@ class MemoryPlan:
 
     `fits` is whether weights, overheads and one request at the wanted context fit; `why_not` says
     what is in the way, `advice` what to change. `assumptions` is what the plan rests on and
-    nothing in the checkpoint says. `cards` is how many cards the deployment takes.
+    nothing in the checkpoint says. `cards` is how many cards the deployment takes, `beside` what
+    lies on none of them.
     """
 
     engine: str
@@ -249,6 +283,7 @@ class MemoryPlan:
     expected: tuple[str, ...] = ()
     left_out: tuple[Term, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    beside: tuple[Beside, ...] = ()
     sections: tuple[Section, ...] = ()
 
     @property

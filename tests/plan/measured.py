@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckptscan.checkpoint import load
 from ckptscan.hardware import parse_devices
-from ckptscan.plan import Ask, MemoryPlan, Parallel, plan
+from ckptscan.plan import Ask, Local, MemoryPlan, Parallel, plan
 from ckptscan.structure import Structure, describe
 from fixtures.shapes import build, configs, public
 from tests.conftest import FIXTURES, pack, unheld
@@ -59,6 +59,8 @@ def ask_of(row: Measured, **changes: object) -> Ask:
     devices = parse_devices(said.pop("gpu"))
     parallel = Parallel(*(int(said.pop(way, "1")) for way in ("tp", "pp", "dp", "ep")))
     options: dict[str, object] = {"devices": devices, "parallel": parallel, "engine": row.engine}
+    if "outtype" in said:
+        options["local"] = Local(outtype=said.pop("outtype"))
     for key, text in said.items():
         name, value = _option(key, text)
         options[name] = value

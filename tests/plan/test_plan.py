@@ -11,9 +11,10 @@ import pytest
 import ckptscan
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
-from ckptscan.plan import ENGINES, Ask, MemoryPlan, Parallel, engine_named, plan
+from ckptscan.plan import ENGINES, Ask, MemoryPlan, Parallel, WhatIf, engine_named, plan
 from ckptscan.structure import Structure, describe
 from fixtures.shapes import build, configs, public
+from tests.checks.looking import CONFIG, llama
 from tests.conftest import PACKS, checkpoint_of, index_of, unheld
 from tests.plan.measured import GIB, structure_of
 
@@ -32,7 +33,9 @@ def planned(model: str, **options: object) -> MemoryPlan:
 
 
 def weights(one: MemoryPlan) -> int:
-    return sum(rank.part("weights") * len(rank.alike) for rank in one.ranks)
+    beside = (term for place in one.beside for term in place.terms if term.part == "weights")
+    on_cards = sum(rank.part("weights") * len(rank.alike) for rank in one.ranks)
+    return on_cards + sum(term.nbytes for term in beside)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -340,6 +343,7 @@ def test_states_are_counted_apart() -> None:
         ("vllm-0.8.0", "vllm-0.11"),
         ("sglang-0.5.9", "sglang-0.5"),
         ("sglang", "sglang-0.5"),
+        ("ollama", "llama.cpp"),
     ],
 )
 def test_versions_go_to_the_profile_that_speaks_for_them(asked: str, name: str) -> None:
@@ -365,7 +369,7 @@ def test_deepseek_v3_at_tp_8_is_planned_in_a_moment() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5"])
+@pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5", "llama.cpp", "transformers"])
 def test_layers_that_are_all_different_take_no_more_than_their_number(engine: str) -> None:
     tensors: dict[str, tuple[str, list[int]]] = {"model.embed_tokens.weight": ("BF16", [99, 64])}
     for index in range(1000):
@@ -401,3 +405,12 @@ def test_any_config_gives_a_plan(said: dict[str, object], engine: str) -> None:
     structure: Structure = unheld(build(config), config={**public(config), **said})
 
     assert plan(structure, Ask(engine=engine)).ranks
+
+
+@pytest.mark.parametrize("engine", ["llama.cpp", "transformers"])
+@pytest.mark.parametrize("what_if", [WhatIf("int8"), WhatIf(lora_rank=8), WhatIf(fits=True)])
+def test_engines_that_lay_weights_out_by_themselves_take_no_what_ifs(
+    engine: str, what_if: WhatIf
+) -> None:
+    with pytest.raises(UsageError, match="what-ifs"):
+        plan(unheld(llama(), config=CONFIG), Ask(engine=engine, what_if=what_if))

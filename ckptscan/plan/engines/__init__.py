@@ -15,6 +15,15 @@ ENGINES = {
     "vllm-0.11": "ckptscan.plan.engines.vllm_0_11",
     "vllm-0.21": "ckptscan.plan.engines.vllm_0_21",
     "sglang-0.5": "ckptscan.plan.engines.sglang_0_5",
+    "llama.cpp": "ckptscan.plan.engines.llamacpp",
+    "transformers": "ckptscan.plan.engines.transformers",
+}
+ALIASES = {
+    "llamacpp": "llama.cpp",
+    "llama-server": "llama.cpp",
+    "ik_llama.cpp": "llama.cpp",
+    "ollama": "llama.cpp",
+    "hf": "transformers",
 }
 DEFAULT = "vllm-0.11"
 # vllm, vllm-0.10.2, vllm==0.24.0
@@ -24,6 +33,7 @@ _NAMED = re.compile(r"([a-z._]+?)(?:[-=@ ]*v?(\d{1,4}(?:\.\d{1,4}){0,3}))?(?:\.p
 def engine_named(name: str) -> Engine:
     """The profile that speaks for this engine and version; raises UsageError."""
     plain = name.strip().lower()[:80]
+    plain = ALIASES.get(plain, plain)
     if plain in ENGINES:
         return _profile(plain)
     match = _NAMED.fullmatch(plain)

@@ -42,8 +42,19 @@ def _plan(checkpoint: Checkpoint, plan: MemoryPlan) -> dict[str, Any]:
             "requests": ask.requests,
             "quantization": ask.quantization,
             "mxfp4_backend": ask.mxfp4_backend,
+            "outtype": ask.local.outtype,
+            "n_gpu_layers": ask.local.gpu_layers,
         },
         "ranks": [rank for one in plan.ranks for rank in _ranks(one)],
+        "beside": [
+            {
+                "place": one.place,
+                "layers": str(one.layers),
+                "total_bytes": one.nbytes,
+                "terms": [_term(term) for term in one.terms],
+            }
+            for one in plan.beside
+        ],
         "kv": _kv(plan),
         "predictions": dict(plan.predictions),
         "valid_tp": list(plan.valid_tp),

@@ -17,6 +17,12 @@ def command_line(checkpoint: Checkpoint, plan: MemoryPlan) -> str:
     if plan.engine.startswith("sglang"):
         start = f"python -m sglang.launch_server --model-path {shlex.quote(model)}"
         return " ".join([start, *_sglang(plan)])
+    if plan.engine == "transformers":
+        return f"AutoModelForCausalLM.from_pretrained({model!r}, device_map='auto')"
+    if plan.engine == "llama.cpp":
+        file = f"{checkpoint.origin.title}-{plan.ask.local.outtype}.gguf"
+        start = f"llama-server -m {shlex.quote(words.printable(file))}"
+        return " ".join([start, *_llamacpp(plan)])
     return " ".join(["vllm serve", shlex.quote(model), *_options(plan)])
 
 
@@ -37,6 +43,21 @@ def _sglang(plan: MemoryPlan) -> Iterator[str]:
         yield f"--dtype {shlex.quote(ask.dtype)}"
     if ask.quantization:
         yield f"--quantization {shlex.quote(ask.quantization)}"
+
+
+def _llamacpp(plan: MemoryPlan) -> Iterator[str]:
+    ask, local = plan.ask, plan.ask.local
+    requests = ask.max_seqs or 1
+    yield f"-c {(ask.max_len or 0) * requests} -np {requests} -ub {ask.max_batched}"
+    yield f"-ngl {999 if local.gpu_layers is None else local.gpu_layers}"
+    if ask.kv_dtype != "f16":
+        yield f"-ctk {ask.kv_dtype} -ctv {ask.kv_dtype} -fa on"
+    if len(set(local.split)) > 1:
+        yield f"-ts {','.join(f'{share:g}' for share in local.split)}"
+    if local.swa_full:
+        yield "--swa-full"
+    if local.kv_unified:
+        yield "--kv-unified"
 
 
 def _options(plan: MemoryPlan) -> Iterator[str]:

@@ -27,6 +27,7 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
         yield ""
         yield from _rank(plan, plan.first, shown)
         yield from _other_ranks(plan)
+        yield from _beside(plan)
         yield ""
         if not plan.is_training:
             yield from _cache(plan, shown)
@@ -88,6 +89,14 @@ def _other_ranks(plan: MemoryPlan) -> Iterator[str]:
         yield f"{who}: {layers}{loaded} GiB loaded, {left} GiB left for the cache"
 
 
+def _beside(plan: MemoryPlan) -> Iterator[str]:
+    """What lies on no card."""
+    for place in plan.beside:
+        if place.nbytes:
+            layers = f", layers {words.indices(place.layers)}" if len(place.layers) else ""
+            yield f"{place.place}: {gib(place.nbytes)} GiB{layers}"
+
+
 def _cache(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
     """What the cache holds."""
     kv = plan.kv
@@ -117,8 +126,9 @@ def _verdict(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
         yield from words.wrapped(f"fits       no: {words.printable(why)}", shown.width, 0, 11)
     for change in plan.advice:
         yield from words.wrapped(f"try        {change}", shown.width, 0, 11)
-    works = ", ".join(map(str, plan.valid_tp))
-    yield from words.wrapped(f"tp         {works} work", shown.width, 0, 11)
+    if plan.valid_tp:
+        works = ", ".join(map(str, plan.valid_tp))
+        yield from words.wrapped(f"tp         {works} work", shown.width, 0, 11)
     if shown.explained:
         for refusal in plan.refusals[:_MOST_REFUSALS]:
             why = words.label(refusal.why)

@@ -1,0 +1,131 @@
+"""The cards of this machine, as its driver tells them; nothing is loaded and nothing is installed.
+
+`nvidia-smi` answers for NVIDIA, `sysctl` for Apple's unified memory. torch is asked only where it
+is wanted (`mine@torch`): its figure is the one that engines count from.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from ckptscan.errors import UsageError
+from ckptscan.hardware.cards import CARDS, MIB, Card, Devices, apple
+
+TIMEOUT = 20  # seconds; a driver that wakes its cards takes some
+_MOST_OUTPUT = 1 << 20
+_QUERIES = ("name,memory.total,compute_cap", "name,memory.total")
+# NVIDIA H100 80GB HBM3, 81559, 9.0
+_LINE = re.compile(
+    r"(?P<name>[^,\n]{1,200}?)\s*,\s*(?P<mib>\d{1,9})\s*(?:MiB)?\s*(?:,\s*(?P<major>\d)\.(?P<minor>\d))?",
+    re.ASCII,
+)
+_WORD = re.compile(r"[a-z]+\d+\w*|\d{4}", re.ASCII)
+
+
+def local_devices(with_torch: bool = False) -> Devices:
+    """The cards of this machine; raises UsageError where there is none or they are not alike."""
+    if with_torch:
+        return _asked_of_torch()
+    found = _nvidia()
+    if found:
+        return _alike(found)
+    memory = _apple_memory()
+    if memory:
+        return Devices(apple(memory), 1)
+    raise UsageError(
+        "this machine has no card that a driver tells of",
+        "nvidia-smi does not answer; say --gpu h100 or 24GiB",
+    )
+
+
+def _alike(cards: Sequence[Card]) -> Devices:
+    """Cards of one kind; of several kinds none is taken without being asked."""
+    kinds = {card.name: card for card in cards}
+    if len(kinds) > 1:
+        smallest = min(cards, key=lambda card: card.total_bytes)
+        count, size = len(cards), smallest.total_bytes // MIB
+        raise UsageError(
+            f"the cards of this machine differ: {', '.join(sorted(kinds))[:300]}",
+            f"plan for one kind; as many of the smallest are --gpu {count}x{size}MiB",
+        )
+    return Devices(cards[0], len(cards))
+
+
+def _nvidia() -> list[Card]:
+    """What nvidia-smi lists; nothing where there is none or it fails."""
+    program = shutil.which("nvidia-smi")
+    for query in _QUERIES if program else ():
+        text = _output([program or "", f"--query-gpu={query}", "--format=csv,noheader,nounits"])
+        lines = [_LINE.fullmatch(line.strip()) for line in text.splitlines()[:4096]]
+        cards = [_card(line) for line in lines if line is not None]
+        if cards:
+            return cards
+    return []
+
+
+def _card(line: re.Match[str]) -> Card:
+    """The card of a line; what torch sees of it is known where the catalogue has its like."""
+    name, nbytes = "".join(filter(str.isprintable, line["name"])), int(line["mib"]) * MIB
+    capability = int(line["major"]) * 10 + int(line["minor"]) if line["major"] else 0
+    like = _like(name, nbytes)
+    if like is not None:
+        return replace(like, name=name, source="nvidia-smi of this machine")
+    return Card(name, (), round(nbytes / 10**9), nbytes, None, None, None, capability or 1,
+                "nvidia-smi of this machine")  # fmt: skip
+
+
+def _like(name: str, nbytes: int) -> Card | None:
+    """The card of the catalogue with as many bytes, whose name holds the same model."""
+    words = set(_WORD.findall(name.lower()))
+    for card in CARDS:
+        known = {word for alias in card.aliases for word in _WORD.findall(alias)}
+        if card.driver_bytes == nbytes and card.capability and words & known:
+            return card
+    return None
+
+
+def _apple_memory() -> int:
+    """Bytes of unified memory; 0 where this is no Apple with a chip of its own."""
+    import platform
+
+    if (platform.system(), platform.machine()) != ("Darwin", "arm64"):
+        return 0
+    text = _output(["/usr/sbin/sysctl", "-n", "hw.memsize"]).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+def _output(command: Sequence[str]) -> str:
+    """What a program of the system writes; nothing where it fails or hangs."""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout[:_MOST_OUTPUT].decode("utf-8", "replace")
+
+
+def _asked_of_torch() -> Devices:
+    """The cards as torch sees them; raises UsageError where it is not installed or sees none."""
+    try:
+        torch: Any = import_module("torch")
+    except ImportError:
+        raise UsageError("torch is not installed", "--gpu mine asks the driver alone") from None
+    cuda = torch.cuda
+    if not cuda.is_available():
+        raise UsageError("torch sees no card", "--gpu mine asks the driver alone")
+    cards = []
+    for place in range(cuda.device_count()):
+        seen = cuda.get_device_properties(place)
+        total = int(seen.total_memory)
+        name = "".join(filter(str.isprintable, str(seen.name)))[:200]
+        capability = int(seen.major) * 10 + int(seen.minor)
+        cards.append(Card(name, (), round(total / 10**9), None, total, None, None, capability,
+                          "torch on this machine"))  # fmt: skip
+    return _alike(cards)

@@ -1,0 +1,275 @@
+"""What comes of a model spread by llama.cpp: whether it fits, how long, what to change, the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from ckptscan.plan.engines.llamacpp_cache import PAD, Cells, cache_type
+from ckptscan.plan.facts import FULL
+from ckptscan.plan.gguf import File
+from ckptscan.plan.kvcache import STATE, LayerCache
+from ckptscan.plan.model import Model
+from ckptscan.plan.outcome import formula
+from ckptscan.plan.spread import HOST, Spread
+from ckptscan.plan.values import GIB, KV, Ask, Beside, MemoryPlan, Rank, Term
+
+MIB = 1 << 20
+Places = tuple[tuple[Rank, ...], tuple[Beside, ...], Spread]
+_FEWER_BITS = "q8_0"
+HEAD = "embeddings for the head"  # a tied table's second place
+
+
+class Placed(NamedTuple):
+    """A file, its caches, and the function that puts both on cards."""
+
+    file: File
+    cells: Cells
+    place: Callable[[Model, Ask, File, Cells], Places]
+
+    def on(self, model: Model, ask: Ask) -> Places:
+        """Cards and host with what they hold."""
+        return self.place(model, ask, self.file, self.cells)
+
+
+def planned(name: str, model: Model, ask: Ask, what: Placed) -> MemoryPlan:
+    """The plan of a deployment, whether it fits or not."""
+    ranks, beside, where = what.on(model, ask)
+    kv = _kv(model, ask, what, ranks, where)
+    against = tuple(_why_not(model, ask, ranks, beside))
+    return MemoryPlan(
+        name,
+        ask,
+        len(ranks),
+        ranks,
+        kv,
+        _predictions(what, ranks, ask),
+        (),
+        (),
+        not against,
+        against,
+        tuple(_advice(model, ask, what, kv)) if against else (),
+        tuple(_assumptions(model, ask, what)),
+        tuple(_log(what, ranks, beside, where, ask)),
+        tuple(_changes(model, what.file, ranks)),
+        {},
+        beside,
+    )
+
+
+def _kv(model: Model, ask: Ask, what: Placed, ranks: tuple[Rank, ...], where: Spread) -> KV:
+    """The cache: how many tokens of one request, how many requests of the length."""
+    cells, length = what.cells, ask.max_len or 1
+    held = [(rank.left, where.layers_of(rank.rank)) for rank in ranks]
+    held = [(left, places) for left, places in held if places]
+    most = max(length, model.facts.context.value)
+    caches = cells.caches
+    needed = sum(cells.nbytes(places, length, 1) for _, places in held)
+    room = min(
+        (max(0, left) / max(1, cells.nbytes(places, length, 1)) for left, places in held),
+        default=0.0,
+    )
+    total = _longest(cells, held, 1, 1 << 40) if needed else 0
+    each = _longest(cells, held, ask.requests, most) if ask.requests else None
+    groups = tuple(_groups(cells, ask))
+    return KV(
+        caches.token_bytes,
+        caches.state_bytes,
+        caches.token_bytes,
+        caches.dtype.name,
+        caches.label,
+        formula(model, ask, caches.token_bytes, caches.dtype.how),
+        PAD,
+        total // PAD,
+        total,
+        room if groups else 0.0,
+        length,
+        min(total, most) if groups else most,
+        needed,
+        each,
+        groups,
+    )
+
+
+def _longest(cells: Cells, held: list[tuple[int, list[int]]], requests: int, most: int) -> int:
+    """The longest context of so many requests, in whole cells; states alone allow any."""
+    low, high = 0, -(-most // PAD)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if all(cells.nbytes(places, middle * PAD, requests) <= left for left, places in held):
+            low = middle
+        else:
+            high = middle - 1
+    return min(low * PAD, most)
+
+
+def _groups(cells: Cells, ask: Ask) -> Iterator[str]:
+    """The layers that keep alike, each with its cells."""
+    kinds: dict[LayerCache, int] = {}
+    for caches in cells.by_place:
+        for cache in caches:
+            kinds[cache] = kinds.get(cache, 0) + 1
+    for one, layers in kinds.items():
+        if one.kind == STATE:
+            yield f"{layers} layers of states, {one.state_bytes:,} B each"
+        else:
+            count = cells.held(one, ask.max_len or 0, ask.max_seqs or 1)
+            reach = f", window {one.reach:,}" if one.kind != FULL and one.reach else ""
+            yield f"{layers} layers {one.kind}{reach}: {count:,} cells x {one.token_bytes:,} B"
+
+
+def _why_not(
+    model: Model, ask: Ask, ranks: tuple[Rank, ...], beside: tuple[Beside, ...]
+) -> Iterator[str]:
+    """What is in the way."""
+    checkpoint = model.structure.checkpoint
+    if checkpoint.incomplete:
+        missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
+        yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
+    length, context = ask.max_len or 0, model.facts.context
+    if length > context.value and context.label == "config":
+        yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
+    for rank in ranks:
+        over = rank.nbytes - rank.capacity
+        if over > 0:
+            yield f"card {rank.rank} would hold {rank.nbytes:,} B, {over:,} B more than it has"
+    host = sum(one.nbytes for one in beside)
+    if ask.local.host_bytes is not None and host > ask.local.host_bytes:
+        over = host - ask.local.host_bytes
+        yield f"the host would hold {host:,} B, {over:,} B more than --host-memory"
+
+
+def _advice(model: Model, ask: Ask, what: Placed, kv: KV) -> Iterator[str]:
+    """What makes it fit, each tried on its own."""
+    if _fits(model, ask, what):
+        return
+    requests = ask.max_seqs or 1
+    longest = kv.longest if requests == 1 else kv.longest_each
+    if longest and longest < (ask.max_len or 0):
+        yield f"--max-len {longest}" + (f" for {requests} requests" if requests > 1 else "")
+    if ask.kv_dtype in ("f16", "bf16", "f32"):
+        fewer = _with_cache(model, ask, what)
+        if _fits(model, *fewer):
+            yield f"--kv-cache-dtype {_FEWER_BITS}"
+    most = _most_layers(model, ask, what)
+    if most:
+        yield f"--n-gpu-layers {most}, the rest on the host"
+
+
+def _most_layers(model: Model, ask: Ask, what: Placed) -> int:
+    """The most layers that the cards take beside what was asked for; 0 where not one."""
+    low, high = 0, len(model.indices) + 1
+    if ask.local.gpu_layers is not None:
+        high = min(high, ask.local.gpu_layers)
+    while high - low > 1:
+        middle = (low + high) // 2
+        local = ask.local._replace(gpu_layers=middle)
+        if _fits(model, replace(ask, local=local), what):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _with_cache(model: Model, ask: Ask, what: Placed) -> tuple[Ask, Placed]:
+    from ckptscan.plan.engines.llamacpp import ENGINE
+    from ckptscan.plan.engines.llamacpp_cache import cells_of
+
+    fewer = replace(ask, kv_dtype=cache_type(_FEWER_BITS))
+    return fewer, what._replace(cells=cells_of(ENGINE, model, fewer))
+
+
+def _fits(model: Model, ask: Ask, what: Placed) -> bool:
+    ranks, beside, _ = what.on(model, ask)
+    host, may = sum(one.nbytes for one in beside), ask.local.host_bytes
+    is_held = may is None or host <= may
+    return is_held and all(rank.nbytes <= rank.capacity for rank in ranks)
+
+
+def _assumptions(model: Model, ask: Ask, what: Placed) -> Iterator[str]:
+    """What the plan rests on and nothing in the checkpoint says."""
+    facts = model.facts
+    if not facts.has_config:
+        yield "no config.json: context, windows and heads are not known; give --max-len"
+    elif facts.context.label == "assumed":
+        yield f"{facts.context.how}: {facts.context.value:,} tokens taken; give --max-len"
+    if ask.devices is not None and ask.devices.card.label != "engine":
+        yield f"{ask.devices.card.name}: {ask.devices.card.how}"
+    yield f"the checkpoint as a GGUF file of {what.file.mix}, made without an importance matrix"
+    if any(module.role == "linear_attention" for module, _ in model.inventory.everything()):
+        yield "layers of linear attention: newer converters may split their projections"
+    if what.cells.caches.label == "assumed":
+        yield "heads are not known: keys and values are taken to divide evenly"
+
+
+def _predictions(what: Placed, ranks: tuple[Rank, ...], ask: Ask) -> dict[str, int | float | None]:
+    places = range(len(what.cells.by_place))
+    length, requests = ask.max_len or 0, ask.max_seqs or 1
+    total = what.cells.nbytes(places, length, requests)
+    windows = _windows(what.cells, length, requests) if what.cells.has_windows else 0
+    states = requests * what.cells.caches.state_bytes
+    total -= states
+    left = min(rank.left for rank in ranks)
+    return {
+        "model_loading_gib": round(ranks[0].loaded / GIB, 4),
+        "kv_cache_gib": round(left / GIB, 2),
+        "file_size_gib": round(what.file.nbytes / GIB, 4),
+        "model_buffer_mib": round(ranks[0].loaded / MIB, 4),
+        "kv_self_mib": round(total / MIB, 4),
+        "kv_global_mib": round((total - windows) / MIB, 4),
+        "kv_swa_mib": round(windows / MIB, 4),
+        "rs_mib": round(states / MIB, 4),
+    }
+
+
+def _windows(cells: Cells, length: int, requests: int) -> int:
+    return sum(
+        cells.held(cache, length, requests) * cache.token_bytes
+        for caches in cells.by_place
+        for cache in caches
+        if cache.kind not in (FULL, STATE)
+    )
+
+
+def _changes(model: Model, file: File, ranks: tuple[Rank, ...]) -> Iterator[Term]:
+    """Bytes of the checkpoint that the file holds otherwise or not at all."""
+    how = "against the bytes stored"
+    stored = model.structure.nbytes
+    for reason, nbytes in file.left_out:
+        yield Term(reason, nbytes, how, "engine")
+        stored += nbytes
+    drafting = model.structure.mtp
+    if drafting is not None:
+        said = "loaded for speculative decoding alone"
+        yield Term("multi-token prediction", -drafting.nbytes, said, "engine")
+        stored -= drafting.nbytes
+    yield Term(f"written as GGUF {file.mix}", file.nbytes - stored, how, "engine")
+    for rank in ranks:
+        for term in rank.terms:
+            if term.name == HEAD:
+                yield term
+
+
+def _log(
+    what: Placed, ranks: tuple[Rank, ...], beside: tuple[Beside, ...], where: Spread, ask: Ask
+) -> Iterator[str]:
+    """The lines that it should print."""
+    file, layers = what.file, len(where.cards)
+    bits = 8 * file.nbytes / max(1, file.elements)
+    yield f"print_info: file size   = {file.nbytes / GIB:.2f} GiB ({bits:.2f} BPW)"
+    on_cards = sum(card != HOST for card in (*where.cards, where.output))
+    yield f"load_tensors: offloaded {on_cards}/{layers + 1} layers to GPU"
+    mapped = sum(term.nbytes for one in beside for term in one.terms if term.part == "weights")
+    yield f"load_tensors:   CPU_Mapped model buffer size = {mapped / MIB:.2f} MiB"
+    for rank in ranks:
+        size = rank.loaded / MIB
+        yield f"load_tensors:        CUDA{rank.rank} model buffer size = {size:.2f} MiB"
+    for rank in ranks:
+        size = rank.part("kv") / MIB
+        yield f"llama_kv_cache:      CUDA{rank.rank} KV buffer size = {size:.2f} MiB"
+    states = (ask.max_seqs or 1) * what.cells.caches.state_bytes
+    total = what.cells.nbytes(range(layers), ask.max_len or 0, ask.max_seqs or 1) - states
+    yield f"llama_kv_cache: size = {total / MIB:.2f} MiB in all, {ask.kv_dtype}"
+    if states:
+        yield f"llama_memory_recurrent: size = {states / MIB:.2f} MiB in all"
