@@ -76,6 +76,7 @@ def test_some_damage_to_some_checkpoints_is_found(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_all_damage_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     judge([*trials(of_packs(SMALL), KINDS, [1, 2]), *value_trials([1, 2])], capsys)
 
@@ -87,6 +88,7 @@ def test_damage_to_large_mixtures_is_found(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_damage_to_language_models_of_many_types_is_found(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -154,6 +154,7 @@ def test_the_proof_tells_damage_that_layers_share(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_proof_tells_damage_in_more_models(capsys: pytest.CaptureFixture[str]) -> None:
     found, done, table = recall([*FEW, *MORE], 2)
 

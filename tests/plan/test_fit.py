@@ -31,6 +31,7 @@ def again(one: Holder, ask: Ask) -> Ask:
     return replace(ask, devices=Devices(one.card, one.cards), parallel=parallel)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.engine)
 def test_what_holds_a_model_is_a_plan_that_fits(ask: Ask) -> None:
     structure = structure_of(LLAMA)

@@ -29,6 +29,7 @@ def asked(gpu: str, what_if: WhatIf, model: str = LLAMA, **options: object) -> M
     return plan(structure_of(model), ask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpu", ["17GiB", "15GiB", "12GiB", "11GiB", "9GiB", "8GiB"])
 def test_no_other_mix_loses_fewer_bits(gpu: str) -> None:
     best: int | None = None

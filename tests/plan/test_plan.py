@@ -38,6 +38,7 @@ def weights(one: MemoryPlan) -> int:
     return on_cards + sum(term.nbytes for term in beside)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("model", MODELS)
 def test_on_one_card_the_weights_are_the_checkpoint_s(model: str, engine: str) -> None:
@@ -369,6 +370,7 @@ def test_deepseek_v3_at_tp_8_is_planned_in_a_moment() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5", "llama.cpp", "transformers"])
 def test_layers_that_are_all_different_take_no_more_than_their_number(engine: str) -> None:
     tensors: dict[str, tuple[str, list[int]]] = {"model.embed_tokens.weight": ("BF16", [99, 64])}

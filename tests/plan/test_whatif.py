@@ -126,6 +126,7 @@ def test_adapters_are_cut_with_their_layers() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["int4-g128", "nf4-dq", "nvfp4", "mxfp4", "q4_k_m", "fp8"])
 @pytest.mark.parametrize("model", MODELS)
 def test_every_byte_that_changes_has_a_name(model: str, recipe: str) -> None:

@@ -255,6 +255,7 @@ def test_a_shard_that_is_not_listed_makes_the_checkpoint_incomplete(standin: Sta
     assert found.incomplete
 
 
+@pytest.mark.slow
 def test_a_rate_limit_slows_a_reading_and_does_not_end_it(standin: Standin) -> None:
     standin.faults.on("status", retry_after(429, 0), stage="cdn", times=12)
 

@@ -7,6 +7,7 @@ import pytest
 from tests.structure.measure_attention import cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("with_config", "wanted"), [(False, 96), (True, 95)])
 def test_heads_are_right_for_nearly_all_model_types(with_config: bool, wanted: int) -> None:
     """Among the misses are types whose default layers hold no attention at all."""

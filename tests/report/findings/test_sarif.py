@@ -235,12 +235,14 @@ def test_hostile_names_are_as_the_official_schema_wants_them(name: str) -> None:
     assert [] == faults(audit(checkpoint_of(files)))
 
 
+@pytest.mark.slow
 @has_schema
 @pytest.mark.parametrize("model", MODELS)
 def test_real_models_are_as_the_official_schema_wants_them(model: str) -> None:
     assert [] == faults(audit(load(pack(model))))
 
 
+@pytest.mark.slow
 @has_schema
 @pytest.mark.parametrize("damage", sorted(DAMAGES))
 def test_damaged_models_are_as_the_official_schema_wants_them(damage: str) -> None:

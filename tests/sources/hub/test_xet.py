@@ -26,6 +26,8 @@ from tests.conftest import framed
 from tests.standin import Repository, Standin, blob_of, repository_of_files, retry_after
 from tests.standin.chunks import LARGEST
 
+pytestmark = pytest.mark.slow
+
 TENSOR = 700_000  # bytes
 TENSORS = [random.Random(number).randbytes(TENSOR) for number in range(4)]
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
