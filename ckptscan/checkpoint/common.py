@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from threading import Condition
 from typing import TypeVar
 
-from ckptscan.header import Header
+from ckptscan.header import Header, parse_header
 from ckptscan.index import Index
 from ckptscan.sources import FileEntry
 
@@ -32,6 +32,10 @@ class Alone:
     def note(self, entry: FileEntry, made: Header | Index | bytes) -> None:
         """Tell what was made of a file."""
 
+    def parsed(self, head: bytes, size: int) -> Header:
+        """The header of a file of that size that begins so."""
+        return parse_header(head, size)
+
 
 class Leading(Alone):
     """The reading that goes first; `over` must be called once it has ended, however it did."""
@@ -39,6 +43,7 @@ class Leading(Alone):
     def __init__(self, entries: Iterable[FileEntry]) -> None:
         self._held = frozenset(map(_content, entries)) - {None}
         self._made: dict[tuple[object, type], Header | Index | bytes] = {}
+        self._headers: dict[tuple[bytes, int], Header] = {}
         self._news = Condition()
         self._is_over = False
 
@@ -47,6 +52,12 @@ class Leading(Alone):
         with self._news:
             self._made[_content(entry), type(made)] = made
             self._news.notify_all()
+
+    def parsed(self, head: bytes, size: int) -> Header:
+        """The header, which another file that begins so has too."""
+        if (head, size) not in self._headers:
+            self._headers[head, size] = parse_header(head, size)
+        return self._headers[head, size]
 
     def over(self) -> None:
         """Nothing more will be made."""
@@ -80,6 +91,10 @@ class Following(Alone):
     def find(self, entry: FileEntry, kind: type[Made]) -> Made | None:
         """What the leading reading made of it; waits until it has, or is over."""
         return self._leading.awaited(entry, kind) if self.has(entry) else None
+
+    def parsed(self, head: bytes, size: int) -> Header:
+        """The header, as the leading reading has it where it has read the same."""
+        return self._leading.parsed(head, size)
 
 
 def _content(entry: FileEntry) -> tuple[str, int] | None:

@@ -17,7 +17,7 @@ from ckptscan.config import (
     read_config,
 )
 from ckptscan.errors import SourceError
-from ckptscan.header import Fault, Header, parse_header
+from ckptscan.header import Fault, Header
 from ckptscan.index import MAX_INDEX, Index, read_index
 from ckptscan.names import natural_key
 from ckptscan.sources import UNSAFE, Fetching, FileEntry, Job, Source, read_head, read_small
@@ -118,7 +118,7 @@ class Reader:
         head = read_head(self.source, entry)
         if self._witness is not None:
             self._witness(entry.path, head)
-        header = parse_header(head, entry.size)
+        header = self._common.parsed(head, entry.size)
         self._common.note(entry, header)
         return header
 

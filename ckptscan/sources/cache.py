@@ -9,8 +9,9 @@
 
 Each name is a hash. Headers and small files are keyed by the sha256 of their whole file, or by what
 git calls it, so that revisions and forks share them (where neither is told, by their place); by the
-origin too, so that a server which lies about digests fills nobody's keys but its own. Files appear whole or not at all, so that several processes may write at once; each carries a
-checksum against damage. A cache that can't be used is no error: everything is read again.
+origin too, so that a server which lies about digests fills nobody's keys but its own. Files appear
+whole or not at all, so that several processes may write at once; each carries a checksum against
+damage. A cache that can't be used is no error: everything is read again.
 """
 
 from __future__ import annotations

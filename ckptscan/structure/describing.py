@@ -95,7 +95,7 @@ def _components(table: TensorTable) -> dict[str, list[range]]:
     found: dict[str, list[range]] = {}
     for shard in table.shards:
         found.setdefault(shard.component, []).append(shard.rows)
-    return found if len(found) > 1 else dict.fromkeys(found, [])
+    return found if len(found) > 1 else {name: [] for name in found}
 
 
 def _said(checkpoint: Checkpoint) -> list[tuple[str, str]]:

@@ -9,5 +9,7 @@ from ckptscan.structure.match.values import Part
 
 def rows_of(names: Sequence[str], part: Part) -> list[int]:
     """The rows, in the order of the part's region; of tensors that are stored in one piece."""
-    held = {names[row]: row for row in part.unit.family.rows}
-    return [held[name] for name in part.names()]
+    wanted = list(part.names())
+    few = frozenset(wanted)
+    held = {name: row for row in part.unit.family.rows if (name := names[row]) in few}
+    return [held[name] for name in wanted]

@@ -1,0 +1,141 @@
+"""Which tensors of which changes are compared, where all would be too many.
+
+Of files at hand some of each change; of files elsewhere those that lie together in some files, so
+that few requests show many.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ckptscan.content.pairs.sampling import BUDGET
+from ckptscan.diff.pairs import Linked, Rows, is_composed, linked, reason_of, whole_of
+from ckptscan.diff.proof import Proofs, indices_in
+from ckptscan.diff.values import UNPROVED, Change, Diff
+from ckptscan.structure.match import Part, Region
+from ckptscan.structure.match.regions import Indices, nothing
+
+PACKED = "a header pack holds no tensors"
+_LEAST = 4  # requests that a look into a file of both sides takes, the first of each to find it
+_Held = Mapping[int, frozenset[Indices]]
+
+
+class Asked(NamedTuple):
+    """A change whose content is open: the pairs that are compared, and what is left, and why."""
+
+    change: Change
+    links: Sequence[Linked]
+    left: Change | None = None
+    reason: str = BUDGET
+
+
+class Asking:
+    """The changes of a diff whose content is open."""
+
+    def __init__(self, diff: Diff, proofs: Proofs, seed: int) -> None:
+        self._diff = diff
+        self._proofs = proofs
+        self._seed = seed
+        self._rows = Rows(diff.a), Rows(diff.b)
+        self._open = {
+            number: change
+            for number, change in enumerate(diff.changes)
+            if change.a and change.b and change.evidence.content == UNPROVED
+        }
+        self._reasons = {number: self._reason(one) for number, one in self._open.items()}
+
+    def _reason(self, change: Change) -> str:
+        if any(side.checkpoint.origin.packed for side in (self._diff.a, self._diff.b)):
+            return PACKED
+        return reason_of(change, *(rows.table for rows in self._rows))
+
+    @property
+    def _counts(self) -> dict[int, int]:
+        """How many tensors of each change can be compared."""
+        return {
+            number: len(whole_of(change).region)
+            for number, change in self._open.items()
+            if not self._reasons[number]
+        }
+
+    @property
+    def files(self) -> int:
+        """Files of A that are not proved to be one of B."""
+        return len(self._diff.a.checkpoint.table.shards) - len(self._proofs.same_files)
+
+    def everything(self) -> dict[int, Asked]:
+        """All tensors of all open changes."""
+        return self._asked({})
+
+    def some(self, most: int) -> dict[int, Asked]:
+        """At most so many tensors, some of each change."""
+        counts, held, left = self._counts, {}, most
+        if sum(counts.values()) <= most:
+            return self.everything()
+        for place, number in enumerate(sorted(counts, key=counts.__getitem__)):
+            share = min(counts[number], left // (len(counts) - place))
+            left -= share
+            region = whole_of(self._open[number]).region
+            if share < counts[number]:
+                draw = random.Random(f"{self._seed}:{number}")
+                held[number] = frozenset(draw.sample(list(region), share))
+        return self._asked(held)
+
+    def neighbours(self, requests: int) -> dict[int, Asked]:
+        """The tensors of some files, of which so many requests can show something."""
+        counts = self._counts
+        if 2 * sum(counts.values()) <= requests:
+            return self.everything()
+        table = self._diff.a.checkpoint.table
+        home: dict[int, int] = {}
+        for number in counts:
+            change = self._open[number]
+            if not is_composed(change):
+                home.update(dict.fromkeys(self._proofs.rows_of(change.a[0]), number))
+        shards = [shard for shard in table.shards if not home.keys().isdisjoint(shard.rows)]
+        random.Random(f"{self._seed}").shuffle(shards)
+        rows: dict[int, list[int]] = {number: [] for number in counts}
+        for shard in shards[: max(1, requests // _LEAST)]:
+            for row in shard.rows:
+                if row in home:
+                    rows[home[row]].append(row)
+        return self._asked({number: self._indices(number, some) for number, some in rows.items()})
+
+    def _indices(self, number: int, rows: Iterable[int]) -> frozenset[Indices]:
+        names = self._diff.a.checkpoint.table.names
+        part = self._open[number].a[0]
+        return frozenset(indices_in(part, [names[row] for row in rows]))
+
+    def _asked(self, held: _Held) -> dict[int, Asked]:
+        heads = {one.head_dim for one in self._diff.a.attention if one.head_dim}
+        head = heads.pop() if len(heads) == 1 else 0
+        found = {}
+        for number, change in self._open.items():
+            if self._reasons[number]:
+                found[number] = Asked(change, (), change, self._reasons[number])
+                continue
+            region = whole_of(change).region
+            some = Region.of(held[number], region.arity) if number in held else region
+            looked = narrowed(change, some)
+            links = linked(looked, number, *self._rows, head) if len(some) else ()
+            rest = nothing(region.arity) if number not in held else region.minus(some)
+            found[number] = Asked(looked, links, narrowed(change, rest) if len(rest) else None)
+        return found
+
+
+def narrowed(change: Change, region: Region) -> Change:
+    """The tensors of a change at some indices."""
+    if region == whole_of(change).region:
+        return change
+    a, b = (tuple(_within(part, region) for part in side) for side in (change.a, change.b))
+    return change._replace(a=a, b=b)
+
+
+def _within(part: Part, region: Region) -> Part:
+    if part.region.arity == region.arity:
+        return part._replace(region=region)
+    members = frozenset(region)
+    held = [indices for indices in part.region if indices[: region.arity] in members]
+    return part._replace(region=Region.of(held, part.region.arity))
