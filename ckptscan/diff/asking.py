@@ -7,7 +7,8 @@ that few requests show many.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from ckptscan.content.pairs.sampling import BUDGET
@@ -88,25 +89,35 @@ class Asking:
         counts = self._counts
         if 2 * sum(counts.values()) <= requests:
             return self.everything()
-        table = self._diff.a.checkpoint.table
-        home: dict[int, int] = {}
-        for number in counts:
-            change = self._open[number]
-            if not is_composed(change):
-                home.update(dict.fromkeys(self._proofs.rows_of(change.a[0]), number))
-        shards = [shard for shard in table.shards if not home.keys().isdisjoint(shard.rows)]
-        random.Random(f"{self._seed}").shuffle(shards)
-        rows: dict[int, list[int]] = {number: [] for number in counts}
-        for shard in shards[: max(1, requests // _LEAST)]:
-            for row in shard.rows:
-                if row in home:
-                    rows[home[row]].append(row)
-        return self._asked({number: self._indices(number, some) for number, some in rows.items()})
+        places = {number: self._places(self._open[number]) for number in counts}
+        shards = sorted({shard for one in places.values() for shard in one.values()})
+        chosen = random.Random(f"{self._seed}").sample(
+            shards, min(len(shards), max(1, requests // _LEAST))
+        )
+        return self._asked(
+            {
+                number: frozenset(indices for indices, shard in one.items() if shard in chosen)
+                for number, one in places.items()
+            }
+        )
 
-    def _indices(self, number: int, rows: Iterable[int]) -> frozenset[Indices]:
-        names = self._diff.a.checkpoint.table.names
-        part = self._open[number].a[0]
-        return frozenset(indices_in(part, [names[row] for row in rows]))
+    def _places(self, change: Change) -> dict[Indices, int]:
+        """For the tensors of a change the shard of A; only where each is one of B too."""
+        if is_composed(change):
+            return {}
+        table, part = self._diff.a.checkpoint.table, change.a[0]
+        rows = [row for row in part.unit.family.rows if row in self._unproved]
+        found = zip(indices_in(part, [table.names[row] for row in rows]), rows, strict=True)
+        members = frozenset(part.region)
+        return {indices: table.shard_of(row) for indices, row in found if indices in members}
+
+    @cached_property
+    def _unproved(self) -> frozenset[int]:
+        """The rows of A in files that are not proved to be of B too."""
+        shards, same = self._diff.a.checkpoint.table.shards, self._proofs.same_files
+        return frozenset(
+            row for number, one in enumerate(shards) if number not in same for row in one.rows
+        )
 
     def _asked(self, held: _Held) -> dict[int, Asked]:
         heads = {one.head_dim for one in self._diff.a.attention if one.head_dim}

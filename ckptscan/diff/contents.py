@@ -11,7 +11,6 @@ from ckptscan.content.pairs.fetching import Place
 from ckptscan.content.pairs.opening import is_closed, opened, whole
 from ckptscan.content.pairs.sampling import MOST, requests_of, sample
 from ckptscan.content.pairs.values import Found, Pair, Reading, Wish
-from ckptscan.content.pairs.whole import compare_whole
 from ckptscan.content.reading import Nobody, Progress
 from ckptscan.diff.aligning import align_by_content
 from ckptscan.diff.asking import PACKED, Asked, Asking, narrowed
@@ -128,6 +127,8 @@ def _read(
     proved = {key: Found(pairs.SAME, "xet") for key in numbered if is_closed(key, numbered, opens)}
     left = {key: pair for key, pair in numbered.items() if key not in proved}
     if wish.full:
+        from ckptscan.content.pairs.whole import compare_whole
+
         reading = compare_whole(*places, left, opens, wish, progress)
     else:
         reading = sample(*places, left, opens, wish, asking.files)

@@ -52,7 +52,7 @@ class Proofs:
 
     def split(self, one: Part, two: Part) -> Iterator[tuple[Part, Part, str, bool]]:
         """Parts of two equally named ones with the state of their content, and whether moved."""
-        rows = self.rows_of(one)
+        rows = self._rows(one)
         labels = [(self._proved[row], self._moved[row]) for row in rows]
         kinds = sorted(set(labels), key=labels.count)
         rest = one.region
@@ -65,7 +65,7 @@ class Proofs:
         if kinds:
             yield one._replace(region=rest), two._replace(region=rest), *_label(kinds[-1])
 
-    def rows_of(self, part: Part) -> Sequence[int]:
+    def _rows(self, part: Part) -> Sequence[int]:
         """The rows of A's table that a part holds, in no order that matters."""
         family = part.unit.family
         if part.tensors == family.count:

@@ -32,6 +32,7 @@ MOST = 32 << 20  # bytes of both sides, where nothing else is said
 UNASKED = "no sample was asked for"
 BUDGET = "more than was to be read"
 ORDER = "its elements may lie in another order"
+_ORDERS = 8  # of so many requests two are for the order of one pair
 _CORNER = 16  # rows and columns of a square that are held against each other
 _UNLIKE = 0.5  # relative difference from which an order of elements is not believed; 1.41 is chance
 
@@ -56,7 +57,7 @@ def sample(
         for seen in [figures.get(key, [])]
     }
     left = most - a.nbytes - b.nbytes - a.spare - b.spare
-    orders = wish.reach.far // 4 if are_far(a, b) else wish.reach.near
+    orders = requests_of(wish, files) // _ORDERS if are_far(a, b) else wish.reach.near
     found |= _reordered(a, b, pairs, found, left, orders)
     wanted = sum(pairs[key].nbytes for key, one in found.items() if one.state in (OPEN, SAMPLED))
     return Reading(found, a.nbytes + b.nbytes, wanted)
@@ -82,7 +83,7 @@ def _chosen(
     if not wish.samples or 2 * sum(len(pair.runs) for pair in pairs.values()) <= requests:
         return choose(pairs, opens, wish.samples, wish.seed, most, requests // 2)
     a.gap = b.gap = FAR_GAP
-    return gather(a, b, pairs, opens, most // 2, requests)
+    return gather(a, b, pairs, opens, most // 2, requests - 2 * (requests // _ORDERS))
 
 
 def _figures(a: Place, b: Place, chosen: Chosen) -> dict[int, list[Figures]]:

@@ -170,7 +170,7 @@ class Reach(NamedTuple):
 
 # what nobody has to think of: two DeepSeek-V3 on disk take 0.2 s more, and on the Hub, with five
 # files changed, no more than 25 requests in all
-BRIEF = Reach(1024, 12)
+BRIEF = Reach(1024, 14)
 THOROUGH = Reach(8192, 2048)
 
 
