@@ -61,9 +61,9 @@ class Contents(NamedTuple):
         from ckptscan.diff.contents import compare_tensors
         from ckptscan.sources.progress import Meter
 
-        samples, *others = self
-        wish = Wish(SAMPLES if samples is None else samples, *others)
-        wish = wish._replace(reach=BRIEF if samples is None else THOROUGH)
+        samples = SAMPLES if self.samples is None else self.samples
+        reach = BRIEF if self.samples is None else THOROUGH
+        wish = Wish(samples, self.full, self.xet, self.seed, self.most, self.tolerance, reach)
         return compare_tensors(a, b, wanted, wish, Meter("tensors"))
 
 

@@ -80,8 +80,8 @@ class Place:
             opened = source.open_file(path)
             try:
                 for one in some:
-                    raw = bytearray(one.length)
-                    yield one, bytes(raw[: opened.fill(one.start, memoryview(raw))])
+                    buffer = bytearray(one.length)
+                    yield one, bytes(buffer[: opened.fill(one.start, memoryview(buffer))])
             finally:
                 opened.close()
 

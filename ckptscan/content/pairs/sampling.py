@@ -171,8 +171,8 @@ def _reordered(
                 left -= chunk.nbytes
                 chunks.append(chunk)
     result = {}
-    for chunk, one, two in read_chunks(a, b, chunks):
-        ours, theirs = _array(one), _array(two)
+    for chunk, *raw in read_chunks(a, b, chunks):
+        ours, theirs = map(_array, raw)
         is_turned = chunk.run.is_turned
         if is_turned:
             is_same = not compared(chunk, ours, theirs).different
