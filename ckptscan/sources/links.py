@@ -112,6 +112,31 @@ class Linked:
         return piece
 
 
+class Unpinned(Linked):
+    """The same, where another file may come to lie behind an address.
+
+    All answers for a file must carry one ETag, as far as they carry a strong one.
+    """
+
+    def __init__(
+        self,
+        web: Web,
+        address: Callable[[str], str],
+        explain: Callable[[str, Refused], SourceError],
+    ) -> None:
+        super().__init__(web, address, explain)
+        self._tags: dict[str, str] = {}
+
+    def _got(self, path: str, ask: Wanted) -> Piece:
+        piece = super()._got(path, ask)
+        tag = piece.headers.get("etag", "")
+        if tag.startswith('"') and self._tags.setdefault(path, tag) != tag:
+            raise SourceUnreadable(
+                f"{path}: it changed while it was read", "read it again when nobody writes it"
+            )
+        return piece
+
+
 def _about(path: str, error: SourceError) -> SourceError:
     """The error, with the file that it is about."""
     return type(error)(f"{path}: {error.message}", error.hint)

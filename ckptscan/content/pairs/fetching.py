@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from ckptscan.content.keeping import stamps
@@ -28,8 +28,11 @@ class Place:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self._table = side.structure.checkpoint.table
+        self._checkpoint = side.structure.checkpoint
+        self._table = self._checkpoint.table
         self.stamps = self._stamped()
+        if isinstance(side.source, Filling):
+            self._hold_against({one.path: one.identity for one in self._checkpoint.files})
         self.spare = 0
         self.gap = _GAP
         self.nbytes = 0
@@ -87,9 +90,11 @@ class Place:
 
     def check(self) -> None:
         """Raise SourceUnreadable where a file was written while it was read."""
-        now = self._stamped()
+        self._hold_against(self._stamped())
+
+    def _hold_against(self, others: Mapping[str, str | None]) -> None:
         for path, stamp in self.stamps.items():
-            if now.get(path) != stamp:
+            if others.get(path) != stamp:
                 raise SourceUnreadable(*self.changed(path))
 
     def changed(self, path: str) -> tuple[str, str]:
@@ -99,7 +104,7 @@ class Place:
 
     def _stamped(self) -> dict[str, str]:
         with named(self.side.name):
-            return stamps(self.side.source, self.side.structure.checkpoint)
+            return stamps(self.side.source, self._checkpoint)
 
 
 class Joined:
