@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ckptscan.checkpoint import Checkpoint, load
 from ckptscan.dtypes import DTYPES
@@ -25,6 +28,22 @@ ATTACKS = FIXTURES / "attacks"
 NOWHERE = Path(__file__).parent / "nowhere"  # a folder that is not there
 
 Tensors = Mapping[str, tuple[str, Sequence[int]]]
+
+# A few examples by default; `make test-slow` draws many for the same properties
+for profile, examples in (("few", 30), ("many", 300)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile("few")
+
+
+def pytest_collection_finish() -> None:
+    """Nothing that collection made is ever garbage: the collector took a tenth of the run."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def header_text(tensors: Tensors, metadata: Mapping[str, str] | None = None) -> str:
@@ -95,6 +114,12 @@ def unheld(tensors: Tensors, **files: object) -> Structure:
 def pack(model: str) -> Source:
     """The header pack of a real model."""
     return open_source(str(PACKS / f"{model}.ckptpack"))
+
+
+@cache
+def packed(model: str) -> Structure:
+    """The structure of a real model, read once for all tests: nothing of it can change."""
+    return describe(load(pack(model)))
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from safetensors import TensorSpec, serialize
 
@@ -76,7 +76,6 @@ def test_what_we_lay_out_the_reference_opens(
     assert reference(file_of(tensors, metadata)) is None
 
 
-@settings(max_examples=40)
 @given(TENSORS, st.sampled_from([None, (", ", ": "), (" ,", "\n:")]), st.integers(0, 8))
 def test_white_space_and_padding_change_nothing(
     tensors: Tensors, separators: tuple[str, str] | None, padding: int

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ckptscan.checkpoint import load
 from ckptscan.config import Config
 from ckptscan.names import IndexSet
-from ckptscan.structure import describe
 from ckptscan.structure.expected.figures import Figures
 from ckptscan.structure.expected.kinds import Kinds, is_by_design, is_regular
 from ckptscan.structure.expected.values import Broken, Expected
 from tests.checks.looking import CONFIG, float8, gptq, llama, lora, mixture, without
-from tests.conftest import PACKS, Tensors, pack, unheld
+from tests.conftest import PACKS, Tensors, packed, unheld
 from tests.structure.promised import models
 
 MIXTURE = CONFIG | {
@@ -284,7 +282,7 @@ def test_indices_without_end_are_no_promise() -> None:
 def test_packs_are_what_their_configs_promise(capsys: pytest.CaptureFixture[str]) -> None:
     shares = {}
     for path in sorted(PACKS.glob("*.ckptpack")):
-        found = describe(load(pack(path.stem))).expected
+        found = packed(path.stem).expected
         if not found.reason:
             shares[path.stem] = found.shaped / found.tensors
 
