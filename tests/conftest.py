@@ -123,7 +123,7 @@ def packed(model: str) -> Structure:
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _plain_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the user's reaches a test; text is 100 columns wide."""
     for name in [*os.environ]:
         if name.startswith(("HF_", "CKPTSCAN_")) or name in ("NO_COLOR", "FORCE_COLOR"):
@@ -131,6 +131,10 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("HF_HOME", str(NOWHERE / "huggingface"))  # no token of the user's is sent
     monkeypatch.setenv("CKPTSCAN_CACHE", str(NOWHERE / "ckptscan"))
+    if not request.node.get_closest_marker("online"):
+        # a client reads all certificates of the system, 30 ms each time; http needs none
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        monkeypatch.setenv("SSL_CERT_DIR", str(NOWHERE))
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def _errors(checks: tuple[Check, ...], some: slice) -> Counter[tuple[str, str]]:
 
 
 def test_sound_models_with_their_default_config_have_no_error() -> None:
-    assert Counter() == _errors(CHECKS, slice(1, None, 6))
+    assert Counter() == _errors(CHECKS, slice(1, None, 12))
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def _padded(tensors: Tensors) -> bytes:
 @pytest.mark.parametrize("seed", range(4))
 def test_fuzzed_headers_have_the_reference_s_verdict(seed: int) -> None:
     """With equal offsets the reference's own variant is random; the verdict never is."""
-    found = list(disagreements(seed, 6000))
+    found = list(disagreements(seed, 2000))
     verdicts = [case for case in found if (case[1] is None) != (case[2] is None)]
 
     assert [] == verdicts
