@@ -7,7 +7,8 @@ import json
 import os
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -135,6 +136,14 @@ def _plain_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
         # a client reads all certificates of the system, 30 ms each time; http needs none
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
         monkeypatch.setenv("SSL_CERT_DIR", str(NOWHERE))
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_outlives_its_test() -> Iterator[None]:
+    yield
+    hub = sys.modules.get("huggingface_hub")
+    if hub is not None:
+        hub.close_session()
 
 
 @pytest.fixture
