@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,7 +19,7 @@ from ckptscan.report.words import printable
 if TYPE_CHECKING:
     from ckptscan.checkpoint import Checkpoint
     from ckptscan.diff import Diff
-    from ckptscan.sources import Access, Source
+    from ckptscan.sources import Access, FileEntry, Source
     from ckptscan.structure import Structure
 
 _Read = tuple["Source", "Structure"]
@@ -115,9 +115,10 @@ def _both(
     from ckptscan.sources import open_source
     from ckptscan.structure import describe, describe_like
 
-    def opened(name: str, spec: str) -> Source:
+    def opened(name: str, spec: str) -> tuple[Source, Sequence[FileEntry]]:
         with _unread(name, spec):
-            return open_source(spec, access)
+            source = open_source(spec, access)
+            return source, source.files()
 
     def led() -> Checkpoint:
         try:
@@ -131,9 +132,8 @@ def _both(
             return load(two, set_name, all_sets, BESIDE, common=Following(leading))
 
     together = _at_once if any(map(_is_elsewhere, (a, b))) else _in_turn
-    one, two = together(lambda: opened("A", a), lambda: opened("B", b))
-    with _unread("A", a):
-        leading = Leading(one.files())
+    (one, held), (two, _) = together(lambda: opened("A", a), lambda: opened("B", b))
+    leading = Leading(held)
     ours, theirs = together(led, followed)
     structure = describe(ours)
     return (one, structure), (two, describe_like(theirs, structure))

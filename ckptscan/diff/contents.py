@@ -9,7 +9,7 @@ from ckptscan.checkpoint import no_collection
 from ckptscan.content.pairs import values as pairs
 from ckptscan.content.pairs.fetching import Place
 from ckptscan.content.pairs.opening import is_closed, opened, whole
-from ckptscan.content.pairs.sampling import MOST, requests_of, sample
+from ckptscan.content.pairs.sampling import BUDGET, MOST, requests_of, sample
 from ckptscan.content.pairs.values import Found, Pair, Reading, Wish
 from ckptscan.content.reading import Nobody, Progress
 from ckptscan.diff.aligning import align_by_content
@@ -88,7 +88,7 @@ def with_content(
         proofs = Proofs(diff.a.checkpoint, diff.b.checkpoint)
         asked, reading = _read(diff, proofs, a, b, wish, progress or Nobody())
         changes = tuple(_merged(diff.changes, asked, reading))
-        left = sum(_nbytes(one.left) for one in asked.values() if one.left and one.links)
+        left = sum(_nbytes(one.left) for one in asked.values() if one.left and one.reason == BUDGET)
         found = replace(
             diff,
             changes=changes,
