@@ -20,6 +20,7 @@ from ckptscan.structure.match.regions import Indices, nothing
 
 PACKED = "a header pack holds no tensors"
 _LEAST = 4  # requests that a look into a file of both sides takes, the first of each to find it
+_MANY = 64  # neighbours in a file that are looked at; windows are made of them
 _Held = Mapping[int, frozenset[Indices]]
 
 
@@ -90,26 +91,43 @@ class Asking:
         if 2 * sum(counts.values()) <= requests:
             return self.everything()
         places = {number: self._places(self._open[number]) for number in counts}
-        shards = sorted({shard for one in places.values() for shard in one.values()})
-        chosen = random.Random(f"{self._seed}").sample(
-            shards, min(len(shards), max(1, requests // _LEAST))
-        )
+        rows = self._nearest([row for one in places.values() for row in one.values()], requests)
         return self._asked(
             {
-                number: frozenset(indices for indices, shard in one.items() if shard in chosen)
+                number: frozenset(indices for indices, row in one.items() if row in rows)
                 for number, one in places.items()
             }
         )
 
+    def _nearest(self, rows: Sequence[int], requests: int) -> frozenset[int]:
+        """Of some files the rows that lie nearest together."""
+        table = self._diff.a.checkpoint.table
+        by_shard: dict[int, list[int]] = {}
+        for row in sorted(rows):
+            by_shard.setdefault(table.shard_of(row), []).append(row)
+        files = min(len(by_shard), max(1, requests // _LEAST))
+        found: set[int] = set()
+        for shard in random.Random(f"{self._seed}").sample(sorted(by_shard), files):
+            held = sorted(by_shard[shard], key=table.starts.__getitem__)
+            last = len(held) - 1
+            first = min(
+                range(max(1, len(held) - _MANY + 1)),
+                key=lambda one: (
+                    table.ends[held[min(one + _MANY - 1, last)]] - table.starts[held[one]]
+                ),
+            )
+            found.update(held[first : first + _MANY])
+        return frozenset(found)
+
     def _places(self, change: Change) -> dict[Indices, int]:
-        """For the tensors of a change the shard of A; only where each is one of B too."""
+        """The open tensors of a change by their rows of A; only where each is one of B too."""
         if is_composed(change):
             return {}
         table, part = self._diff.a.checkpoint.table, change.a[0]
         rows = [row for row in part.unit.family.rows if row in self._unproved]
         found = zip(indices_in(part, [table.names[row] for row in rows]), rows, strict=True)
         members = frozenset(part.region)
-        return {indices: table.shard_of(row) for indices, row in found if indices in members}
+        return {indices: row for indices, row in found if indices in members}
 
     @cached_property
     def _unproved(self) -> frozenset[int]:
