@@ -17,6 +17,7 @@ from ckptscan.plan.engines.base import Engine
 from ckptscan.plan.ggml import mix_named
 from ckptscan.plan.gguf import INPUT, gguf_of
 from ckptscan.plan.model import Model
+from ckptscan.plan.spread import SPREADING
 from ckptscan.plan.values import Ask, MemoryPlan, Parallel
 from ckptscan.structure import Structure
 
@@ -24,7 +25,6 @@ SIZES = (1, 2, 4, 8, 16)
 LEAST_CONTEXT = 1024
 MOST_REQUESTS = 256
 OLDEST = 70  # compute capability that vLLM and SGLang ask for
-SPREADING = ("llama.cpp", "transformers")  # engines that cut by layers and run on Apples
 
 
 class Holder(NamedTuple):

@@ -12,7 +12,7 @@ from ckptscan.plan.model import Model
 from ckptscan.plan.sharding import Cut
 from ckptscan.plan.validity import candidates, refused
 from ckptscan.plan.values import GIB, KV, Ask, MemoryPlan, Rank, Refusal, Term
-from ckptscan.plan.verdict import advice, assumptions, why_not
+from ckptscan.plan.verdict import assumptions, why_not
 from ckptscan.plan.weights import whole
 
 if TYPE_CHECKING:
@@ -44,10 +44,9 @@ def outcome(engine: Profile, model: Model, ask: Ask) -> MemoryPlan:
         against,
         not against_it,
         against_it,
-        tuple(advice(engine, model, ask, kv, valid)) if against_it else (),
-        tuple(assumptions(model, ask, cached)),
-        engine.expected(loaded, cached, ask),
-        left_out(engine, model, ask),
+        assumptions=tuple(assumptions(model, ask, cached)),
+        expected=engine.expected(loaded, cached, ask),
+        left_out=left_out(engine, model, ask),
     )
 
 
@@ -127,6 +126,7 @@ def _kv(engine: Profile, model: Model, ask: Ask, cached: Cached) -> KV:
         cached.needed,
         cached.longest_each,
         cached.groups,
+        cached.how,
     )
 
 

@@ -15,6 +15,7 @@ from ckptscan.errors import UsageError
 from ckptscan.hardware import Devices
 from ckptscan.plan.values import Parallel
 
+SPREADING = ("llama.cpp", "transformers")  # engines that cut by layers and run on Apples
 HOST = -1
 MAX_CARDS = 1024
 

@@ -231,7 +231,7 @@ class KV(NamedTuple):
     `bytes_per_token` is the whole model's, before any copy for tensor parallelism; `state_bytes`
     is constant for a request. `rank_bytes_per_token` is what one rank holds. `concurrency` is at
     the context `max_len`; `longest` is the longest context of one request, `longest_each` that of
-    each of the requests asked for.
+    each of the requests asked for. `how` says how cache, requests and longest come about.
     """
 
     bytes_per_token: int
@@ -249,6 +249,7 @@ class KV(NamedTuple):
     needed: int
     longest_each: int | None = None
     groups: tuple[str, ...] = ()
+    how: Mapping[str, str] = {}
 
 
 class Refusal(NamedTuple):

@@ -140,7 +140,7 @@ def test_what_does_not_fit_says_what_would() -> None:
     assert not one.fits
     assert 0 == one.kv.tokens == one.kv.blocks
     assert "before any cache" in one.why_not[0]
-    assert ("--tp 4",) == one.advice
+    assert ("--quantize int4-g128, or the mix that --fit-quantize finds", "--tp 4") == one.advice
     assert planned("pack:meta-llama--Llama-3.1-70B", max_len=8192, tp=4).fits
 
 
@@ -158,7 +158,7 @@ def test_a_context_beyond_the_model_s_is_told() -> None:
 
     assert not one.fits
     assert "beyond the model's 131,072" in one.why_not[0]
-    assert () == one.advice
+    assert ("--max-len 131072",) == one.advice
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
-from ckptscan.plan.engines.llamacpp_cache import PAD, Cells, cache_type
+from ckptscan.plan.engines.llamacpp_cache import PAD, Cells
 from ckptscan.plan.facts import FULL
 from ckptscan.plan.gguf import File
 from ckptscan.plan.kvcache import STATE, LayerCache
@@ -49,7 +48,7 @@ def planned(name: str, model: Model, ask: Ask, what: Placed) -> MemoryPlan:
         (),
         not against,
         against,
-        tuple(_advice(model, ask, what, kv)) if against else (),
+        (),
         tuple(_assumptions(model, ask, what)),
         tuple(_log(what, ranks, beside, where, ask)),
         tuple(_changes(model, what.file, ranks)),
@@ -89,6 +88,12 @@ def _kv(model: Model, ask: Ask, what: Placed, ranks: tuple[Rank, ...], where: Sp
         needed,
         each,
         groups,
+        {
+            "cache": f"the most cells, in steps of {PAD}, that every card has room for beside "
+            "the rest",
+            "requests": "what is left on the tightest card / the cells of a request there",
+            "longest": "the cells of one request, up to the model's context",
+        },
     )
 
 
@@ -138,53 +143,6 @@ def _why_not(
     if ask.local.host_bytes is not None and host > ask.local.host_bytes:
         over = host - ask.local.host_bytes
         yield f"the host would hold {host:,} B, {over:,} B more than --host-memory"
-
-
-def _advice(model: Model, ask: Ask, what: Placed, kv: KV) -> Iterator[str]:
-    """What makes it fit, each tried on its own."""
-    if _fits(model, ask, what):
-        return
-    requests = ask.max_seqs or 1
-    longest = kv.longest if requests == 1 else kv.longest_each
-    if longest and longest < (ask.max_len or 0):
-        yield f"--max-len {longest}" + (f" for {requests} requests" if requests > 1 else "")
-    if ask.kv_dtype in ("f16", "bf16", "f32"):
-        fewer = _with_cache(model, ask, what)
-        if _fits(model, *fewer):
-            yield f"--kv-cache-dtype {_FEWER_BITS}"
-    most = _most_layers(model, ask, what)
-    if most:
-        yield f"--n-gpu-layers {most}, the rest on the host"
-
-
-def _most_layers(model: Model, ask: Ask, what: Placed) -> int:
-    """The most layers that the cards take beside what was asked for; 0 where not one."""
-    low, high = 0, len(model.indices) + 1
-    if ask.local.gpu_layers is not None:
-        high = min(high, ask.local.gpu_layers)
-    while high - low > 1:
-        middle = (low + high) // 2
-        local = ask.local._replace(gpu_layers=middle)
-        if _fits(model, replace(ask, local=local), what):
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _with_cache(model: Model, ask: Ask, what: Placed) -> tuple[Ask, Placed]:
-    from ckptscan.plan.engines.llamacpp import ENGINE
-    from ckptscan.plan.engines.llamacpp_cache import cells_of
-
-    fewer = replace(ask, kv_dtype=cache_type(_FEWER_BITS))
-    return fewer, what._replace(cells=cells_of(ENGINE, model, fewer))
-
-
-def _fits(model: Model, ask: Ask, what: Placed) -> bool:
-    ranks, beside, _ = what.on(model, ask)
-    host, may = sum(one.nbytes for one in beside), ask.local.host_bytes
-    is_held = may is None or host <= may
-    return is_held and all(rank.nbytes <= rank.capacity for rank in ranks)
 
 
 def _assumptions(model: Model, ask: Ask, what: Placed) -> Iterator[str]:

@@ -133,4 +133,5 @@ def _kv(plan: MemoryPlan) -> dict[str, Any]:
         "longest": kv.longest,
         "longest_each": kv.longest_each,
         "needed_bytes": kv.needed,
+        "formulas": dict(kv.how),
     }

@@ -23,11 +23,12 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
         cards = f"{plan.cards} x {cell(card)}"
         yield f"## {cell(checkpoint.origin.title)}: {plan.engine}, {cards}"
         yield ""
-        yield "| rank 0 | GiB | label | how |"
-        yield "| --- | ---: | --- | --- |"
-        for step in steps(plan, plan.first, explained=True):
+        yield "| rank 0 | GiB | bytes | label | how |"
+        yield "| --- | ---: | ---: | --- | --- |"
+        for step in steps(plan, plan.first):
             how = cell(step.formula)
-            yield f"| {cell(step.name)} | {gib(step.nbytes)} | {step.label} | {how} |"
+            size = f"{gib(step.nbytes)} | {step.nbytes:,}"
+            yield f"| {cell(step.name)} | {size} | {step.label} | {how} |"
         yield ""
         yield from _facts(plan)
         yield from section_tables(plan)

@@ -10,7 +10,7 @@ from ckptscan.report import words
 from ckptscan.report.plans import Shown
 from ckptscan.report.plans.sections import section_lines
 from ckptscan.report.plans.serving import command_line
-from ckptscan.report.plans.waterfall import BAR, bar, steps
+from ckptscan.report.plans.waterfall import BAR, bar, brief, steps
 
 GIB = 1 << 30
 _MOST_REFUSALS = 4
@@ -44,8 +44,8 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
 
 def gib(nbytes: int) -> str:
     """Bytes in GiB with two decimals, the unit left out."""
-    sign = "-" if nbytes < 0 else ""
     hundredths = (abs(nbytes) * 100 + GIB // 2) // GIB
+    sign = "-" if nbytes < 0 and hundredths else ""
     return f"{sign}{hundredths // 100:,}.{hundredths % 100:02d}"
 
 
@@ -61,7 +61,7 @@ def _deployment(plan: MemoryPlan) -> str:
 
 def _rank(plan: MemoryPlan, rank: Rank, shown: Shown) -> Iterator[str]:
     """The waterfall of one rank."""
-    rows = list(steps(plan, rank, shown.explained))
+    rows = list(steps(plan, rank) if shown.explained else brief(plan, rank))
     whole = max(row.nbytes for row in rows)
     named = [words.label(row.name) for row in rows]
     column = min(max(map(len, named)), 44)
@@ -71,7 +71,7 @@ def _rank(plan: MemoryPlan, rank: Rank, shown: Shown) -> Iterator[str]:
         line = f"{name:<{column}} {gib(row.nbytes):>8} {row.label:<9} |{drawn:<{BAR}}|"
         yield line
         if shown.explained:
-            yield from words.wrapped(row.formula, shown.width, 4)
+            yield from words.wrapped(f"{row.nbytes:,} B: {row.formula}", shown.width, 4)
 
 
 def _other_ranks(plan: MemoryPlan) -> Iterator[str]:
@@ -109,13 +109,17 @@ def _cache(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
         yield from words.wrapped(kv.formula, shown.width, 11, 0)
         for group in kv.groups:
             yield from words.wrapped(group, shown.width, 11)
-    yield f"cache      {kv.blocks:,} blocks, {kv.tokens:,} tokens"
-    yield f"requests   {kv.concurrency:.2f} of {kv.max_len:,} tokens at once"
-    yield f"longest    {kv.longest:,} tokens in one request" + (
-        f"; {kv.longest_each:,} in each of {plan.ask.requests}"
-        if kv.longest_each is not None
-        else ""
-    )
+    each = kv.longest_each
+    of_each = f"; {each:,} in each of {plan.ask.requests}" if each is not None else ""
+    lines = {
+        "cache": f"{kv.blocks:,} blocks, {kv.tokens:,} tokens",
+        "requests": f"{kv.concurrency:.2f} of {kv.max_len:,} tokens at once",
+        "longest": f"{kv.longest:,} tokens in one request{of_each}",
+    }
+    for name, line in lines.items():
+        yield f"{name:<10} {line}"
+        if shown.explained and name in kv.how:
+            yield from words.wrapped(kv.how[name], shown.width, 11)
 
 
 def _verdict(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
