@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ckptscan.errors import UsageError
-from ckptscan.hardware import Card, Devices
+from ckptscan.hardware import Card, Devices, spec_of
 from ckptscan.plan.model import Model
 from ckptscan.plan.spread import SPREADING
 from ckptscan.plan.values import Ask, MemoryPlan, Parallel
@@ -38,7 +38,9 @@ def advised(model: Model, planned: Planned, asked: Ask, made: MemoryPlan) -> Mem
     elif not any(words.startswith("--tp") for words in found):
         found += _told(_stages(asked, made), planned)
     if not found:
-        found = [*_told(_together(model, asked, made), planned)]
+        found = [*_told(_together(model, asked, made, planned), planned)]
+    if not found and asked.devices is not None:
+        found = ["another card: --fit without --gpu lists what holds it"]
     return replace(made, advice=tuple(found[:MOST]))
 
 
@@ -172,15 +174,17 @@ def _spread_wider(asked: Ask, made: MemoryPlan) -> Iterator[Change]:
     card = _card(made)
     if card is None:
         return
-    name = card.aliases[0] if card.aliases else f"{card.total_bytes}B"
     for count in (2, 4, 8, 16):
         if count > made.cards:
             more = replace(asked, devices=Devices(card, count), parallel=Parallel())
-            yield Change(f"--gpu {count}x{name}", more)
+            yield Change(f"--gpu {count}x{spec_of(card)}", more)
 
 
-def _together(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
-    """Two changes at once, where no single one is enough: more cards, and a change on them."""
+def _together(model: Model, asked: Ask, made: MemoryPlan, planned: Planned) -> Iterator[Change]:
+    """Two changes at once, where no single one is enough: more cards or less context too."""
+    for one in (*_of_engine(model, asked, made), *_quantized(model, asked, made)):
+        for less in _shorter(model, one.ask, planned(one.ask)):
+            yield Change(f"{one.words.partition(',')[0]} {less.words}", less.ask)
     for wider in (*_more_cards(asked, made), *_stages(asked, made)):
         for one in (*_of_engine(model, wider.ask, made), *_quantized(model, wider.ask, made)):
             yield Change(f"{wider.words} {one.words}", one.ask)

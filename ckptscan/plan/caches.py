@@ -128,7 +128,7 @@ def _layer(
     one = model.attention_of(index)
     modules = model.inventory.modules_of(index)
     found: list[tuple[int, LayerCache, str, str]] = []
-    if one is None or _is_encoder(model):
+    if one is None or _is_encoder(model) or model.structure.checkpoint.configs:
         return found
     states = [kind for kind in (one.kind, *one.beside) if kind in ("linear", "ssm")]
     if one.kind not in ("linear", "ssm", "none"):

@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from ckptscan.errors import UsageError
-from ckptscan.plan.engines import engine_named
+from ckptscan.plan.cachedtypes import refuse_cache_dtype
+from ckptscan.plan.engines import engine_named, spoken_for
+from ckptscan.plan.ggml import MIXES
 from ckptscan.plan.model import Model
 from ckptscan.plan.sections import with_sections
 from ckptscan.plan.training import train
 from ckptscan.plan.values import Ask, MemoryPlan
 from ckptscan.plan.whatif import fitted, parse_recipe, requantized
 
-# engines that lay weights out by themselves -> what they are told instead of a what-if
-_OF_THEIR_OWN = {
-    "llama.cpp": "--outtype names the file's format, as q4_k_m",
-    "transformers": "plan what-ifs with --engine vllm-0.11 or sglang-0.5",
-}
+SUPPOSED = "no such checkpoint was read: weights are sized as if they were quantized"
 
 
 def planned(model: Model, ask: Ask) -> MemoryPlan:
     """The plan of a model as it is supposed to be, without advice."""
-    what_if, name = ask.what_if, engine_named(ask.engine).name
-    if name in _OF_THEIR_OWN and (what_if.quantize or what_if.lora_rank or what_if.fits):
-        raise UsageError(f"{name} does not take what-ifs of weights", _OF_THEIR_OWN[name])
-    if what_if.fits:
+    if ask.train is None:
+        ask = _as_engine_takes_it(model, ask)
+    if ask.what_if.fits:
         return fitted(model, ask, partial(planned, model))
-    if what_if.quantize is not None:
-        model = requantized(model, parse_recipe(what_if.quantize))
+    if ask.what_if.quantize is not None:
+        model = requantized(model, parse_recipe(ask.what_if.quantize))
     if ask.train is not None:
         return train(model, ask, ask.train)
-    return with_sections(model, engine_named(ask.engine).plan(model, ask))
+    made = engine_named(ask.engine).plan(model, ask)
+    unserved = _unserved(model)
+    supposed = [] if model.schemes is None else [SUPPOSED]
+    notes = (*spoken_for(ask.engine), *made.assumptions, *supposed, *filter(None, [unserved]))
+    expected = () if unserved else made.expected
+    told = replace(made, assumptions=notes, expected=expected, unserved=unserved)
+    return with_sections(model, told)
+
+
+def _as_engine_takes_it(model: Model, ask: Ask) -> Ask:
+    """What was asked, as the engine calls it; raises UsageError for what it has no use for."""
+    name, what_if, local = engine_named(ask.engine).name, ask.what_if, ask.local
+    refuse_cache_dtype(name, ask.kv_dtype, model)
+    if name in ("llama.cpp", "transformers") and what_if.lora_rank:
+        raise UsageError(f"{name} keeps no room for adapters", "it loads each as it comes")
+    if name != "llama.cpp" or not (what_if.quantize or what_if.fits):
+        return ask
+    mix = (what_if.quantize or "").strip().lower()
+    if what_if.fits or mix not in MIXES:
+        raise UsageError(
+            "llama.cpp runs GGUF files, whose formats are mixes",
+            f"--quantize takes {', '.join(MIXES)} here; vllm, sglang and transformers take others",
+        )
+    if local.outtype not in (None, mix):
+        raise UsageError(f"--quantize {mix} and --outtype {local.outtype} differ", "say one")
+    return replace(ask, what_if=what_if._replace(quantize=None), local=local._replace(outtype=mix))
+
+
+def _unserved(model: Model) -> str:
+    """Why no engine serves the model, of which the weights alone count; empty where some do."""
+    if model.structure.checkpoint.configs:
+        return "a pipeline of components, which no engine planned here serves; all are counted"
+    if not model.attention and not model.inventory.of_role("embedding"):
+        return "no language model, so that none of these engines serves it"
+    return ""

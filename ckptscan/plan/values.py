@@ -266,7 +266,7 @@ class MemoryPlan:
     `fits` is whether weights, overheads and one request at the wanted context fit; `why_not` says
     what is in the way, `advice` what to change. `assumptions` is what the plan rests on and
     nothing in the checkpoint says. `cards` is how many cards the deployment takes, `beside` what
-    lies on none of them.
+    lies on none of them. `unserved` is why no engine serves such a model, so that weights count.
     """
 
     engine: str
@@ -286,6 +286,7 @@ class MemoryPlan:
     facts: Mapping[str, object] = field(default_factory=dict)
     beside: tuple[Beside, ...] = ()
     sections: tuple[Section, ...] = ()
+    unserved: str = ""
 
     @property
     def is_training(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ckptscan.plan.caches import Cached
-from ckptscan.plan.kernels import unrunnable, unrunnable_dtype
+from ckptscan.plan.kernels import too_old, unread, unrunnable_dtype, unserved_card
 from ckptscan.plan.model import Model
 from ckptscan.plan.values import KV, Ask, Rank
 
@@ -24,7 +24,11 @@ def why_not(
         yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
     length = ask.max_len or 0
     card = ask.devices.card if ask.devices is not None else None
-    yield from unrunnable(model, card, engine.name, engine.unknown_schemes)
+    yield from unread(model, engine.name, engine.unknown_schemes)
+    yield from too_old(model, card)
+    unserved = unserved_card(card, engine.name)
+    if unserved:
+        yield unserved
     context = model.facts.context
     if length > context.value and context.label == "config":
         yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
@@ -69,15 +73,11 @@ def _about_model(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
     odd = unrunnable_dtype(model, ask.devices.card if ask.devices else None, ask.dtype)
     if odd:
         yield odd
-    if model.schemes is not None:
-        yield "no such checkpoint was read: weights are sized as if they were quantized"
     if not model.attention:
         yield "no attention is known in the shapes: the cache is not counted"
     if cached.caches.label == "assumed":
         yield "heads are not known: keys and values are taken to divide evenly"
     if cached.problem:
         yield cached.problem
-    if model.structure.checkpoint.configs:
-        yield "a pipeline of components: no part of it is served by vLLM; all are counted"
     if any(m.role == "other" and len(m.shape or ()) > 1 for m, _ in model.inventory.everything()):
         yield "some modules have no known role; they are taken to stand whole on every rank"

@@ -119,7 +119,7 @@ def test_reports(format_name: str, gpu: str | None) -> None:
     structure = structure_of(LLAMA)
     ask = Ask(devices=parse_devices(gpu) if gpu else None, max_len=8192)
     found = matrix(structure, ask) if gpu else holders(structure, ask)
-    text = "\n".join(report(structure.checkpoint, found, format_name, 100))
+    text = "\n".join(report(structure.checkpoint, [found], format_name, 100))
 
     if format_name == "json":
         document = json.loads(text)

@@ -89,5 +89,5 @@ def test_a_config_of_32_bits_is_loaded_so() -> None:
 
 
 def test_a_cache_of_fewer_bits_is_refused() -> None:
-    with pytest.raises(UsageError, match="keeps no cache of 'fp8'"):
+    with pytest.raises(UsageError, match="keeps no cache in fp8"):
         loaded(SMALL, "h100", kv_dtype="fp8")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ckptscan.plan.engines.llamacpp_cache import PAD, Cells
 from ckptscan.plan.facts import FULL
 from ckptscan.plan.gguf import File
+from ckptscan.plan.kernels import unread
 from ckptscan.plan.kvcache import STATE, LayerCache
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
@@ -132,6 +133,7 @@ def _why_not(
     if checkpoint.incomplete:
         missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
         yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
+    yield from unread(model, "llama.cpp", frozenset())
     length, context = ask.max_len or 0, model.facts.context
     if length > context.value and context.label == "config":
         yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ckptscan.plan.caches import Caches
 from ckptscan.plan.devicemap import HOST
+from ckptscan.plan.kernels import unread
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
 from ckptscan.plan.values import GIB, KV, Ask, Beside, MemoryPlan, Rank, Term
@@ -102,6 +103,7 @@ def _why_not(model: Model, ask: Ask, what: Mapped) -> Iterator[str]:
     checkpoint = model.structure.checkpoint
     if checkpoint.incomplete:
         yield "the checkpoint is incomplete, and what is not there is not counted"
+    yield from unread(model, "transformers", frozenset())
     length, context = ask.max_len or 0, model.facts.context
     if length > context.value and context.label == "config":
         yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"

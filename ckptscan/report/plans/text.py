@@ -37,9 +37,10 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
             yield ""
             yield "log lines to expect"
             yield from (f"  {line}" for line in plan.expected)
-        if shown.command and not plan.is_training:
+        command = command_line(checkpoint, plan) if shown.command else ""
+        if command:
             yield ""
-            yield command_line(checkpoint, plan)
+            yield command
 
 
 def gib(nbytes: int) -> str:
