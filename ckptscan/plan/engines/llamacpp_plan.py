@@ -22,20 +22,22 @@ HEAD = "embeddings for the head"  # a tied table's second place
 
 
 class Placed(NamedTuple):
-    """A file, its caches, and the function that puts both on cards."""
+    """A file, its caches, what was asked, and the function that puts both on cards."""
 
     file: File
     cells: Cells
+    ask: Ask
     place: Callable[[Model, Ask, File, Cells], Places]
 
-    def on(self, model: Model, ask: Ask) -> Places:
+    def on(self, model: Model) -> Places:
         """Cards and host with what they hold."""
-        return self.place(model, ask, self.file, self.cells)
+        return self.place(model, self.ask, self.file, self.cells)
 
 
-def planned(name: str, model: Model, ask: Ask, what: Placed) -> MemoryPlan:
+def planned(name: str, model: Model, what: Placed) -> MemoryPlan:
     """The plan of a deployment, whether it fits or not."""
-    ranks, beside, where = what.on(model, ask)
+    ask = what.ask
+    ranks, beside, where = what.on(model)
     kv = _kv(model, ask, what, ranks, where)
     against = tuple(_why_not(model, ask, ranks, beside))
     return MemoryPlan(
@@ -51,7 +53,7 @@ def planned(name: str, model: Model, ask: Ask, what: Placed) -> MemoryPlan:
         against,
         (),
         tuple(_assumptions(model, ask, what)),
-        tuple(_log(what, ranks, beside, where, ask)),
+        tuple(_log(model, what, ranks, beside, where)) if kv.groups else (),
         tuple(_changes(model, what.file, ranks)),
         {},
         beside,
@@ -211,11 +213,41 @@ def _changes(model: Model, file: File, ranks: tuple[Rank, ...]) -> Iterator[Term
                 yield term
 
 
+def _cells_line(model: Model, cells: Cells, ask: Ask, is_window: bool) -> Iterator[str]:
+    """What it says of the cache of layers that look everywhere, or of those with a window."""
+    length, requests = ask.max_len or 0, ask.max_seqs or 1
+    streams = 1 if cells.unified else requests
+    held = [
+        cache
+        for caches in cells.by_place
+        for cache in caches
+        if cache.kind != STATE and (cache.kind != FULL) == is_window
+    ]
+    if not held:
+        return
+    count = cells.held(held[0], length, requests)
+    total = sum(cells.held(cache, length, requests) * cache.token_bytes for cache in held)
+    one = next((one for one in model.attention if one.head_dim), None)
+    wide, values = (one.head_dim or 1, one.v_head_dim or one.head_dim or 1) if one else (1, 1)
+    has_latent = any(one.latent is not None for one in model.attention)
+    keys = total if has_latent else total * wide // (wide + values)
+    kind = ask.kv_dtype
+    yield (
+        f"llama_kv_cache: size = {total / MIB:7.2f} MiB ({count // streams:6d} cells, "
+        f"{len(held):3d} layers, {requests:2d}/{streams} seqs), K ({kind}): {keys / MIB:7.2f} MiB, "
+        f"V ({kind}): {(total - keys) / MIB:7.2f} MiB"
+    )
+
+
 def _log(
-    what: Placed, ranks: tuple[Rank, ...], beside: tuple[Beside, ...], where: Spread, ask: Ask
+    model: Model,
+    what: Placed,
+    ranks: tuple[Rank, ...],
+    beside: tuple[Beside, ...],
+    where: Spread,
 ) -> Iterator[str]:
     """The lines that it should print."""
-    file, layers = what.file, len(where.cards)
+    file, layers, ask = what.file, len(where.cards), what.ask
     bits = 8 * file.nbytes / max(1, file.elements)
     yield f"print_info: file size   = {file.nbytes / GIB:.2f} GiB ({bits:.2f} BPW)"
     on_cards = sum(card != HOST for card in (*where.cards, where.output))
@@ -228,8 +260,8 @@ def _log(
     for rank in ranks:
         size = rank.part("kv") / MIB
         yield f"llama_kv_cache:      CUDA{rank.rank} KV buffer size = {size:.2f} MiB"
+    for is_window in (False, True) if what.cells.has_windows else (False,):
+        yield from _cells_line(model, what.cells, ask, is_window)
     states = (ask.max_seqs or 1) * what.cells.caches.state_bytes
-    total = what.cells.nbytes(range(layers), ask.max_len or 0, ask.max_seqs or 1) - states
-    yield f"llama_kv_cache: size = {total / MIB:.2f} MiB in all, {ask.kv_dtype}"
     if states:
         yield f"llama_memory_recurrent: size = {states / MIB:.2f} MiB in all"

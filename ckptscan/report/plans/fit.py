@@ -11,7 +11,7 @@ from ckptscan.plan.values import TRAINING
 from ckptscan.report import words
 from ckptscan.report.json import source
 from ckptscan.report.markdown import cell
-from ckptscan.report.plans.text import gib
+from ckptscan.report.plans.phrases import gib, readable
 
 SCHEMA = "ckptscan.fit/1"
 MOST_ROWS = 40
@@ -43,7 +43,7 @@ def _holders(checkpoint: Checkpoint, found: Holders, format_name: str) -> Iterat
     wanted = f"{words.plural(found.requests, noun)} of {found.context:,} tokens"
     lines = [(f"{one.cards} x {one.card.name}{_split(one)}", _cells(one)) for one in found.holders]
     if not lines:
-        why = words.label(found.refused)
+        why = readable(found.refused)
         yield f"nothing of {found.tried} holds {words.label(title)} with {wanted}: {why}"
         return
     if format_name == "markdown":
@@ -112,7 +112,7 @@ def _matrix(
     yield ""
     for context, _, why in rows:
         if why:
-            yield from words.wrapped(f"{context}: {words.label(why)}", width)
+            yield from words.wrapped(f"{context}: {readable(why)}", width)
 
 
 def _document(found: Holders | Matrix) -> dict[str, object]:

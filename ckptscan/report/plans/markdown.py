@@ -8,8 +8,8 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan
 from ckptscan.report.markdown import cell
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.phrases import gib, readable
 from ckptscan.report.plans.sections import section_tables
-from ckptscan.report.plans.text import gib
 from ckptscan.report.plans.waterfall import steps
 
 
@@ -46,7 +46,7 @@ def _facts(plan: MemoryPlan) -> Iterator[str]:
         yield f"| cache | {kv.blocks:,} blocks, {kv.tokens:,} tokens |"
         yield f"| requests | {kv.concurrency:.2f} of {kv.max_len:,} tokens |"
         yield f"| longest | {kv.longest:,} tokens |"
-    yield f"| fits | {'yes' if plan.fits else 'no: ' + cell('; '.join(plan.why_not))} |"
+    yield f"| fits | {'yes' if plan.fits else 'no: ' + cell(readable('; '.join(plan.why_not)))} |"
     for change in plan.advice:
         yield f"| try | {cell(change)} |"
     for note in plan.assumptions:

@@ -8,11 +8,12 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan, Rank
 from ckptscan.report import words
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.comparing import compared
+from ckptscan.report.plans.phrases import deployment, gib, readable
 from ckptscan.report.plans.sections import section_lines
 from ckptscan.report.plans.serving import command_line
 from ckptscan.report.plans.waterfall import BAR, bar, brief, steps
 
-GIB = 1 << 30
 _MOST_REFUSALS = 4
 
 
@@ -20,10 +21,12 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
     """The plan of each engine; of several a table first."""
     title = words.label(checkpoint.origin.title)
     if len(plans) > 1:
-        yield from _table(title, plans)
-        return
+        yield from compared(title, plans, shown.width)
     for plan in plans:
-        yield f"{title} on {_deployment(plan)}, {plan.engine}"
+        if len(plans) > 1:
+            yield from _extras(checkpoint, plan, shown)
+            continue
+        yield f"{title} on {deployment(plan)}, {plan.engine}"
         yield ""
         yield from _rank(plan, plan.first, shown)
         yield from _other_ranks(plan)
@@ -33,31 +36,19 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
             yield from _cache(plan, shown)
         yield from _verdict(plan, shown)
         yield from section_lines(plan, shown)
-        if shown.expected and plan.expected:
-            yield ""
-            yield "log lines to expect"
-            yield from (f"  {line}" for line in plan.expected)
-        command = command_line(checkpoint, plan) if shown.command else ""
-        if command:
-            yield ""
-            yield command
+        yield from _extras(checkpoint, plan, shown)
 
 
-def gib(nbytes: int) -> str:
-    """Bytes in GiB with two decimals, the unit left out."""
-    hundredths = (abs(nbytes) * 100 + GIB // 2) // GIB
-    sign = "-" if nbytes < 0 and hundredths else ""
-    return f"{sign}{hundredths // 100:,}.{hundredths % 100:02d}"
-
-
-def _deployment(plan: MemoryPlan) -> str:
-    parallel, devices = plan.ask.parallel, plan.ask.devices
-    card = words.label(devices.card.name) if devices is not None else "a card"
-    how = [f"{name} {size}" for name, size in parallel._asdict().items() if size > 1]
-    idle = (devices.count or 0) - plan.cards if devices is not None else 0
-    if idle > 0:
-        how.append(f"{idle} idle")
-    return f"{plan.cards} x {card}" + (f" ({', '.join(how)})" if how else "")
+def _extras(checkpoint: Checkpoint, plan: MemoryPlan, shown: Shown) -> Iterator[str]:
+    """The log lines and the command, where they are asked for."""
+    if shown.expected and plan.expected:
+        yield ""
+        yield f"log lines to expect of {plan.engine}"
+        yield from (f"  {line}" for line in plan.expected)
+    command = command_line(checkpoint, plan) if shown.command else ""
+    if command:
+        yield ""
+        yield command
 
 
 def _rank(plan: MemoryPlan, rank: Rank, shown: Shown) -> Iterator[str]:
@@ -128,7 +119,7 @@ def _verdict(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
     if plan.fits:
         yield "fits       yes"
     for why in plan.why_not:
-        yield from words.wrapped(f"fits       no: {words.printable(why)}", shown.width, 0, 11)
+        yield from words.wrapped(f"fits       no: {readable(why)}", shown.width, 0, 11)
     for change in plan.advice:
         yield from words.wrapped(f"try        {change}", shown.width, 0, 11)
     if plan.valid_tp:
@@ -143,26 +134,3 @@ def _verdict(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
             yield from words.wrapped(f"{term.name}: {size} {term.formula}", shown.width, 11)
     for note in plan.assumptions:
         yield from words.wrapped(f"note: {words.label(note)}", shown.width)
-
-
-def _table(title: str, plans: Sequence[MemoryPlan]) -> Iterator[str]:
-    """Several engines, a line each."""
-    yield f"{title} on {_deployment(plans[0])}"
-    yield ""
-    heads = ("engine", "loaded", "left", "tokens", "requests", "fits")
-    rows = [
-        (
-            plan.engine,
-            gib(plan.first.loaded),
-            gib(plan.tightest.left),
-            f"{plan.kv.tokens:,}",
-            f"{plan.kv.concurrency:.2f}",
-            "yes" if plan.fits else "no",
-        )
-        for plan in plans
-    ]
-    wide = [max(len(row[place]) for row in (heads, *rows)) for place in range(len(heads))]
-    for row in (heads, *rows):
-        first, *rest = row
-        cells = (cell.rjust(size) for cell, size in zip(rest, wide[1:], strict=True))
-        yield " ".join([first.ljust(wide[0]), *cells])
