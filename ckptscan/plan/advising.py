@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 from ckptscan.errors import UsageError
 from ckptscan.hardware import Card, Devices, spec_of
+from ckptscan.plan.engines import engine_named
+from ckptscan.plan.kernels import unrunnable
 from ckptscan.plan.model import Model
 from ckptscan.plan.spread import SPREADING
 from ckptscan.plan.values import Ask, MemoryPlan, Parallel
@@ -18,7 +21,7 @@ Planned = Callable[[Ask], MemoryPlan]
 LEAST_CONTEXT = 1024  # tokens below which a shorter context is no way out
 HIGH_SHARE, FEW_SEQUENCES, SHORT_PROMPT = 0.95, 64, 2048
 ONE_HOST, MOST_STAGES = 8, 8
-MOST = 6  # changes that are told
+MOST, MOST_TRIED = 6, 48  # changes that are told, pairs that are tried
 
 
 class Change(NamedTuple):
@@ -30,7 +33,7 @@ class Change(NamedTuple):
 
 def advised(model: Model, planned: Planned, asked: Ask, made: MemoryPlan) -> MemoryPlan:
     """A plan that does not fit with what would; others as they are."""
-    if made.fits or made.is_training or model.structure.checkpoint.incomplete:
+    if made.fits or made.is_training or _is_hopeless(model, made):
         return made
     found = [*_told(_alone(model, asked, made), planned)]
     if made.engine == "llama.cpp":
@@ -38,10 +41,17 @@ def advised(model: Model, planned: Planned, asked: Ask, made: MemoryPlan) -> Mem
     elif not any(words.startswith("--tp") for words in found):
         found += _told(_stages(asked, made), planned)
     if not found:
-        found = [*_told(_together(model, asked, made, planned), planned)]
+        found = [*_told(islice(_together(model, asked, made, planned), MOST_TRIED), planned)]
     if not found and asked.devices is not None:
         found = ["another card: --fit without --gpu lists what holds it"]
     return replace(made, advice=tuple(found[:MOST]))
+
+
+def _is_hopeless(model: Model, made: MemoryPlan) -> bool:
+    """Whether something else than memory is in the way."""
+    unknown = getattr(engine_named(made.engine), "unknown_schemes", frozenset())
+    against = unrunnable(model, _card(made), made.engine, unknown)
+    return model.structure.checkpoint.incomplete or any(against)
 
 
 def _told(changes: Iterable[Change], planned: Planned) -> Iterator[str]:

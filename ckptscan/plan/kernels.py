@@ -36,6 +36,18 @@ FIRST_BF16 = 80
 OLDEST = 70  # compute capability that vLLM and SGLang ask for
 
 
+def unrunnable(
+    model: Model, card: Card | None, engine: str, unknown: frozenset[str]
+) -> Iterator[str]:
+    """Why a model can't be run, however much memory there is."""
+    yield from unread(model, engine, unknown)
+    if family_of(engine) not in SPREADING:
+        yield from too_old(model, card)
+    unserved = unserved_card(card, engine)
+    if unserved:
+        yield unserved
+
+
 def unread(model: Model, engine: str, unknown: frozenset[str]) -> Iterator[str]:
     """Why an engine does not read a model's formats, and who does; `unknown` are its version's."""
     family = family_of(engine)

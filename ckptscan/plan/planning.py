@@ -15,6 +15,7 @@ from ckptscan.plan.training import train
 from ckptscan.plan.values import Ask, MemoryPlan
 from ckptscan.plan.whatif import fitted, parse_recipe, requantized
 
+BEFORE_COPIES = ("vllm-0.6", "vllm-0.7")  # --data-parallel-size came with V1
 SUPPOSED = "no such checkpoint was read: weights are sized as if they were quantized"
 
 
@@ -41,6 +42,8 @@ def _as_engine_takes_it(model: Model, ask: Ask) -> Ask:
     """What was asked, as the engine calls it; raises UsageError for what it has no use for."""
     name, what_if, local = engine_named(ask.engine).name, ask.what_if, ask.local
     refuse_cache_dtype(name, ask.kv_dtype, model)
+    if name in BEFORE_COPIES and max(ask.parallel.dp, ask.parallel.ep) > 1:
+        raise UsageError(f"{name} has no --dp and no --ep", "vllm-0.11 and sglang-0.5 have both")
     if name in ("llama.cpp", "transformers") and what_if.lora_rank:
         raise UsageError(f"{name} keeps no room for adapters", "it loads each as it comes")
     if name != "llama.cpp" or not (what_if.quantize or what_if.fits):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ckptscan.plan.caches import Cached
-from ckptscan.plan.kernels import too_old, unread, unrunnable_dtype, unserved_card
+from ckptscan.plan.kernels import unrunnable, unrunnable_dtype
 from ckptscan.plan.model import Model
 from ckptscan.plan.values import KV, Ask, Rank
 
@@ -24,11 +24,7 @@ def why_not(
         yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
     length = ask.max_len or 0
     card = ask.devices.card if ask.devices is not None else None
-    yield from unread(model, engine.name, engine.unknown_schemes)
-    yield from too_old(model, card)
-    unserved = unserved_card(card, engine.name)
-    if unserved:
-        yield unserved
+    yield from unrunnable(model, card, engine.name, engine.unknown_schemes)
     context = model.facts.context
     if length > context.value and context.label == "config":
         yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"

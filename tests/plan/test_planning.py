@@ -8,7 +8,7 @@ import pytest
 
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
-from ckptscan.plan import Ask, Local, MemoryPlan, WhatIf, plan
+from ckptscan.plan import Ask, Local, MemoryPlan, Parallel, WhatIf, plan
 from ckptscan.structure import Structure, describe
 from tests.conftest import checkpoint_of
 from tests.plan.measured import structure_of
@@ -48,9 +48,20 @@ def test_transformers_lays_out_what_is_supposed() -> None:
         ({"kv_dtype": "q4_0"}, "vllm-0.11 keeps no cache in q4_0", "llama.cpp do"),
         ({"kv_dtype": "nvfp4", "engine": "vllm-0.6"}, "keeps no cache in nvfp4", "vllm do"),
         ({"kv_dtype": "fp8", "engine": "transformers"}, "keeps no cache in fp8", "sglang"),
+        ({"parallel": Parallel(dp=2), "engine": "vllm-0.6"}, "vllm-0.6 has no --dp", "sglang-0.5"),
         ({"kv_dtype": "fp8_ds_mla"}, "for latent attention", "fp8"),
     ],
-    ids=["format", "search", "adapters", "twice", "ggml", "version", "transformers", "latent"],
+    ids=[
+        "format",
+        "search",
+        "adapters",
+        "twice",
+        "ggml",
+        "version",
+        "transformers",
+        "copies",
+        "latent",
+    ],
 )
 def test_what_an_engine_has_no_use_for_is_refused(
     options: dict[str, object], message: str, hint: str
