@@ -49,7 +49,7 @@ def advised(model: Model, planned: Planned, asked: Ask, made: MemoryPlan) -> Mem
 
 def _is_hopeless(model: Model, made: MemoryPlan) -> bool:
     """Whether something else than memory is in the way."""
-    unknown = getattr(engine_named(made.engine), "unknown_schemes", frozenset())
+    unknown: frozenset[str] = getattr(engine_named(made.engine), "unknown_schemes", frozenset())
     against = unrunnable(model, _card(made), made.engine, unknown)
     return model.structure.checkpoint.incomplete or any(against)
 

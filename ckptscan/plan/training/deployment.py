@@ -14,7 +14,7 @@ from ckptscan.plan.sharding import Cut
 from ckptscan.plan.stages import remainder_to_last_ones, stage_layers
 from ckptscan.plan.training.activations import activation_terms, ends, sizes_of
 from ckptscan.plan.training.parameters import Held, held
-from ckptscan.plan.training.states import BUFFER, host, refuse, states, widths
+from ckptscan.plan.training.states import BUFFER, by_paper, host, refuse, states, widths
 from ckptscan.plan.validity import candidates, refused
 from ckptscan.plan.values import (
     GIB,
@@ -53,8 +53,13 @@ def train(model: Model, ask: Ask, training: Training) -> MemoryPlan:
 def _refuse(model: Model, ask: Ask, training: Training) -> None:
     refuse(training)
     parallel, devices = ask.parallel, ask.devices
-    if parallel.ep > 1:
-        raise UsageError("--ep is not planned for training", "experts are cut by --tp")
+    if parallel.ep > 1 and (not model.experts or parallel.dp % parallel.ep):
+        known = (
+            "the model has no experts" if not model.experts else f"it divides --dp {parallel.dp}"
+        )
+        raise UsageError(
+            f"--ep {parallel.ep} does not work in training", f"{known}; --ep 1 is without"
+        )
     cards = parallel.tp * parallel.pp * parallel.dp
     if devices is not None and devices.count is not None and cards > devices.count:
         raise UsageError(f"tp x pp x dp takes {cards} cards, {devices.count} are there",
@@ -85,7 +90,8 @@ def _ranks(model: Model, ask: Ask, training: Training) -> Iterator[Rank]:
     for stage, layers in enumerate(stages):
         is_first, is_last = stage == 0, stage == len(stages) - 1
         rank = ask.what_if.lora_rank or DEFAULT_RANK
-        holds = held(model, layers, (is_first, is_last), Cut(parallel.tp, parallel.tp), rank)
+        cut = Cut(parallel.tp, parallel.tp, parallel.ep)
+        holds = held(model, layers, (is_first, is_last), cut, rank)
         terms = (
             *_states(holds, ask, training, rank),
             *activation_terms(sizes_of(model, layers), training, parallel.tp, len(stages) - stage),
@@ -117,9 +123,12 @@ def _overhead(ask: Ask) -> Term:
 
 def _states(holds: Held, ask: Ask, training: Training, rank: int) -> Iterator[Term]:
     """Weights, gradients and optimizer of what is trained; what is frozen beside it."""
-    copies = ask.parallel.dp
+    copies, ep = ask.parallel.dp, ask.parallel.ep
     if training.kind not in ADAPTERS:
-        yield from states(holds.parameters, holds.largest, copies, training)
+        routed = holds.experts if ep > 1 else 0
+        yield from states(holds.parameters - routed, holds.largest, copies, training)
+        for term in states(routed, 0, copies // ep, training) if routed else ():
+            yield term._replace(name=f"experts: {term.name}")
         return
     yield from _frozen(holds, copies, training)
     how = f"rank {rank} beside {holds.targets:,} linear layers: "
@@ -224,6 +233,10 @@ def _section(model: Model, ask: Ask, training: Training) -> Section:
         Row("states of a trained parameter", float(each), "B", said, "estimated"),
         Row("host memory of a node", offloaded, "B", how, "estimated"),
     )
+    if not is_adapted and training.offload == "none":
+        own = held(model, model.indices, (True, True), Cut(parallel.tp, parallel.tp), _rank(ask))
+        counted, by = by_paper(own.parameters // parallel.pp, parallel.dp, training)
+        rows += (Row("states by the ZeRO paper", counted, "B", by, "estimated"),)
     return Section(TRAINING, f"training, ZeRO-{training.zero}", rows)
 
 
