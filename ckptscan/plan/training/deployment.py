@@ -54,12 +54,8 @@ def _refuse(model: Model, ask: Ask, training: Training) -> None:
     refuse(training)
     parallel, devices = ask.parallel, ask.devices
     if parallel.ep > 1 and (not model.experts or parallel.dp % parallel.ep):
-        known = (
-            "the model has no experts" if not model.experts else f"it divides --dp {parallel.dp}"
-        )
-        raise UsageError(
-            f"--ep {parallel.ep} does not work in training", f"{known}; --ep 1 is without"
-        )
+        why = f"it divides --dp {parallel.dp}" if model.experts else "the model has no experts"
+        raise UsageError(f"--ep {parallel.ep} does not work in training", f"{why}; or say --ep 1")
     cards = parallel.tp * parallel.pp * parallel.dp
     if devices is not None and devices.count is not None and cards > devices.count:
         raise UsageError(f"tp x pp x dp takes {cards} cards, {devices.count} are there",
@@ -227,7 +223,7 @@ def _section(model: Model, ask: Ask, training: Training) -> Section:
         how += f"; and {whole.parameters:,} x 2 B / {training.nodes} nodes x {BUFFER}"
     each = wide.weights + wide.gradients + wide.optimizer
     said = f"{wide.weights} weights + {wide.gradients} gradients + {wide.optimizer:g} optimizer"
-    rows = (
+    rows: tuple[Row, ...] = (
         Row("parameters", whole.parameters, "", "of the whole model", "exact"),
         Row("trained", trained, "", f"--train {training.kind}", "exact"),
         Row("states of a trained parameter", float(each), "B", said, "estimated"),
@@ -255,4 +251,7 @@ def _assumptions(model: Model, ask: Ask, training: Training) -> Iterator[str]:
         yield "config does not say how many experts a token takes: activations are of one"
     if training.kind == "qlora":
         yield "frozen weights that are not packed are taken in 16 bits; peft may hold them in 32"
+    gates = model.inventory.of_role("gate", "gate_up", "expert.gate", "expert.gate_up")
+    if training.checkpointing != "full" and gates:
+        yield "the paper's net has no gate: with one a layer keeps up to 4 s b f bytes more"
     yield "activations are those of the paper's GPT: dropout masks included, fragments left out"
