@@ -35,6 +35,8 @@ def advised(model: Model, planned: Planned, asked: Ask, made: MemoryPlan) -> Mem
     """A plan that does not fit with what would; others as they are."""
     if made.fits or made.is_training or _is_hopeless(model, made):
         return made
+    if asked.what_if.fits:  # each trial is a search: more cards alone are tried
+        return replace(made, advice=tuple(_told(_more_cards(asked, made), planned)))
     found = [*_told(_alone(model, asked, made), planned)]
     if made.engine == "llama.cpp":
         found += _on_host(model, asked, planned)
@@ -75,8 +77,7 @@ def _alone(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
     """Single changes, the cheapest first."""
     yield from _shorter(model, asked, made)
     yield from _of_engine(model, asked, made)
-    if not asked.what_if.fits:
-        yield from _quantized(model, asked, made)
+    yield from _quantized(model, asked, made)
     yield from _more_cards(asked, made)
 
 

@@ -9,6 +9,7 @@ from ckptscan.errors import UsageError
 from ckptscan.plan.cachedtypes import refuse_cache_dtype
 from ckptscan.plan.engines import engine_named, spoken_for
 from ckptscan.plan.ggml import MIXES
+from ckptscan.plan.lora import refuse_targets
 from ckptscan.plan.model import Model
 from ckptscan.plan.sections import with_sections
 from ckptscan.plan.training import train
@@ -21,6 +22,7 @@ SUPPOSED = "no such checkpoint was read: weights are sized as if they were quant
 
 def planned(model: Model, ask: Ask) -> MemoryPlan:
     """The plan of a model as it is supposed to be, without advice."""
+    refuse_targets(ask.what_if.lora_targets)
     if ask.train is None:
         ask = _as_engine_takes_it(model, ask)
     if ask.what_if.fits:

@@ -43,7 +43,8 @@ class WhatIf(NamedTuple):
     """What is not so yet: weights in another format, adapters beside them.
 
     `quantize` is a recipe as written: `int4-g128`, `experts=mxfp4,attention=fp8`. `lora_rank` is
-    the rank that the engine makes room for, `loras` how many adapters at once. `fits` asks for the
+    the rank that the engine makes room for, `loras` how many adapters at once, `lora_targets` the
+    modules that have them. `fits` asks for the
     cheapest mix of `fit_formats` that fits; none named are those that suit the card.
     """
 
@@ -52,6 +53,7 @@ class WhatIf(NamedTuple):
     loras: int = 1
     fits: bool = False
     fit_formats: tuple[str, ...] = ()
+    lora_targets: tuple[str, ...] = ("linear",)
 
 
 class Speed(NamedTuple):

@@ -126,6 +126,27 @@ def test_adapters_are_cut_with_their_layers() -> None:
     )
 
 
+def test_tables_have_adapters_of_their_own() -> None:
+    """A table of 128,256 x 4,096: A is as long as one side, B as the other; never cut."""
+    for tp in (1, 4):
+        one = planned(LLAMA, tp, lora_rank=16, lora_targets=("embeddings", "head"))
+        assert 2 * 16 * 2 * (128_256 + 4096) == term(one, "LoRA adapters").nbytes
+
+
+def test_experts_have_adapters_where_they_are_asked_for() -> None:
+    """Of gpt-oss: 36 layers, 128 experts, 2880 to 2 x 2880 and 2880 to 2880."""
+    one = planned(GPT_OSS, lora_rank=8, lora_targets=("experts",))
+
+    assert 36 * 128 * (2880 * 3 + 2880 * 2) * 8 * 2 == term(one, "LoRA adapters").nbytes
+
+
+def test_adapters_beside_nothing_that_is_known_are_refused() -> None:
+    with pytest.raises(UsageError, match="no modules are called 'heads'") as caught:
+        planned(LLAMA, lora_rank=8, lora_targets=("heads",))
+
+    assert "linear, experts, embeddings, head" in caught.value.hint
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["int4-g128", "nf4-dq", "nvfp4", "mxfp4", "q4_k_m", "fp8"])
 @pytest.mark.parametrize("model", MODELS)

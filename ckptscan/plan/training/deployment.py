@@ -28,6 +28,7 @@ from ckptscan.plan.values import (
     Section,
     Term,
     Training,
+    WhatIf,
 )
 from ckptscan.plan.whatif import parse_recipe, requantized
 
@@ -82,14 +83,13 @@ def _ranks(model: Model, ask: Ask, training: Training) -> Iterator[Rank]:
     """One rank for each stage; the others of a stage hold the same."""
     parallel, devices = ask.parallel, ask.devices or parse_devices(DEFAULT_GPU)
     stages = stage_layers(model, parallel, remainder_to_last_ones)
-    alike = parallel.tp * parallel.dp
+    alike, adapted = parallel.tp * parallel.dp, _adapted(ask)
     for stage, layers in enumerate(stages):
         is_first, is_last = stage == 0, stage == len(stages) - 1
-        rank = ask.what_if.lora_rank or DEFAULT_RANK
         cut = Cut(parallel.tp, parallel.tp, parallel.ep)
-        holds = held(model, layers, (is_first, is_last), cut, rank)
+        holds = held(model, layers, (is_first, is_last), cut, adapted)
         terms = (
-            *_states(holds, ask, training, rank),
+            *_states(holds, ask, training, adapted.lora_rank),
             *activation_terms(sizes_of(model, layers), training, parallel.tp, len(stages) - stage),
             *ends(model, training, parallel.tp, (is_first, is_last, len(stages))),
             _overhead(ask),
@@ -127,7 +127,7 @@ def _states(holds: Held, ask: Ask, training: Training, rank: int) -> Iterator[Te
             yield term._replace(name=f"experts: {term.name}")
         return
     yield from _frozen(holds, copies, training)
-    how = f"rank {rank} beside {holds.targets:,} linear layers: "
+    how = f"rank {rank} beside {holds.targets:,} modules: "
     for term in states(holds.adapters, 0, copies, training):
         if term.nbytes:
             yield term._replace(name=f"adapters: {term.name}", formula=how + term.formula)
@@ -214,7 +214,7 @@ def _others(ask: Ask, training: Training) -> Iterator[tuple[str, Ask, Training]]
 def _section(model: Model, ask: Ask, training: Training) -> Section:
     """What is no part of a card's memory: parameters, the host."""
     wide, parallel = widths(training), ask.parallel
-    whole = held(model, model.indices, (True, True), Cut(), _rank(ask))
+    whole = held(model, model.indices, (True, True), Cut(), _adapted(ask))
     is_adapted = training.kind in ADAPTERS
     trained = whole.adapters if is_adapted else whole.parameters
     offloaded, how = host(trained, parallel.tp * parallel.pp * parallel.dp, training)
@@ -230,14 +230,15 @@ def _section(model: Model, ask: Ask, training: Training) -> Section:
         Row("host memory of a node", offloaded, "B", how, "estimated"),
     )
     if not is_adapted and training.offload == "none":
-        own = held(model, model.indices, (True, True), Cut(parallel.tp, parallel.tp), _rank(ask))
+        own = held(model, model.indices, (True, True), Cut(parallel.tp, parallel.tp), _adapted(ask))
         counted, by = by_paper(own.parameters // parallel.pp, parallel.dp, training)
         rows += (Row("states by the ZeRO paper", counted, "B", by, "estimated"),)
     return Section(TRAINING, f"training, ZeRO-{training.zero}", rows)
 
 
-def _rank(ask: Ask) -> int:
-    return ask.what_if.lora_rank or DEFAULT_RANK
+def _adapted(ask: Ask) -> WhatIf:
+    """What is asked of adapters, with the rank that is usual where none is said."""
+    return ask.what_if._replace(lora_rank=ask.what_if.lora_rank or DEFAULT_RANK)
 
 
 def _assumptions(model: Model, ask: Ask, training: Training) -> Iterator[str]:

@@ -8,17 +8,15 @@ from typing import NamedTuple
 
 from ckptscan.dtypes import DTYPES
 from ckptscan.plan.inventory import Leaf, Module
-from ckptscan.plan.lora import is_target
+from ckptscan.plan.lora import is_target, standing, widths
 from ckptscan.plan.model import Model
 from ckptscan.plan.sharding import (
     Cut,
-    is_cut_in,
     is_routed,
-    local_out,
     local_shape,
-    out_and_in,
     times_of_rank,
 )
+from ckptscan.plan.values import WhatIf
 
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 
@@ -40,10 +38,12 @@ class Held(NamedTuple):
     experts: int = 0
 
 
-def held(model: Model, layers: Sequence[int], ends: tuple[bool, bool], cut: Cut, rank: int) -> Held:
+def held(
+    model: Model, layers: Sequence[int], ends: tuple[bool, bool], cut: Cut, adapted: WhatIf
+) -> Held:
     """What a rank of one stage holds; `ends` says whether it is the first, the last.
 
-    `rank` is that of the adapters; packed weights count as the parameters that they stand for.
+    `adapted` tells of the adapters; packed weights count as the parameters that they stand for.
     """
     total = largest = adapters = targets = stored = widest = experts = 0
     heads, hidden = model.heads, model.facts.hidden
@@ -55,10 +55,13 @@ def held(model: Model, layers: Sequence[int], ends: tuple[bool, bool], cut: Cut,
         experts += own * times * is_routed(module)
         largest = max(largest, own)
         stored += times * sum(_stored(module, leaf, model, cut) for leaf in module.leaves)
-        if is_target(module, hidden):
+        if is_target(module, hidden, ("linear",)):
             widest = max(widest, own)
-            targets += times
-            adapters += times * rank * _adapter(module, model, cut)
+        if is_target(module, hidden, adapted.lora_targets):
+            targets += count * standing(module, cut)
+            adapters += (
+                count * standing(module, cut) * adapted.lora_rank * widths(module, model, cut)
+            )
     return Held(total, largest, adapters, targets, stored, widest, experts)
 
 
@@ -83,15 +86,6 @@ def _stored(module: Module, leaf: Leaf, model: Model, cut: Cut) -> int:
     bits = DTYPES[leaf.dtype].bits or 8 if leaf.dtype in DTYPES else 8
     is_weight = leaf.dtype in _FLOATS and leaf.role != "quantization"
     return numel * (16 if is_weight else bits) // 8
-
-
-def _adapter(module: Module, model: Model, cut: Cut) -> int:
-    """Inputs and outputs of a linear layer on one rank."""
-    sizes = out_and_in(module, model.facts.hidden)
-    assert sizes is not None  # is_target saw to it
-    out, into = sizes
-    into = -(-into // cut.ways(module)) if is_cut_in(module) else into
-    return into + local_out(module, out, model.heads, cut)
 
 
 def _modules(
