@@ -6,11 +6,10 @@ import sys
 from functools import partial
 from types import ModuleType
 
-from ckptscan.errors import UsageError
 from ckptscan.plan.advising import advised
 from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
 from ckptscan.plan.model import Model
-from ckptscan.plan.planning import planned
+from ckptscan.plan.planning import model_of, planned
 from ckptscan.plan.values import (
     KV,
     LABELS,
@@ -59,20 +58,9 @@ _ASK = Ask()
 
 def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
     """The memory of a deployment of this checkpoint."""
-    if not structure.tensors:
-        raise UsageError("there is no tensor to plan for")
-    if any(role.startswith("lora.") for role in structure_roles(structure)):
-        raise UsageError(
-            "this is an adapter, not a model", "plan for its base model; an adapter adds little"
-        )
-    model = Model.of(structure)
+    model = model_of(structure)
     one = partial(planned, model)
     return advised(model, one, ask, one(ask))
-
-
-def structure_roles(structure: Structure) -> frozenset[str]:
-    """The roles that tensors have."""
-    return frozenset(end.role.name for end in structure.meanings.values())
 
 
 class _Callable(ModuleType):

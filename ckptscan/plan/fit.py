@@ -17,7 +17,7 @@ from ckptscan.plan.ggml import mix_named
 from ckptscan.plan.gguf import INPUT, gguf_of
 from ckptscan.plan.kernels import unserved_card
 from ckptscan.plan.model import Model
-from ckptscan.plan.planning import planned
+from ckptscan.plan.planning import model_of, planned
 from ckptscan.plan.spread import SPREADING
 from ckptscan.plan.training.deployment import DEFAULT_SEQUENCE
 from ckptscan.plan.values import TRAINING, Ask, MemoryPlan, Parallel
@@ -92,7 +92,7 @@ class Matrix(NamedTuple):
 
 def holders(structure: Structure, ask: Ask) -> Holders:
     """The cards of the catalogue that hold a model at the wanted context, fewest bytes first."""
-    model, name = Model.of(structure), engine_named(ask.engine).name
+    model, name = model_of(structure), engine_named(ask.engine).name
     least = _least(name, model, ask)
     found: list[Holder] = []
     tried, refused, biggest = 0, "the weights alone are more than they have", 0
@@ -185,7 +185,7 @@ def matrix(structure: Structure, ask: Ask) -> Matrix:
     if ask.train is not None:
         raise UsageError("contexts by requests are of a served model",
                          "leave --gpu out to see what trains it")  # fmt: skip
-    model = Model.of(structure)
+    model = model_of(structure)
     columns = tuple(1 << power for power in range(MOST_REQUESTS.bit_length()))
     first = planned(model, replace(ask, requests=1))
     assert first.ask.devices is not None  # settled by every engine

@@ -15,9 +15,23 @@ from ckptscan.plan.sections import with_sections
 from ckptscan.plan.training import train
 from ckptscan.plan.values import Ask, MemoryPlan
 from ckptscan.plan.whatif import fitted, parse_recipe, requantized
+from ckptscan.structure import Structure
+from ckptscan.structure.adapters import find_adapter
 
 BEFORE_COPIES = ("vllm-0.6", "vllm-0.7")  # --data-parallel-size came with V1
 SUPPOSED = "no such checkpoint was read: weights are sized as if they were quantized"
+
+
+def model_of(structure: Structure) -> Model:
+    """The model of a checkpoint; raises UsageError where there is none to plan for."""
+    if not structure.tensors:
+        raise UsageError("there is no tensor to plan for")
+    if not any(end.role.name.startswith("lora.") for end in structure.meanings.values()):
+        return Model.of(structure)
+    found = find_adapter(structure.families, structure.checkpoint.config)
+    base = found.base[:120] if found is not None and found.base else "its base model"
+    rank = max(found.ranks) if found is not None else "RANK"
+    raise UsageError("this is an adapter, not a model", f"plan for {base} with --lora {rank}")
 
 
 def planned(model: Model, ask: Ask) -> MemoryPlan:

@@ -185,8 +185,10 @@ def test_what_can_not_be_is_refused(options: dict[str, object], message: str, hi
 
 
 def test_an_adapter_is_no_model() -> None:
-    with pytest.raises(UsageError, match="adapter"):
+    with pytest.raises(UsageError, match="adapter") as caught:
         planned("pack:example--Llama-3.1-8B-lora-r16")
+
+    assert "plan for meta-llama/Llama-3.1-8B with --lora 16" == caught.value.hint
 
 
 def test_what_is_missing_is_told_and_never_fits() -> None:
