@@ -12,7 +12,7 @@ from ckptscan.hardware import Card, Devices, spec_of
 from ckptscan.plan.engines import engine_named
 from ckptscan.plan.kernels import unrunnable
 from ckptscan.plan.model import Model
-from ckptscan.plan.spread import SPREADING
+from ckptscan.plan.spread import family_of, spreads
 from ckptscan.plan.values import Ask, MemoryPlan, Parallel
 from ckptscan.plan.whatif.fitting import default_formats
 
@@ -38,7 +38,7 @@ def advised(model: Model, planned: Planned, asked: Ask, made: MemoryPlan) -> Mem
     if asked.what_if.fits:  # each trial is a search: more cards alone are tried
         return replace(made, advice=tuple(_told(_more_cards(asked, made), planned)))
     found = [*_told(_alone(model, asked, made), planned)]
-    if made.engine == "llama.cpp":
+    if family_of(made.engine) == "llama.cpp":
         found += _on_host(model, asked, planned)
     elif not any(words.startswith("--tp") for words in found):
         found += _told(_stages(asked, made), planned)
@@ -98,7 +98,7 @@ def _shorter(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
 def _of_engine(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
     """What the engine may be told: its share of the card, its batch, its cache."""
     settled = made.ask
-    if made.engine in SPREADING:
+    if spreads(made.engine):
         yield from _of_spreading(model, asked, made)
         return
     if (settled.utilization or 1) < HIGH_SHARE:
@@ -112,7 +112,7 @@ def _of_engine(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
 
 def _of_spreading(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
     """What llama.cpp and transformers may be told: shorter prompts, a smaller cache, the host."""
-    if made.engine == "transformers":
+    if family_of(made.engine) == "transformers":
         if (made.ask.max_batched or 0) > SHORT_PROMPT:
             yield Change(f"--max-num-batched-tokens {SHORT_PROMPT}",
                          replace(asked, max_batched=SHORT_PROMPT))  # fmt: skip
@@ -140,7 +140,7 @@ def _on_host(model: Model, asked: Ask, planned: Planned) -> Iterator[str]:
 def _quantized(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
     """Weights in fewer bits, where they are not packed yet."""
     is_packed = any(module.is_packed for module, _ in model.inventory.everything())
-    if is_packed or asked.what_if.quantize is not None or made.engine in SPREADING:
+    if is_packed or asked.what_if.quantize is not None or spreads(made.engine):
         return
     for name in default_formats(_card(made)):
         supposed = asked.what_if._replace(quantize=name)
@@ -155,7 +155,7 @@ def _card(made: MemoryPlan) -> Card | None:
 def _more_cards(asked: Ask, made: MemoryPlan) -> Iterator[Change]:
     """More ranks; or more cards, where an engine spreads over all that are there."""
     parallel = asked.parallel
-    if made.engine in SPREADING:
+    if spreads(made.engine):
         yield from _spread_wider(asked, made)
         return
     for tp in made.valid_tp:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ckptscan.errors import UsageError
 from ckptscan.plan.kvcache import KV_BITS
 from ckptscan.plan.model import Model
+from ckptscan.plan.spread import family_of
 
 _PLAIN = ("auto", "fp8", "fp8_e4m3", "fp8_e5m2")
 _V1 = (*_PLAIN, "bfloat16", "fp8_inc", "fp8_ds_mla")
@@ -43,4 +44,4 @@ def refuse_cache_dtype(engine: str, asked: str, model: Model) -> None:
 def _taken(engine: str) -> tuple[str, ...]:
     if engine in TAKEN:
         return TAKEN[engine]
-    return next(taken for name, taken in TAKEN.items() if name == engine.partition("-")[0])
+    return next(taken for name, taken in TAKEN.items() if name == family_of(engine))

@@ -18,7 +18,7 @@ from ckptscan.plan.gguf import INPUT, gguf_of
 from ckptscan.plan.kernels import unserved_card
 from ckptscan.plan.model import Model
 from ckptscan.plan.planning import model_of, planned
-from ckptscan.plan.spread import SPREADING
+from ckptscan.plan.spread import family_of, spreads
 from ckptscan.plan.training.deployment import DEFAULT_SEQUENCE
 from ckptscan.plan.values import TRAINING, Ask, MemoryPlan, Parallel
 from ckptscan.structure import Structure
@@ -144,7 +144,7 @@ def _with(ask: Ask, card: Card, size: int, engine: str) -> Ask:
     parallel = Parallel(tp=size, ep=size if ask.parallel.ep > 1 else 1)
     if ask.train is not None:
         parallel = Parallel(dp=size)
-    elif engine in SPREADING:
+    elif spreads(engine):
         parallel = Parallel(pp=size)
     return replace(ask, devices=Devices(card, size), parallel=parallel)
 
@@ -175,7 +175,7 @@ def _holder(card: Card, size: int, plan: MemoryPlan) -> Holder:
 
 def headroom(plan: MemoryPlan) -> int:
     """Bytes that are over on the tightest card once the wanted requests are in."""
-    if plan.engine in SPREADING:
+    if spreads(plan.engine):
         return min(rank.capacity - rank.nbytes for rank in plan.ranks)
     return plan.tightest.left - plan.kv.needed * (plan.ask.requests or 1)
 
@@ -211,7 +211,7 @@ def _row(model: Model, ask: Ask, context: int, columns: tuple[int, ...]) -> Stop
     most, limit = one.kv.concurrency, _limit(one)
     for count in columns:
         plan = one
-        if one.engine == "transformers" and count > 1:
+        if family_of(one.engine) == "transformers" and count > 1:
             plan = planned(model, replace(asked, requests=count))
         if (plan.kv.groups and (not plan.fits or most < count)) or count > limit:
             return Stop(context, tuple(fits), most, _why(one, count, limit))
@@ -221,7 +221,7 @@ def _row(model: Model, ask: Ask, context: int, columns: tuple[int, ...]) -> Stop
 
 def _limit(plan: MemoryPlan) -> int:
     """Requests that the engine runs at once, whatever memory there is."""
-    return 1 << 40 if plan.engine in SPREADING else plan.ask.max_seqs or 1 << 40
+    return 1 << 40 if spreads(plan.engine) else plan.ask.max_seqs or 1 << 40
 
 
 def _why(plan: MemoryPlan, count: int, limit: int) -> str:
@@ -229,6 +229,6 @@ def _why(plan: MemoryPlan, count: int, limit: int) -> str:
     if count > limit:
         return f"--max-num-seqs {limit}"
     needed, left = plan.kv.needed, max(0, plan.tightest.left)
-    if plan.engine == "transformers":
+    if family_of(plan.engine) == "transformers":
         return f"cache and activations of {count} requests"
     return f"{count} requests take {count * needed:,} B of cache, {left:,} B are left a card"

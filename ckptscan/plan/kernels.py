@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ckptscan.hardware import Card
 from ckptscan.plan.model import Model
-from ckptscan.plan.spread import SPREADING
+from ckptscan.plan.spread import family_of, spreads
 
 T = TypeVar("T")
 # beginning of a format's name -> families of engines that read it; all others read all of them
@@ -41,7 +41,7 @@ def unrunnable(
 ) -> Iterator[str]:
     """Why a model can't be run, however much memory there is."""
     yield from unread(model, engine, unknown)
-    if family_of(engine) not in SPREADING:
+    if not spreads(engine):
         yield from too_old(model, card)
     unserved = unserved_card(card, engine)
     if unserved:
@@ -71,7 +71,7 @@ def too_old(model: Model, card: Card | None) -> Iterator[str]:
 
 def unserved_card(card: Card | None, engine: str) -> str:
     """Why an engine does not run on a card at all; empty where it does."""
-    if card is None or family_of(engine) in SPREADING:
+    if card is None or spreads(engine):
         return ""
     if card.is_apple:
         return f"{engine} does not run on {card.name}; llama.cpp and transformers do"
@@ -87,11 +87,6 @@ def unrunnable_dtype(model: Model, card: Card | None, asked: str) -> str:
     if card is None or not is_bf16 or not 0 < card.capability < FIRST_BF16:
         return ""
     return f"{card.name} computes no BF16: --dtype half takes as much memory"
-
-
-def family_of(engine: str) -> str:
-    """The engine without its version: vllm-0.11 -> vllm."""
-    return engine if engine in FAMILIES else engine.rpartition("-")[0]
 
 
 def _formats(model: Model) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from ckptscan.plan.ggml import MIXES
 from ckptscan.plan.lora import refuse_targets
 from ckptscan.plan.model import Model
 from ckptscan.plan.sections import with_sections
+from ckptscan.plan.spread import spreads
 from ckptscan.plan.training import train
 from ckptscan.plan.values import Ask, MemoryPlan
 from ckptscan.plan.whatif import fitted, parse_recipe, requantized
@@ -60,7 +61,7 @@ def _as_engine_takes_it(model: Model, ask: Ask) -> Ask:
     refuse_cache_dtype(name, ask.kv_dtype, model)
     if name in BEFORE_COPIES and max(ask.parallel.dp, ask.parallel.ep) > 1:
         raise UsageError(f"{name} has no --dp and no --ep", "vllm-0.11 and sglang-0.5 have both")
-    if name in ("llama.cpp", "transformers") and what_if.lora_rank:
+    if spreads(name) and what_if.lora_rank:
         raise UsageError(f"{name} keeps no room for adapters", "it loads each as it comes")
     if name != "llama.cpp" or not (what_if.quantize or what_if.fits):
         return ask

@@ -9,7 +9,7 @@ import pytest
 
 from ckptscan.hardware import Devices, parse_devices
 from ckptscan.plan import Ask, Local, Parallel, plan
-from ckptscan.plan.fit import SPREADING, Holder, Matrix, headroom, holders, matrix
+from ckptscan.plan.fit import Holder, Matrix, headroom, holders, matrix
 from ckptscan.report.plans.fit import report
 from tests.plan.measured import structure_of
 
@@ -26,7 +26,7 @@ ASKS = [
 def again(one: Holder, ask: Ask) -> Ask:
     from dataclasses import replace
 
-    spreads = ask.engine in SPREADING
+    spreads = ask.engine in ("llama.cpp", "transformers")
     parallel = Parallel(pp=one.cards) if spreads else Parallel(tp=one.cards)
     return replace(ask, devices=Devices(one.card, one.cards), parallel=parallel)
 
