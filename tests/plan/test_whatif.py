@@ -112,6 +112,18 @@ def test_experts_of_a_stack_stay_stacks() -> None:
     assert planned(GPT_OSS).first.loaded == same.first.loaded
 
 
+def test_experts_that_stand_apart_are_padded_as_a_stack() -> None:
+    """Qwen3-30B at tp 8: 768 / 8 = 96 wide, which Triton rounds to 128; 48 layers, 128 experts."""
+    one = planned("pack:Qwen--Qwen3-30B-A3B", 8, quantize="experts=mxfp4")
+    wide = {"gate_up": 2 * 128 * 2048, "down": 2048 * 256}  # of down's inputs 128 are kept as 256
+    scales = {"gate_up": 2 * 128 * 64, "down": 2048 * 4}
+    held = sum(wide[side] // 2 + scales[side] for side in wide)
+    plain = 3 * 96 * 2048 // 2 + 3 * 96 * 2048 // 32
+
+    assert 48 * 128 * plain == term(one, "experts").nbytes
+    assert 48 * 128 * (held - plain) == term(one, "kernel padding").nbytes
+
+
 def test_adapters_are_cut_with_their_layers() -> None:
     """Of Llama at rank 16: A and B of each linear layer, 2 bytes each."""
     both = 32 * (2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336))  # inputs and outputs
