@@ -11,7 +11,7 @@ from ckptscan.plan.caches import Cached, caches_of
 from ckptscan.plan.model import Model
 from ckptscan.plan.sharding import Cut
 from ckptscan.plan.validity import candidates, refused
-from ckptscan.plan.values import GIB, KV, Ask, MemoryPlan, Rank, Refusal, Term
+from ckptscan.plan.values import GIB, KV, LABELS, Ask, MemoryPlan, Rank, Refusal, Term
 from ckptscan.plan.verdict import assumptions, why_not
 from ckptscan.plan.weights import whole
 
@@ -115,7 +115,9 @@ def _kv(engine: Profile, model: Model, ask: Ask, cached: Cached) -> KV:
         single.state_bytes,
         cached.caches.token_bytes,
         single.dtype.name,
-        single.label,
+        max(single.label, single.dtype.label, key=LABELS.index)
+        if single.dtype.label == "assumed"
+        else single.label,
         formula(model, ask, single.token_bytes, single.dtype.how),
         cached.block,
         cached.blocks,

@@ -72,7 +72,10 @@ def _about_model(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
     if not model.attention:
         yield "no attention is known in the shapes: the cache is not counted"
     if cached.caches.label == "assumed":
-        yield "heads are not known: keys and values are taken to divide evenly"
+        yield (
+            "heads are not known: keys and values are taken to divide evenly, and sizes of --tp "
+            "are judged by rows alone"
+        )
     if cached.problem:
         yield cached.problem
     if any(m.role == "other" and len(m.shape or ()) > 1 for m, _ in model.inventory.everything()):
