@@ -13,6 +13,7 @@ from ckptscan.plan.kvcache import (
     CacheDType,
     LayerCache,
     cache_dtype,
+    plain_bytes,
     reach_of,
     state_of,
     token_bytes,
@@ -40,6 +41,10 @@ class Profile(Protocol):
     @property
     def state_width(self) -> int | None:
         """Bytes of an element of a state where no config is read; None is the model's dtype."""
+
+    @property
+    def keeps_latents(self) -> bool:
+        """Whether latent attention caches latents, rather than heads unfolded."""
 
     @property
     def has_sparse_format(self) -> bool:
@@ -132,7 +137,11 @@ def _layer(
     if one.kind not in ("linear", "ssm", "none"):
         index_width = model.facts.config.number("index_head_dim") or 0
         index_width *= model.facts.config.number("index_topk") is not None
-        size, label, formula = token_bytes(one, dtype, tp, index_width), one.label, ""
+        label, formula = one.label, ""
+        if engine.keeps_latents:
+            size = token_bytes(one, dtype, tp, index_width)
+        else:
+            size = plain_bytes(one, dtype, tp)
         if not size:
             size, label = _from_rows(modules, dtype, tp)
         kind, reach = reach_of(model.facts, place, len(model.indices))

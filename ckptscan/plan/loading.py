@@ -77,8 +77,9 @@ class Loader:
     """How an engine holds tensors: `width` is bytes of a parameter that is not quantized.
 
     `drops_zeros` and `drops_order` tell of GPTQ's books that its kernel does not keep. `backend`
-    runs MXFP4 experts. `online` is what --quantization does to weights stored in 16 bits, and
-    `capability` the card's, which decides how.
+    runs MXFP4 experts. `unpacks_books` tells whether scales of bitsandbytes that were quantized
+    once more are unpacked on loading. `online` is what --quantization does to weights stored in
+    16 bits, and `capability` the card's, which decides how.
     """
 
     width: int
@@ -93,6 +94,7 @@ class Loader:
     fuses_latent: bool = True
     is_tied: bool = False
     has_wide_workspace: bool = False
+    unpacks_books: bool = True
 
     @property
     def runs_fp8_as_marlin(self) -> bool:
@@ -209,7 +211,7 @@ def _dropped(module: Module, leaf: Leaf, loader: Loader) -> str:
     if leaf.role == "quantization":
         if name == "bias":
             return "biases that a quantizer added"
-        if "nested" in name or "quant_state" in leaf.name:
+        if "quant_state" in leaf.name or ("nested" in name and loader.unpacks_books):
             return "bitsandbytes' state, unpacked on loading"
         is_gptq = any(one.name == "g_idx" for one in module.leaves)
         if name == "qzeros" and is_gptq and loader.drops_zeros:
@@ -225,7 +227,7 @@ def _bits(module: Module, leaf: Leaf, loader: Loader) -> int:
     name = leaf.name.rpartition(".")[2].lower()
     if leaf.role == "quantization":
         if name == "absmax":
-            return 32
+            return 32 if loader.unpacks_books else stored
         weight = next((one.dtype for one in module.leaves if one.role != "quantization"), "")
         is_scale = leaf.dtype in _FLOATS and "scale" in name
         return 32 if is_scale and weight.startswith(_EIGHT_BITS) else stored

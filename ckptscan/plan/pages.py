@@ -20,14 +20,14 @@ class Rules(NamedTuple):
 
     `block` is tokens of a block. `batched` is the most tokens computed at once. `states` is how
     many states a request keeps. `is_grouped` tells whether kinds keep groups of their own;
-    `widens` whether groups take the size of the largest kind if it is not 1.5 times the smallest.
+    groups take the size of the largest kind if it is not `widens` times the smallest.
     """
 
     block: int = 16
     batched: int = 8192
     states: int = 1
     is_grouped: bool = True
-    widens: bool = True
+    widens: float = 1.5
 
 
 class Group(NamedTuple):
@@ -139,7 +139,7 @@ def _mixed(by_cache: Mapping[LayerCache, Sequence[int]], rules: Rules) -> Paging
     blocks, page, problem = _aligned(by_cache, rules)
     counts = [len(layers) for layers in by_cache.values()]
     size = min(counts)
-    if rules.widens and max(counts) < size * 1.5:
+    if max(counts) < size * rules.widens:
         size = max(counts)
     groups: list[Group] = []
     for cache, layers in by_cache.items():

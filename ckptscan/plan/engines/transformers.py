@@ -36,6 +36,7 @@ class Transformers:
     name: str = "transformers"
     covers: str = "4.5x and 5, device_map auto"
     reads_scheme: bool = False
+    keeps_latents: bool = True
     reads_state_dtype: bool = False
     state_width: int | None = None
     has_sparse_format: bool = False

@@ -30,9 +30,11 @@ class Vllm:
     """One behaviour of vLLM.
 
     `scalars` are tensors of one number that each attention layer keeps on the card, `long_copies`
-    how often the tables of long RoPE are kept. `non_torch`
-    is GiB outside of torch with one card and with several. `graphs` is GiB that are set aside for
-    CUDA graphs; None where they are taken from what is left outside of the budget.
+    how often the tables of long RoPE are kept. `keeps_latents` tells whether latent attention
+    caches latents rather than plain heads. Groups of caches take the size of the largest kind if it
+    is not `widens` times the smallest. `non_torch` is GiB outside of torch with one card and with
+    several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from what
+    is left outside of the budget.
     """
 
     name: str
@@ -47,9 +49,11 @@ class Vllm:
     is_v0: bool = False
     long_copies: int = 1
     fuses_latent: bool = True
+    keeps_latents: bool = True
+    utilization: float = 0.9
     max_split: int | None = None
     derives_tokens: bool = False
-    widens: bool = False
+    widens: float = 1.0
     reads_scheme: bool = False
     reads_state_dtype: bool = False
     graphs: float | None = None
@@ -92,7 +96,7 @@ class Vllm:
             ask,
             devices=devices,
             max_len=length,
-            utilization=0.9 if ask.utilization is None else ask.utilization,
+            utilization=self.utilization if ask.utilization is None else ask.utilization,
             max_seqs=ask.max_seqs or seqs,
             max_batched=ask.max_batched or batched,
             block_size=ask.block_size or self._block_size(model, card),
@@ -124,6 +128,7 @@ class Vllm:
             fuses_latent=self.fuses_latent,
             is_tied=model.facts.is_tied,
             has_wide_workspace=self.is_v0,
+            unpacks_books=not self.is_v0,
         )
 
     def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:
