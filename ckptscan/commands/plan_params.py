@@ -62,7 +62,7 @@ _OPTIONS = (
     click.option("--ep", type=_ONE, default=1, show_default=True,
                  help="Ranks that share the experts whole: tp x dp, or 1."),
     click.option("--engine", "engines", multiple=True, metavar="NAME",
-                 help="vllm-0.6 to vllm-0.21 or any version, sglang-0.5, llama.cpp, transformers; "
+                 help="sglang-0.5, llama.cpp, transformers, vllm-0.11 or any version; "
                  "several give a table.  [default: vllm-0.11]"),
     _count("--max-len", "TOKENS", "Context of one request.  [default: the model's]"),
     click.option("--gpu-memory-utilization", "utilization", type=Share(0.01, 1),
