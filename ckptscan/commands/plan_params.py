@@ -66,7 +66,7 @@ _OPTIONS = (
                  "several give a table.  [default: vllm-0.11]"),
     _count("--max-len", "TOKENS", "Context of one request.  [default: the model's]"),
     click.option("--gpu-memory-utilization", "utilization", type=Share(0.01, 1),
-                 metavar="SHARE", help="Share of a card that may be used.  [default: the engine's]"),
+                 metavar="SHARE", help="Share of a card to use.  [default: the engine's]"),
     click.option("--kv-cache-dtype", "kv_dtype", default="auto", show_default=True, metavar="DTYPE",
                  help="auto, fp8, nvfp4, fp8_ds_mla, int8_per_token_head ..."),
     click.option("--dtype", type=click.Choice(DTYPES), default="auto", show_default=True,

@@ -79,7 +79,8 @@ class Loader:
     `drops_zeros` and `drops_order` tell of GPTQ's books that its kernel does not keep. `backend`
     runs MXFP4 experts. `unpacks_books` tells whether scales of bitsandbytes that were quantized
     once more are unpacked on loading. `online` is what --quantization does to weights stored in
-    16 bits, and `capability` the card's, which decides how.
+    16 bits, and `capability` the card's, which decides how. `cuts_places` tells whether the table of
+    places of a vision tower is cut as one of words.
     """
 
     width: int
@@ -95,6 +96,7 @@ class Loader:
     is_tied: bool = False
     has_wide_workspace: bool = False
     unpacks_books: bool = True
+    cuts_places: bool = False
 
     @property
     def runs_fp8_as_marlin(self) -> bool:
@@ -173,6 +175,8 @@ def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tu
     if mxfp4.is_mxfp4(module) and is_stack(module):
         yield from _mxfp4(module, loader, cut, into)
         return
+    if loader.cuts_places and module.role == "position" and module.tower == "vision":
+        module = module._replace(role="embedding")
     is_online = loader.online == "fp8" and _takes_fp8(module)
     is_marlin = loader.runs_fp8_as_marlin and _is_fp8(module)
     for leaf in module.leaves:

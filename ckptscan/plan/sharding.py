@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ckptscan.plan.inventory import Leaf, Module, Shape
 
-COLUMN = frozenset("q q_b kv_b gate up gate_up sinks".split()) | frozenset(
+COLUMN = frozenset("q q_b kv_b gate up gate_up sinks attention_gate".split()) | frozenset(
     f"{kind}.{side}" for kind in ("expert", "shared_expert") for side in ("gate", "up", "gate_up")
 )
 ROW = frozenset(("o", "down", "expert.down", "shared_expert.down"))
@@ -21,11 +21,16 @@ TABLES = frozenset(("embedding", "lm_head"))
 DENSE = frozenset("gate up gate_up down lm_head".split()) | frozenset(
     f"shared_expert.{side}" for side in ("gate", "up", "gate_up", "down")
 )
+_LOW_RANK = ("f_a_proj", "g_a_proj")  # KDA narrows its gates first, on every rank alike
 STATES = frozenset(("linear_attention", "ssm", "rwkv", "rnn", "conv"))
 VOCABULARY_PADDING = 64  # vLLM's DEFAULT_VOCAB_PADDING_SIZE, SGLang's too
 # leaves with inputs before outputs: GPTQ, AWQ
 _TURNED = frozenset(("qweight", "qzeros", "scales"))
 # values that hold no dimension of the weight
+# projectors of images and sounds: the first of two layers is cut by outputs, the second by inputs
+_FIRST = ("linear_1", "linear_fc1", "fc1", "per_layer_model_projection")
+_SECOND = ("linear_2", "linear_fc2", "fc2")
+_MERGER = "merger.mlp."
 WHOLE_LEAVES = ("input_scale", "weight_scale_2", "weight_shape", "quant_map", "global_scale",
            "input_global_scale", "weight_global_scale", "quant_state", "code")  # fmt: skip
 
@@ -167,12 +172,17 @@ def repeated_rows(groups: tuple[int, int], tp: int) -> int:
 def is_cut_out(module: Module) -> bool:
     """Whether it is cut along its outputs."""
     if module.role in STATES:
-        return not _is_state_row(module) and not module.path.endswith("norm")
+        whole = ("norm", *_LOW_RANK)
+        return not _is_state_row(module) and not module.path.endswith(whole)
+    if module.role == "projector":
+        return module.path.endswith(_FIRST) or _MERGER in module.path
     return module.role in COLUMN or module.role in KV_SIDE or module.role in ("qkv", *TABLES)
 
 
 def is_cut_in(module: Module) -> bool:
     """Whether it is cut along its inputs."""
+    if module.role == "projector":
+        return module.path.endswith(_SECOND)
     return module.role in ROW or (module.role in STATES and _is_state_row(module))
 
 

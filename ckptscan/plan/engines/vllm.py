@@ -129,6 +129,7 @@ class Vllm:
             is_tied=model.facts.is_tied,
             has_wide_workspace=self.is_v0,
             unpacks_books=not self.is_v0,
+            cuts_places=_has_cut_places(model),
         )
 
     def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:
@@ -204,3 +205,9 @@ class Vllm:
             f"Maximum concurrency for {shown} tokens per request: {cached.concurrency:.2f}x"
         )
         return tuple(lines)
+
+
+def _has_cut_places(model: Model) -> bool:
+    """Whether the tower is CLIP or SigLIP, whose places are a VocabParallelEmbedding."""
+    named = model.facts.config.tower("vision").model_type or ""
+    return named.startswith(("clip", "siglip_"))
