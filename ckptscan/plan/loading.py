@@ -79,8 +79,8 @@ class Loader:
     `drops_zeros` and `drops_order` tell of GPTQ's books that its kernel does not keep. `backend`
     runs MXFP4 experts. `unpacks_books` tells whether scales of bitsandbytes that were quantized
     once more are unpacked on loading. `online` is what --quantization does to weights stored in
-    16 bits, and `capability` the card's, which decides how. `cuts_places` tells whether the table of
-    places of a vision tower is cut as one of words.
+    16 bits, and `capability` the card's, which decides how. `cuts_places` tells whether the
+    table of places of a vision tower is cut as one of words.
     """
 
     width: int
