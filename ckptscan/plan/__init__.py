@@ -70,6 +70,7 @@ def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
 # engines that lay weights out by themselves -> what they are told instead of a what-if
 _OF_THEIR_OWN = {
     "llama.cpp": "--outtype names the file's format, as q4_k_m",
+    "transformers-4": "plan what-ifs with --engine vllm-0.11 or sglang-0.5",
     "transformers": "plan what-ifs with --engine vllm-0.11 or sglang-0.5",
 }
 

@@ -88,7 +88,7 @@ class Matrix(NamedTuple):
 def holders(structure: Structure, ask: Ask) -> Holders:
     """The cards of the catalogue that hold a model at the wanted context, fewest bytes first."""
     engine, model = engine_named(ask.engine), Model.of(structure)
-    spreads = engine.name in SPREADING
+    spreads = engine.name.startswith(SPREADING)
     least = _least(engine, model, ask)
     found: list[Holder] = []
     tried, refused, biggest = 0, "the weights alone are more than they have", 0
@@ -157,7 +157,7 @@ def _holder(card: Card, size: int, plan: MemoryPlan) -> Holder:
 
 def headroom(plan: MemoryPlan) -> int:
     """Bytes that are over on the tightest card once the wanted requests are in."""
-    if plan.engine in SPREADING:
+    if plan.engine.startswith(SPREADING):
         return min(rank.capacity - rank.nbytes for rank in plan.ranks)
     return plan.tightest.left - plan.kv.needed * (plan.ask.requests or 1)
 
@@ -190,7 +190,7 @@ def _row(engine: Engine, model: Model, ask: Ask, context: int, columns: tuple[in
     most, limit = one.kv.concurrency, _limit(one)
     for count in columns:
         plan = one
-        if engine.name == "transformers" and count > 1:
+        if engine.name.startswith("transformers") and count > 1:
             plan = engine.plan(model, replace(asked, requests=count))
         if (plan.kv.groups and (not plan.fits or most < count)) or count > limit:
             return Stop(context, tuple(fits), most, _why(one, count, limit))
@@ -200,7 +200,7 @@ def _row(engine: Engine, model: Model, ask: Ask, context: int, columns: tuple[in
 
 def _limit(plan: MemoryPlan) -> int:
     """Requests that the engine runs at once, whatever memory there is."""
-    return 1 << 40 if plan.engine in SPREADING else plan.ask.max_seqs or 1 << 40
+    return 1 << 40 if plan.engine.startswith(SPREADING) else plan.ask.max_seqs or 1 << 40
 
 
 def _why(plan: MemoryPlan, count: int, limit: int) -> str:
@@ -208,6 +208,6 @@ def _why(plan: MemoryPlan, count: int, limit: int) -> str:
     if count > limit:
         return f"--max-num-seqs {limit}"
     needed, left = plan.kv.needed, max(0, plan.tightest.left)
-    if plan.engine == "transformers":
+    if plan.engine.startswith("transformers"):
         return f"cache and activations of {count} requests"
     return f"{count} requests take {count * needed:,} B of cache, {left:,} B are left a card"

@@ -20,6 +20,7 @@ ENGINES = {
     "vllm-0.21": "ckptscan.plan.engines.vllm_0_21",
     "sglang-0.5": "ckptscan.plan.engines.sglang_0_5",
     "llama.cpp": "ckptscan.plan.engines.llamacpp",
+    "transformers-4": "ckptscan.plan.engines.transformers_4",
     "transformers": "ckptscan.plan.engines.transformers",
 }
 ALIASES = {
@@ -31,6 +32,7 @@ ALIASES = {
 }
 DEFAULT = "vllm-0.11"
 # vllm, vllm-0.10.2, vllm==0.24.0
+_VERSION = re.compile(r"-[\d.]+$")
 _NAMED = re.compile(r"([a-z._]+?)(?:[-=@ ]*v?(\d{1,4}(?:\.\d{1,4}){0,3}))?(?:\.post\d+)?", re.ASCII)
 
 
@@ -41,7 +43,7 @@ def engine_named(name: str) -> Engine:
     if plain in ENGINES:
         return _profile(plain)
     match = _NAMED.fullmatch(plain)
-    family = [one for one in ENGINES if match and one.rpartition("-")[0] == match[1].rstrip("-")]
+    family = [one for one in ENGINES if match and _VERSION.sub("", one) == match[1].rstrip("-")]
     if match is not None and family:
         if match[2] is None:
             return _profile(family[-1])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.plan.caches import Caches
 from ckptscan.plan.devicemap import HOST
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
 from ckptscan.plan.values import GIB, KV, Ask, Beside, MemoryPlan, Rank, Term
+
+if TYPE_CHECKING:
+    from ckptscan.plan.engines.transformers import Transformers
 
 _COUNTS = (2, 4, 8, 16, 32, 64)
 _STEP = 16  # tokens to which the longest context is told
@@ -24,12 +27,12 @@ class Mapped(NamedTuple):
     caches: Caches
 
 
-def planned(name: str, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
+def planned(engine: Transformers, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
     """The plan of a deployment, whether it fits or not."""
     kv = _kv(model, ask, what)
     against = tuple(_why_not(model, ask, what))
     return MemoryPlan(
-        name,
+        engine.name,
         ask,
         len(what.ranks),
         what.ranks,
@@ -44,7 +47,7 @@ def planned(name: str, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
         (),
         not against,
         against,
-        tuple(_advice(model, ask, kv, what)) if against else (),
+        tuple(_advice(engine, model, ask, kv, what)) if against else (),
         tuple(_assumptions(model, ask, what)),
         (),
         tuple(_changes(model, what)),
@@ -115,7 +118,7 @@ def _where(one: Beside) -> str:
     return "the host" if one.place == HOST else "disk"
 
 
-def _advice(model: Model, ask: Ask, kv: KV, what: Mapped) -> Iterator[str]:
+def _advice(engine: Transformers, model: Model, ask: Ask, kv: KV, what: Mapped) -> Iterator[str]:
     """What makes it fit, each tried on its own."""
     if ask.devices is None or not any(_memory(ask, what)):
         return
@@ -123,13 +126,13 @@ def _advice(model: Model, ask: Ask, kv: KV, what: Mapped) -> Iterator[str]:
 
     if ask.max_batched == ask.max_len and (ask.max_len or 0) > 2048:
         shorter = replace(ask, max_batched=2048)
-        if not any(_memory(shorter, mapped(model, shorter, what.caches))):
+        if not any(_memory(shorter, mapped(engine, model, shorter, what.caches))):
             yield "--max-num-batched-tokens 2048, prompts of so many tokens at once"
     if 0 < kv.longest < (ask.max_len or 0):
         yield f"--max-len {kv.longest}"
     for count in (size for size in _COUNTS if size > len(what.ranks)):
         more = replace(ask, parallel=ask.parallel._replace(pp=count))
-        if not any(_memory(more, mapped(model, more, what.caches))):
+        if not any(_memory(more, mapped(engine, model, more, what.caches))):
             yield f"{count} cards"
             return
 

@@ -17,7 +17,7 @@ def command_line(checkpoint: Checkpoint, plan: MemoryPlan) -> str:
     if plan.engine.startswith("sglang"):
         start = f"python -m sglang.launch_server --model-path {shlex.quote(model)}"
         return " ".join([start, *_sglang(plan)])
-    if plan.engine == "transformers":
+    if plan.engine.startswith("transformers"):
         return f"AutoModelForCausalLM.from_pretrained({model!r}, device_map='auto')"
     if plan.engine == "llama.cpp":
         file = f"{checkpoint.origin.title}-{plan.ask.local.outtype}.gguf"
