@@ -1,9 +1,9 @@
 """`device_map="auto"`: which block of a model lies on which card, on the host or on disk.
 
 Sources: transformers 5.23, integrations/accelerate.py, and accelerate 1.15, utils/modeling.py,
-which transformers 4 asks: get_balanced_memory (cards are filled evenly with a buffer, one card alone to
-90 %) and infer_auto_device_map (the first card and the host keep room for the largest block to
-come).
+which transformers 4 asks: get_balanced_memory (cards are filled evenly with a buffer, one card
+alone to 90 %) and infer_auto_device_map (the first card and the host keep room for the largest
+block to come).
 """
 
 from __future__ import annotations

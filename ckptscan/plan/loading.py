@@ -41,6 +41,7 @@ FUSED = {
 }
 LATENT_FUSED = {"q_a": "qkv_a", "kv_a": "qkv_a"}
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
+_ORDERS = ("g_idx", "weight_g_idx")
 _WIDE = ("a_log",)  # kept in 32 bits whatever the model's dtype
 _EIGHT_BITS = ("F8_", "I8")
 FIRST_FP8 = 89  # compute capability of Ada
@@ -141,7 +142,10 @@ def load_modules(modules: Iterable[Module], loader: Loader, cut: Cut, into: Load
         holder = names.get(module.role, module.path)
         for leaf, nbytes in _held(module, loader, cut, into):
             key = (f"{module.tower}:{holder}", leaf)
-            fused[key] = fused.get(key, 0) + nbytes * times
+            if leaf.startswith(_ORDERS) and key in fused and holder != module.path:
+                into.changes["orders of inputs that parts share"] -= nbytes * times
+            else:
+                fused[key] = fused.get(key, 0) + nbytes * times
             groups[key] = group_of(module)
     into.parameters += [
         Parameter(f"{holder}.{leaf}", nbytes, groups[holder, leaf])
@@ -192,7 +196,11 @@ def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tu
             continue
         bits = _bits(module, leaf, loader)
         _note(module, leaf, bits, prod(shape), into)
-        yield leaf.name, -(-prod(shape) * bits // 8)
+        nbytes = -(-prod(shape) * bits // 8)
+        yield leaf.name, nbytes
+        if leaf.name.startswith(_ORDERS) and loader.drops_zeros:  # Marlin sorts by it
+            into.changes["indices that Marlin sorts by"] += leaf.nbytes * module.times
+            yield f"{leaf.name}_sort_indices", nbytes
         if is_marlin and len(shape) > 1:
             yield from _marlin_fp8(module, shape, loader, into)
 
@@ -220,7 +228,7 @@ def _dropped(module: Module, leaf: Leaf, loader: Loader) -> str:
         is_gptq = any(one.name == "g_idx" for one in module.leaves)
         if name == "qzeros" and is_gptq and loader.drops_zeros:
             return "zero points of symmetric GPTQ"
-        if name in ("g_idx", "weight_g_idx") and loader.drops_order:
+        if name in _ORDERS and loader.drops_order:
             return "group indices in storage order"
     return ""
 

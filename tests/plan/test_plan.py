@@ -49,6 +49,20 @@ def test_on_one_card_the_weights_are_the_checkpoint_s(model: str, engine: str) -
     assert stored + sum(term.nbytes for term in one.left_out) == weights(one)
 
 
+def test_an_order_of_inputs_is_held_once_and_sorted_by() -> None:
+    """GPTQ with desc_act: Marlin keeps the order of a fused layer and what sorts by it."""
+    said = {"quantization_config": {"quant_method": "gptq", "bits": 4, "desc_act": True}}
+    config = configs()["Llama-2-7B-GPTQ"]
+    structure = unheld(build(config), config={**public(config), **said})
+    one = plan(structure, Ask(engine="vllm-0.11"))
+    changes = {term.name: term.nbytes for term in one.left_out}
+    order, layers = 4 * 4096, 32
+
+    # of q, k, v and gate, up three stand in for nothing; each kept one is sorted by once more
+    assert -3 * 2 * order * layers == changes["orders of inputs that parts share"]
+    assert structure.nbytes + sum(changes.values()) == weights(one)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_terms_add_up_and_say_how(model: str) -> None:
     one = planned(f"pack:{model}")
