@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ckptscan.hardware import Card, parse_devices
 from ckptscan.names import IndexSet
 from ckptscan.plan import mxfp4
-from ckptscan.plan.activations import activation_peak, measured, overhead
+from ckptscan.plan.activations import Run, activation_peak, measured, overhead
 from ckptscan.plan.caches import Cached
 from ckptscan.plan.engines.vllm_cache import cache_of
 from ckptscan.plan.inventory import Module
@@ -171,10 +171,8 @@ class Vllm:
 
     def _working(self, model: Model, ask: Ask) -> tuple[Term, ...]:
         """Activations and what lies outside of torch."""
-        hidden, vocabulary = model.facts.hidden or 0, model.facts.vocabulary or 0
-        peak = activation_peak(
-            ask.max_seqs or 256, ask.max_batched or 2048, vocabulary, hidden, model.has_tower
-        )
+        run = Run(ask.max_seqs or 256, ask.max_batched or 2048, ask.parallel.tp)
+        peak = activation_peak(model, run)
         alone, several = self.non_torch
         is_many = ask.parallel.tp > 1 or ask.parallel.pp > 1
         how = "CUDA context, NCCL and others" if is_many else "CUDA context and others"
