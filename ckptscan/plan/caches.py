@@ -24,6 +24,7 @@ from ckptscan.plan.values import Ask
 
 _CROSS = Late(r"(?i)cross|enc_?dec|encoder_attn")
 BESIDE, _TO_ENCODER = 1 << 20, 1 << 21  # places of caches that a layer has beside its first
+_NO_CHUNK = 2048  # vLLM, config/model.py: get_mamba_chunk_size
 _WORD_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -151,7 +152,9 @@ def _layer(
     if states:
         state = state_of(modules, model.facts, width, _state_width(engine, model, width), tp)
         size = state.convolution + state.recurrent
-        found.append((BESIDE, LayerCache(STATE, 0, size), state.label, state.formula))
+        chunk = _chunk(model) if "ssm" in states else 0
+        cache = LayerCache(STATE, 0, size, chunk)
+        found.append((BESIDE, cache, state.label, state.formula))
     cross = [m for m in modules if m.role in ("k", "v") and _CROSS.search(m.path) and m.shape]
     if cross:
         rows = sum(m.shape[0] for m in cross if m.shape)
@@ -159,6 +162,11 @@ def _layer(
         cache = LayerCache(CROSS, dtype.nbytes(-(-rows // tp), 0), 0, tokens)
         found.append((_TO_ENCODER, cache, "config", f"{tokens:,} encoder tokens"))
     return found
+
+
+def _chunk(model: Model) -> int:
+    """Tokens that a state space is computed by at once."""
+    return model.facts.config.number("mamba_chunk_size", "chunk_size") or _NO_CHUNK
 
 
 def _is_encoder(model: Model) -> bool:

@@ -51,7 +51,8 @@ class LayerCache(NamedTuple):
     """The cache of one layer on one rank.
 
     `token_bytes` is for a token, `state_bytes` for a request. `reach` is the window or chunk of
-    layers that do not look everywhere, the encoder's tokens for cross-attention.
+    layers that do not look everywhere, the encoder's tokens for cross-attention, the chunk by which
+    a state space is computed.
     """
 
     kind: str

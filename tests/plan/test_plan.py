@@ -430,3 +430,19 @@ def test_engines_that_lay_weights_out_by_themselves_take_no_what_ifs(
 ) -> None:
     with pytest.raises(UsageError, match="what-ifs"):
         plan(unheld(llama(), config=CONFIG), Ask(engine=engine, what_if=what_if))
+
+
+def test_states_of_a_state_space_are_kept_at_each_block_where_prefixes_are_cached() -> None:
+    """vLLM's mamba_cache_mode "all": a state a block, and blocks of whole chunks."""
+    model, ways = "Nemotron-3-Nano-30B-A3B", (False, True)
+    one, other = (
+        planned(model, engine="vllm-0.21", gpu="h100", blocks=1000, max_len=65536, prefix_caching=way)
+        for way in ways
+    )
+    page = 2 * 2 * 128 * 2
+    state = 64 * 64 * 128 * 4 + 3 * 6144 * 2
+
+    assert 16 * -(-state // (16 * page)) == one.kv.block_size
+    assert 128 * -(-state // (128 * page)) == other.kv.block_size
+    assert (32 + 4) == round(1000 / one.kv.concurrency)
+    assert 5 * -(-65536 // other.kv.block_size) == round(1000 / other.kv.concurrency)

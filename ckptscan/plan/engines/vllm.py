@@ -56,6 +56,7 @@ class Vllm:
     widens: float = 1.0
     reads_scheme: bool = False
     reads_state_dtype: bool = False
+    keeps_all_states: bool = False
     graphs: float | None = None
     logs_segments: bool = False
     state_width: int | None = None

@@ -17,5 +17,6 @@ ENGINE = replace(
     widens=1.25,
     reads_scheme=True,
     reads_state_dtype=True,
+    keeps_all_states=True,  # model_executor/models/config.py: mamba_cache_mode "all"
     loading="Model loading took {loaded:.2f} GiB memory and ... seconds",
 )
