@@ -436,7 +436,9 @@ def test_states_of_a_state_space_are_kept_at_each_block_where_prefixes_are_cache
     """vLLM's mamba_cache_mode "all": a state a block, and blocks of whole chunks."""
     model, ways = "Nemotron-3-Nano-30B-A3B", (False, True)
     one, other = (
-        planned(model, engine="vllm-0.21", gpu="h100", blocks=1000, max_len=65536, prefix_caching=way)
+        planned(
+            model, engine="vllm-0.21", gpu="h100", blocks=1000, max_len=65536, prefix_caching=way
+        )
         for way in ways
     )
     page = 2 * 2 * 128 * 2

@@ -12,6 +12,7 @@ from ckptscan.plan.activations import Run, activation_peak, measured, overhead
 from ckptscan.plan.caches import Cached
 from ckptscan.plan.engines.vllm_cache import cache_of
 from ckptscan.plan.inventory import Module
+from ckptscan.plan.latent import absorbed, unfolded
 from ckptscan.plan.loading import Loader
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import outcome
@@ -19,6 +20,7 @@ from ckptscan.plan.sharding import Cut
 from ckptscan.plan.stages import stage_layers
 from ckptscan.plan.values import GIB, Ask, MemoryPlan, Parallel, Rank, Term
 from ckptscan.plan.weights import weight_terms
+from ckptscan.structure import Attention
 
 DEFAULT_GPU = "h100"
 WIDE_TABLES = ("gpt_oss",)  # model_executor/models/gpt_oss.py: get_rope(dtype=torch.float32)
@@ -50,6 +52,7 @@ class Vllm:
     long_copies: int = 1
     fuses_latent: bool = True
     keeps_latents: bool = True
+    absorbs_latents: bool = False
     utilization: float = 0.9
     max_split: int | None = None
     derives_tokens: bool = False
@@ -75,9 +78,12 @@ class Vllm:
         """Tables are in the model's dtype, but for a model that asks for 32 bits."""
         return 4 if model.facts.config.model_type in WIDE_TABLES else width
 
-    def latent_width(self, kv_b: Module, width: int) -> int:
-        """V1 keeps a copy in the model's dtype where kv_b_proj is quantized."""
-        return width if kv_b.is_packed else 0
+    def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
+        """V1 keeps a copy in the model's dtype where kv_b_proj is quantized, 0.7 products too."""
+        if self.absorbs_latents:
+            return absorbed(one, kv_b, tp, width)
+        is_kept = kv_b.is_packed and self.keeps_latents
+        return (unfolded(one, tp, width),) if is_kept else ()
 
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of every rank, and what is left for the cache."""

@@ -1,7 +1,8 @@
 """vLLM 0.7: still V0, but latent attention keeps latents (0.7.1) and tables of RoPE changed.
 
 Sources: vllm 0.7.3, config.py (use_mla), model_executor/layers/rotary_embedding.py: long RoPE
-keeps its tables joined alone, MRoPE has four rows of a position.
+keeps its tables joined alone, MRoPE has four rows of a position. What decoding with latents
+multiplies is multiplied beforehand (plan/latent.py).
 """
 
 from dataclasses import replace
@@ -17,4 +18,5 @@ ENGINE = replace(
     long_copies=1,
     mrope_rows=4,
     keeps_latents=True,
+    absorbs_latents=True,
 )
