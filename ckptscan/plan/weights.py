@@ -53,6 +53,9 @@ class Profile(Protocol):
     def table_width(self, model: Model, width: int) -> int:
         """Bytes of an entry of the rotary tables."""
 
+    def workspace(self, model: Model) -> int:
+        """Bytes that its kernels for attention take as they are imported."""
+
     def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
         """Bytes of what a layer keeps of kv_b_proj in the form that decoding uses."""
 
@@ -78,6 +81,7 @@ class _Made(NamedTuple):
     tables: tuple[Table, ...]
     scalars: int
     copies: int
+    workspace: int
     allocator: Allocator
 
 
@@ -141,6 +145,9 @@ def _beside(made: _Made, model: Model) -> list[Term]:
         )
         for table in made.tables
     ]
+    if made.workspace:
+        how = "FlashInfer's buffer for latent attention, taken whichever kernel runs"
+        terms.append(Term("attention workspace", made.workspace, how, "engine", "kernel"))
     if made.copies:
         how = "kv_b_proj once more, in forms that decoding multiplies with"
         terms.append(Term("MLA decoding copy", made.copies, how, "engine", "kernel"))
@@ -159,6 +166,8 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
     """Allocate everything of one rank in the order in which vLLM does."""
     loader, loaded = engine.loader(model, ask), Loaded()
     allocator, groups = Allocator(engine.max_split), Counter[str]()
+    if workspace := engine.workspace(model):
+        allocator.allocate(workspace)
     width = engine.table_width(model, loader.width)
     tables = rope_tables(model.facts, model.attention, width, engine)
     for block in tower_blocks(model.inventory):
@@ -187,7 +196,7 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
     _scale_padding(loaded, model, stage, kinds)
     if stage.is_last:
         _allocate(_ends(model, stage), loader, cut, loaded, allocator, groups)
-    return _Made(loaded, groups, tables, scalars, copies, allocator)
+    return _Made(loaded, groups, tables, scalars, copies, workspace, allocator)
 
 
 def _scale_padding(loaded: Loaded, model: Model, stage: Stage, kinds: Iterable[int]) -> None:

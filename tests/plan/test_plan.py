@@ -353,6 +353,7 @@ def test_states_are_counted_apart() -> None:
         ("vLLM 0.6.3", "vllm-0.6"),
         ("vllm==0.24.0", "vllm-0.21"),
         ("vllm-v0.11", "vllm-0.11"),
+        ("vllm-0.11.2", "vllm-0.14"),
         ("vllm-0.1", "vllm-0.6"),
         ("vllm-0.7.3", "vllm-0.7"),  # V1 became the default with 0.8
         ("vllm-0.8.0", "vllm-0.11"),

@@ -118,6 +118,10 @@ class Sglang:
         """layers/rotary_embedding.py: "cache needs to be in FP32 for numerical stability"."""
         return 4
 
+    def workspace(self, model: Model) -> int:
+        """None: its buffers are taken after loading."""
+        return 0
+
     def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
         """w_kc and w_vc are kept beside kv_b_proj, in FP8 where it is stored so."""
         return (unfolded(one, tp, 1 if is_fp8(kv_b) else width),)

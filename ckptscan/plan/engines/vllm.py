@@ -41,8 +41,8 @@ class Vllm:
 
     name: str
     covers: str
-    since: tuple[int, int]
-    before: tuple[int, int]
+    since: tuple[int, ...]
+    before: tuple[int, ...]
     stages: Callable[[int, int], list[int]]
     scalars: int
     mrope_rows: int
@@ -53,6 +53,8 @@ class Vllm:
     fuses_latent: bool = True
     keeps_latents: bool = True
     absorbs_latents: bool = False
+    latent_workspace: int = 0
+    widens_tables: bool = False
     utilization: float = 0.9
     max_split: int | None = None
     derives_tokens: bool = False
@@ -75,8 +77,19 @@ class Vllm:
         return parallel.tp * parallel.pp * parallel.dp
 
     def table_width(self, model: Model, width: int) -> int:
-        """Tables are in the model's dtype, but for a model that asks for 32 bits."""
+        """Tables are in the model's dtype, but for models that ask for 32 bits.
+
+        FlashInfer turns latent attention with YaRN, and wants 32.
+        """
+        is_latent = any(one.latent is not None for one in model.attention)
+        if self.widens_tables and is_latent and model.facts.rope_type == "yarn":
+            return 4
         return 4 if model.facts.config.model_type in WIDE_TABLES else width
+
+    def workspace(self, model: Model) -> int:
+        """A buffer that importing the kernels for latent attention takes."""
+        is_latent = any(one.latent is not None for one in model.attention)
+        return self.latent_workspace if is_latent else 0
 
     def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
         """V1 keeps a copy in the model's dtype where kv_b_proj is quantized, 0.7 products too."""
