@@ -31,13 +31,7 @@ def cache_of(engine: Vllm, model: Model, ask: Ask, ranks: Sequence[Rank]) -> Cac
     pages = paging.pages(length)
     if not paging.groups:
         return Cached(caches, (), paging.block, 0, 0, 0.0, available, 0, most)
-    concurrency = blocks / max(1, pages)
-    tokens = blocks // len(paging.groups) * paging.block
-    if engine.is_v0:
-        concurrency = blocks * paging.block / length
-        tokens = blocks * paging.block
-    elif engine.derives_tokens:
-        tokens = int(concurrency * length)
+    tokens, concurrency = _capacity(engine, paging, blocks, length)
     each = None
     if ask.requests:
         each = paging.longest(blocks // ask.requests, most)
@@ -61,6 +55,16 @@ def cache_of(engine: Vllm, model: Model, ask: Ask, ranks: Sequence[Rank]) -> Cac
         {"cpu_blocks": ask.swap_bytes // max(1, whole)} if engine.is_v0 else {},
         paging.problem,
     )
+
+
+def _capacity(engine: Vllm, paging: Paging, blocks: int, length: int) -> tuple[int, float]:
+    """Tokens and requests of a length that blocks hold, as the version counts them."""
+    if engine.is_v0:
+        return blocks * paging.block, blocks * paging.block / length
+    concurrency = blocks / max(1, paging.pages(length))
+    if engine.derives_tokens:
+        return int(concurrency * length), concurrency
+    return blocks // len(paging.groups) * paging.block, concurrency
 
 
 def _rules(engine: Vllm, ask: Ask) -> Rules:
