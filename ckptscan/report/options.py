@@ -18,7 +18,7 @@ VIEWS = (
     "files",
     "metadata",
 )
-FORMATS = ("text", "json", "csv", "markdown", "latex")
+FORMATS = ("text", "json", "csv", "markdown", "latex", "html")
 SORTS = ("name", "size", "count")
 
 

@@ -1,0 +1,4 @@
+"use strict";
+const columns = JSON.parse(document.getElementById("columns").textContent);
+startTree();
+startFamilies();

@@ -1,0 +1,356 @@
+"use strict";
+// Memory by module: a treemap to zoom into, and the same modules as a table that unfolds.
+
+const MOST_TILES = 60; // of one module; the smaller ones are put together
+const MOST_ROWS = 200; // of one module in the table
+const FIRST_ROWS = 30; // unfolded at the start
+const LEAST_LABEL = 0.012; // of what is shown; a smaller tile has no room for words
+const MOST_SHOWN = 600; // tiles at once
+
+/** The tree from its columns: the root, whose nodes know their children; all stand in `nodes`. */
+function readTree(columns) {
+  const held = columns.tree;
+  const root = { label: "all", depth: -1, children: [], parent: null, place: -1, nodes: [] };
+  const open = [root];
+  held.depth.forEach((depth, place) => {
+    const parent = open[depth];
+    const node = { label: held.label[place], depth, children: [], parent, place };
+    node.bytes = Number(held.bytes[place]);
+    node.tensors = held.tensors[place];
+    node.isTensor = held.dtype[place] >= 0;
+    parent.children.push(node);
+    root.nodes.push(node);
+    open.length = depth + 1;
+    open.push(node);
+  });
+  weigh(root);
+  return root;
+}
+
+/** What stands at a tensor's own name has bytes beside those of its children. */
+function weigh(root) {
+  const order = [root];
+  for (const node of order) order.push(...node.children);
+  for (const node of order.reverse()) {
+    const inner = node.children.reduce((sum, child) => sum + child.total, 0);
+    const tensors = node.children.reduce((sum, child) => sum + child.count, 0);
+    const isWhole = node.place >= 0 && !(node.isTensor && node.children.length);
+    node.total = isWhole ? node.bytes : inner + (node.bytes || 0);
+    node.count = isWhole ? node.tensors : tensors + (node.tensors || 0);
+  }
+}
+
+function pathOf(node) {
+  const path = [];
+  for (let at = node; at; at = at.parent) path.unshift(at);
+  return path;
+}
+
+function nameOf(node) {
+  return pathOf(node).slice(1).map((one) => one.label).join(".") || "the whole checkpoint";
+}
+
+class Treemap {
+  constructor(columns, root, place) {
+    this.columns = columns;
+    this.root = root;
+    this.node = root;
+    this.colours = "part";
+    this.crumbs = make("nav", { class: "crumbs", "aria-label": "Path in the tree" });
+    this.room = make("div", { id: "treemap", role: "img" });
+    this.inside = make("ul", { class: "inside", "aria-label": "Modules to zoom into" });
+    this.status = make("p", { class: "status", role: "status" });
+    this.legend = make("ul", { class: "legend", "aria-label": "Colours" });
+    const how = choice("Colour by", ["part of the model", "dtype"], (chosen) => {
+      this.colours = chosen ? "dtype" : "part";
+      this.show(this.node);
+    });
+    const controls = make("div", { class: "controls" }, how);
+    place.append(controls, this.legend, this.crumbs, this.room, this.status, this.inside);
+    this.chart = echarts.init(this.room, null, { renderer: "canvas", devicePixelRatio: 2 });
+    this.chart.on("click", (event) => this.choose(this.root.nodes[event.data && event.data.place]));
+    new ResizeObserver(() => this.chart.resize()).observe(this.room);
+    document.addEventListener("theme", () => this.show(this.node));
+    window.addEventListener("beforeprint", () => this.chart.resize());
+    this.show(root);
+  }
+
+  /** Zoom into a module; of a tensor tell what it is. */
+  choose(node) {
+    if (!node) return;
+    if (node.children.length) this.show(node);
+    else if (node.parent !== this.node) this.show(node.parent);
+    this.status.textContent = this.told(node).join(" ");
+  }
+
+  show(node) {
+    this.node = node;
+    this.chart.setOption(this.option(), { notMerge: true });
+    this.room.setAttribute("aria-label", `Treemap of ${nameOf(node)}; the table below has all`);
+    const steps = pathOf(node).map((one) => {
+      const current = one === node ? { "aria-current": "true" } : {};
+      return make("li", {}, button(one.label, () => this.show(one), current));
+    });
+    this.crumbs.replaceChildren(make("ol", {}, ...steps));
+    this.status.textContent = this.told(node).join(" ");
+    this.inside.replaceChildren(
+      ...this.largest(node)
+        .filter((child) => child.children.length)
+        .slice(0, 12)
+        .map((child) =>
+          make("li", {}, button(`${child.label} ${size(child.total)}`, () => this.show(child))),
+        ),
+    );
+    this.tellColours();
+  }
+
+  /** What there is to say of a node, in a few sentences. */
+  told(node) {
+    const { tree, dtypes, shapes, roles } = this.columns;
+    const said = [`${nameOf(node)}:`, `${size(node.total)},`];
+    said.push(`${share(node.total, this.root.total)} of all, ${count(node.count)} tensors`);
+    if (!node.isTensor) return said;
+    const place = node.place;
+    said.push(`of ${dtypes[tree.dtype[place]]} ${shapes[tree.shape[place]]},`);
+    said.push(roles[tree.role[place]]);
+    return said;
+  }
+
+  largest(node) {
+    return [...node.children].sort((one, other) => other.total - one.total);
+  }
+
+  code(node) {
+    const { tree, part_of: partOf } = this.columns;
+    return this.colours === "dtype" ? tree.dtype[node.place] : partOf[tree.role[node.place]];
+  }
+
+  tellColours() {
+    const { dtypes, parts } = this.columns;
+    const used = new Set();
+    const waiting = [this.node];
+    while (waiting.length) {
+      const node = waiting.pop();
+      if (node.isTensor) used.add(this.code(node));
+      waiting.push(...node.children);
+    }
+    const names = this.colours === "dtype" ? dtypes : parts;
+    const items = names.flatMap((name, place) => (used.has(place) ? [legendItem(name, place)] : []));
+    this.legend.replaceChildren(...items);
+  }
+
+  /** The tiles of a node: its largest children, the others as one. */
+  tiles(node) {
+    const children = this.largest(node);
+    this.left -= Math.min(children.length, MOST_TILES);
+    const shown = children.slice(0, MOST_TILES).map((child) => this.tile(child));
+    const rest = children.slice(MOST_TILES);
+    const left = rest.reduce((sum, child) => sum + child.total, 0);
+    if (rest.length) shown.push({ name: `${count(rest.length)} more`, value: left, place: -1 });
+    if (node.isTensor) shown.push({ name: node.label, value: node.bytes, place: node.place, ...this.look(node) });
+    return shown;
+  }
+
+  /** One tile; it shows what is inside while there is room for more tiles. */
+  tile(node) {
+    const made = { name: node.label, value: node.total, place: node.place };
+    if (node.children.length && this.left > 0) made.children = this.tiles(node);
+    else if (node.isTensor) Object.assign(made, this.look(node));
+    else Object.assign(made, this.look(this.heaviest(node)));
+    return made;
+  }
+
+  /** The tensor below a module that takes most, whose colour the module has when it is closed. */
+  heaviest(node) {
+    let at = node;
+    while (at.children.length) [at] = this.largest(at);
+    return at;
+  }
+
+  look(node) {
+    return { itemStyle: { color: colourOf(this.code(node)) } };
+  }
+
+  option() {
+    const style = getComputedStyle(document.body);
+    const ink = style.color;
+    const paper = style.backgroundColor;
+    this.left = MOST_SHOWN;
+    return {
+      animation: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
+      animationDuration: 0,
+      textStyle: { fontFamily: style.fontFamily },
+      tooltip: { confine: true, formatter: (event) => this.tip(event.data) },
+      series: [
+        {
+          type: "treemap",
+          data: this.tiles(this.node),
+          left: 0, right: 0, top: 0, bottom: 0,
+          roam: false,
+          nodeClick: false,
+          breadcrumb: { show: false },
+          visibleMin: 40,
+          label: {
+            color: "#1c2127",
+            fontSize: 12,
+            lineHeight: 16,
+            overflow: "truncate",
+            formatter: (event) => this.label(event.data),
+          },
+          upperLabel: { show: true, height: 22, color: ink, fontSize: 12, backgroundColor: paper,
+            formatter: (event) => `${event.data.name}  ${size(event.data.value)}` },
+          itemStyle: { borderColor: paper, borderWidth: 1, gapWidth: 1 },
+          emphasis: { itemStyle: { borderColor: ink }, upperLabel: { show: true, color: ink } },
+          levels: [{ upperLabel: { show: false }, itemStyle: { gapWidth: 4, borderWidth: 0 } }],
+        },
+      ],
+    };
+  }
+
+  label(tile) {
+    if (tile.value < LEAST_LABEL * this.node.total) return "";
+    const node = this.root.nodes[tile.place];
+    const names = this.colours === "dtype" ? this.columns.dtypes : this.columns.parts;
+    const kind = node && node.isTensor ? `\n${names[this.code(node)]}` : "";
+    return `${tile.name}\n${size(tile.value)}${kind}`;
+  }
+
+  tip(tile) {
+    if (!tile) return "";
+    const node = this.root.nodes[tile.place];
+    const lines = node ? this.told(node) : [tile.name, size(tile.value)];
+    return make("div", { class: "tip" }, ...lines.map((line) => make("p", {}, line)));
+  }
+}
+
+function colourOf(code) {
+  const style = getComputedStyle(document.documentElement);
+  return style.getPropertyValue(`--fill-${code % 8}`).trim();
+}
+
+/** A name beside a square of its fill. */
+function legendItem(name, code) {
+  const space = "http://www.w3.org/2000/svg";
+  const drawn = document.createElementNS(space, "svg");
+  const square = document.createElementNS(space, "rect");
+  drawn.setAttribute("class", "swatch");
+  drawn.setAttribute("aria-hidden", "true");
+  square.setAttribute("class", `fill-${code % 8}`);
+  square.setAttribute("width", "14");
+  square.setAttribute("height", "14");
+  drawn.append(square);
+  return make("li", {}, drawn, name);
+}
+
+class TreeTable {
+  constructor(columns, root, place) {
+    this.columns = columns;
+    this.root = root;
+    this.open = new Set([root]);
+    this.limits = new Map();
+    const heads = ["module", "shape", "dtype", "tensors", "elements", "bytes", "share"];
+    const cells = heads.map((head, at) =>
+      make("th", { scope: "col", class: at > 2 ? "figure" : null }, head),
+    );
+    this.body = make("tbody");
+    const caption = make("caption", {}, "Modules with their tensors, elements and bytes");
+    const table = make("table", {}, caption, make("thead", {}, make("tr", {}, ...cells)), this.body);
+    const label = "Modules as a table";
+    place.append(
+      make("div", { class: "controls" },
+        button("Unfold one level", () => this.unfold()), button("Fold", () => this.fold())),
+      make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table),
+    );
+    this.unfoldFirst();
+    this.draw();
+  }
+
+  /** Open the modules from the top, as many as a screen holds. */
+  unfoldFirst() {
+    let rows = this.root.children.length;
+    let level = this.root.children;
+    while (level.length && rows < FIRST_ROWS) {
+      const next = level.flatMap((node) => node.children);
+      if (rows + next.length > FIRST_ROWS * 2) return;
+      level.filter((node) => node.children.length).forEach((node) => this.open.add(node));
+      rows += next.length;
+      level = next;
+    }
+  }
+
+  unfold() {
+    const shown = this.rows().filter((row) => row.node);
+    shown.slice(0, MOST_ROWS).forEach(({ node }) => this.open.add(node));
+    this.draw();
+  }
+
+  fold() {
+    this.open = new Set([this.root]);
+    this.draw();
+  }
+
+  /** The rows that are to be seen, top to bottom, with how many are held back. */
+  rows() {
+    const found = [];
+    const add = (parent) => {
+      const limit = this.limits.get(parent) || MOST_ROWS;
+      for (const node of parent.children.slice(0, limit)) {
+        found.push({ node });
+        if (this.open.has(node)) add(node);
+      }
+      const rest = parent.children.length - limit;
+      if (rest > 0) found.push({ parent, rest });
+    };
+    add(this.root);
+    return found;
+  }
+
+  draw() {
+    this.body.replaceChildren(...this.rows().map((row) => (row.node ? this.row(row.node) : this.more(row))));
+  }
+
+  row(node) {
+    const { tree, dtypes, shapes } = this.columns;
+    const place = node.place;
+    const isOpen = this.open.has(node);
+    const label = `${isOpen ? "Fold" : "Unfold"} ${node.label}`;
+    const toggle = node.children.length
+      ? button(isOpen ? "\u2212" : "+", () => this.turn(node), {
+          class: "toggle", "aria-expanded": isOpen, "aria-label": label })
+      : make("span", { class: "leaf" });
+    const name = make("div", { class: `depth-${Math.min(node.depth, 8)}` }, toggle, make("code", {}, node.label));
+    const figures = [count(tree.tensors[place]), count(tree.elements[place]),
+      size(tree.bytes[place]), share(tree.bytes[place], this.root.total)];
+    return make("tr", { "data-place": place },
+      make("th", { scope: "row" }, name),
+      make("td", {}, node.isTensor ? shapes[tree.shape[place]] : ""),
+      make("td", {}, node.isTensor ? dtypes[tree.dtype[place]] : ""),
+      ...figures.map((figure) => make("td", { class: "figure" }, figure)));
+  }
+
+  turn(node) {
+    if (this.open.has(node)) this.open.delete(node);
+    else this.open.add(node);
+    this.draw();
+    const again = this.body.querySelector(`[data-place="${node.place}"] button`);
+    if (again) again.focus();
+  }
+
+  more({ parent, rest }) {
+    const limit = this.limits.get(parent) || MOST_ROWS;
+    const label = `${count(Math.min(rest, MOST_ROWS))} more of ${count(rest)}`;
+    const chosen = button(label, () => {
+      this.limits.set(parent, limit + MOST_ROWS);
+      this.draw();
+    });
+    return make("tr", {}, make("td", { colspan: 7 }, chosen));
+  }
+}
+
+function startTree() {
+  const place = document.getElementById("tree");
+  if (!place) return;
+  const root = readTree(columns);
+  new Treemap(columns, root, place);
+  new TreeTable(columns, root, place);
+}
