@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ckptscan.sources import Access
     from ckptscan.structure import Structure
 
-FORMATS = ("text", "json", "markdown")  # report.plans.FORMATS
+FORMATS = ("text", "json", "markdown", "html")  # report.plans.FORMATS
 NO_FIT = 1
 
 

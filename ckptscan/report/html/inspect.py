@@ -11,10 +11,10 @@ from ckptscan.report.html.columns import columns as script_columns
 from ckptscan.report.html.markup import Child, Markup, element, joined, listed, name
 from ckptscan.report.html.page import Page, Section
 from ckptscan.report.html.pictures import Part, bar, legend, stack, swatch
-from ckptscan.report.html.strip import strip
+from ckptscan.report.html.strip import inner, strip
 from ckptscan.report.html.tables import columns, definitions, size, table, tiles
 from ckptscan.report.sums import attention_words, feed_forward_words, figures
-from ckptscan.structure import Layers, Structure
+from ckptscan.structure import Structure
 from ckptscan.structure.roles import OTHER, PARTS, part_of
 
 _MOST_STRIPS = 16
@@ -79,23 +79,20 @@ def _memory(structure: Structure) -> Markup | None:
 def _layers(structure: Structure) -> Markup | None:
     fills = {use.dtype: number for number, use in enumerate(structure.dtypes)}
     found = [one for one in structure.layers if one.count > 1]
+    odd = [one for one in found if not one.within or len(one.kinds) > 1]
+    alike = [one for one in found if one not in odd]
     if not found:
         return None
-    shown = sorted(found, key=_is_within)[:_MOST_STRIPS]
-    more = len(found) - len(shown)
-    rest = f"and {words.plural(more, 'more container')}; --view layers has all" if more else None
+    more = len(odd) - _MOST_STRIPS
+    rest = f"and {words.plural(more, 'more container')}; --view layers has all"
     return joined(
         [
             legend([(words.label(dtype), fill) for dtype, fill in fills.items()]),
-            *(strip(one, fills) for one in shown),
-            element("p", rest, class_="quiet") if rest else None,
+            *(strip(one, fills) for one in odd[:_MOST_STRIPS]),
+            element("p", rest, class_="quiet") if more > 0 else None,
+            joined([element("h3", "Within layers"), inner(alike)]) if alike else None,
         ]
     )
-
-
-def _is_within(layers: Layers) -> bool:
-    """Whether a container lies in another one: those that do not come first."""
-    return bool(layers.within)
 
 
 def _shares(structure: Structure) -> Markup | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
 from ckptscan.report import words
 
+_BREAK = re.compile(r"([./_])(?=\w)")
 _VOID = frozenset({"input", "link", "meta", "rect"})
 
 
@@ -46,9 +48,13 @@ def element(tag: str, *children: Child, **attributes: str | int | None) -> Marku
     return Markup(f"<{tag}{written}>{joined(children)}</{tag}>")
 
 
-def name(text_: str) -> Markup:
-    """A name of a tensor, a file, a module; one that is absurdly long is cut."""
-    return element("code", words.label(text_))
+def name(named: str) -> Markup:
+    """A name of a tensor, a file, a module, which may be broken behind its dots and slashes.
+
+    One that is absurdly long is cut.
+    """
+    written = text(words.label(named))
+    return element("code", Markup(_BREAK.sub(r"\1<wbr>", written)))
 
 
 def paragraphs(lines: Iterable[str], class_: str | None = None) -> Markup:

@@ -12,12 +12,12 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import NamedTuple
 
-from ckptscan.report.html.markup import Child, Markup, element, joined, text
+from ckptscan.report.html.markup import Child, Markup, element, text
 from ckptscan.report.html.pictures import patterns
 from ckptscan.version import VERSION
 
 _EVERY = ("page.js",)  # scripts of every page
-_PART = 1 << 53  # JavaScript's integers are exact below it
+_EXACT = 1 << 53  # JavaScript's integers are exact below it
 
 
 class Section(NamedTuple):
@@ -118,7 +118,4 @@ def embedded(columns: object) -> Markup:
 
 def number(value: int) -> int | str:
     """An integer for scripts: as text where JavaScript would round it."""
-    return value if -_PART < value < _PART else str(value)
-
-
-__all__ = ["Page", "Section", "asset", "content_policy", "embedded", "joined", "number", "written"]
+    return value if -_EXACT < value < _EXACT else str(value)

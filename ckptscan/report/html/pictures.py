@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ckptscan.report import words
-from ckptscan.report.html.markup import Markup, element, joined
+from ckptscan.report.html.markup import Markup, element
 
 FILLS = 8  # colours with their patterns; page.css has them all
 # lines over the colour of each fill, in a square of 8: none, rising, falling, dots, bars ...
@@ -22,7 +22,7 @@ _LINES = (
     "M0 2h8M0 6h8",
     "M2 0v8M6 0v8",
     "M0 4h8M4 0v8",
-    "M-2 2l4-4M0 8l8-8M6 10l4-4M-2 6l4 4M0 0l8 8M6-2l4 4",
+    "",
 )
 
 
@@ -57,19 +57,24 @@ def percent(part: int, whole: int) -> str:
     return f"{hundredths // 100}.{hundredths % 100:02d}%"
 
 
-def rectangle(
-    start: int, size: int, whole: int, fill: int | str, **attributes: str | int
-) -> Markup:
-    """A piece from `start` on; `fill` is the number of a pattern or the name of a class."""
-    at = {"x": percent(start, whole), "width": percent(size, whole), "height": 14, **attributes}
-    if isinstance(fill, str):
-        return element("rect", class_=fill, **at)
-    return element("rect", fill=f"url(#fill-{fill % FILLS})", **at)
+def fill_of(number: int) -> str:
+    """The value of `fill` that paints with a pattern; after the last comes the first again."""
+    return f"url(#fill-{number % FILLS})"
 
 
-def bar(part: int, whole: int, fill: int | str = "accent", start: int = 0) -> Markup:
-    """A bar in a cell of a table, whose figures are told beside it."""
-    piece = rectangle(max(0, start), max(0, part), whole, fill)
+def bar(part: int, whole: int, fill: int | None = None, start: int = 0) -> Markup:
+    """A bar in a cell of a table, whose figures are told beside it; in the accent without a fill.
+
+    It begins at `start`, where bars stand one after the other.
+    """
+    piece = element(
+        "rect",
+        x=percent(max(0, start), whole),
+        width=percent(max(0, part), whole),
+        height=14,
+        class_="accent" if fill is None else None,
+        fill=None if fill is None else fill_of(fill),
+    )
     return element("svg", piece, class_="bar", aria_hidden="true")
 
 
@@ -78,7 +83,8 @@ def stack(parts: Sequence[Part], whole: int, label: str) -> Markup:
     pieces, start = [], 0
     for part in parts:
         told = f"{part.name}: {words.nbytes(part.nbytes)}, {words.share(part.nbytes, whole)}"
-        piece = rectangle(start, part.nbytes, whole, part.fill, height=28)
+        at = {"x": percent(start, whole), "width": percent(part.nbytes, whole)}
+        piece = element("rect", **at, height=28, fill=fill_of(part.fill))
         pieces.append(element("g", element("title", told), piece))
         start += part.nbytes
     return element("svg", *pieces, class_="stack", role="img", aria_label=label)
@@ -86,15 +92,11 @@ def stack(parts: Sequence[Part], whole: int, label: str) -> Markup:
 
 def legend(names: Sequence[tuple[str, int]]) -> Markup:
     """What the fills of a picture mean."""
-    return element(
-        "ul", *(element("li", swatch(fill), name) for name, fill in names), class_="legend"
-    )
+    held = (element("li", swatch(fill), name) for name, fill in names)
+    return element("ul", *held, class_="legend")
 
 
 def swatch(fill: int) -> Markup:
     """A little square of a fill."""
-    piece = element("rect", width=14, height=14, fill=f"url(#fill-{fill % FILLS})")
-    return element("svg", piece, class_="swatch", aria_hidden="true")
-
-
-__all__ = ["FILLS", "Part", "bar", "joined", "legend", "patterns", "percent", "rectangle", "stack"]
+    square = element("rect", width=14, height=14, fill=fill_of(fill))
+    return element("svg", square, class_="swatch", aria_hidden="true")

@@ -5,13 +5,13 @@ Below it stands the kind of each layer, so that one that differs from its neighb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from operator import itemgetter
+from typing import NamedTuple
 
 from ckptscan.report import words
 from ckptscan.report.html.markup import Markup, element, joined, name
-from ckptscan.report.html.pictures import FILLS, percent, swatch
+from ckptscan.report.html.pictures import FILLS, fill_of, percent, swatch
 from ckptscan.report.html.tables import columns, size, table
 from ckptscan.structure import LayerKind, Layers
 
@@ -21,29 +21,70 @@ _BAND, _GAP = 18, 4  # of the kinds, below the columns
 _KINDS = (7, 3, 5, 6, 1, 2, 4, 0)  # fills of kinds: the commonest is grey, unlike any dtype
 _LEAST = 40  # a letter stands where its run is no narrower than one part in so many
 _HEADS = columns("kind", "layers", "#count", "#bytes of each", "#tensors of each", "dtypes")
+_INNER = columns("container", "layout", "within", "#count", "#bytes", "dtypes")
+
+
+class _Column(NamedTuple):
+    """A layer of a strip: its index, its kind, the bytes of one such layer."""
+
+    index: int
+    kind: LayerKind
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one layer of this kind."""
+        return each(self.kind, self.kind.node.nbytes)
+
+
+def each(kind: LayerKind, whole: int) -> int:
+    """What one layer has of what all layers of a kind have together."""
+    return whole // len(kind.indices)
 
 
 def strip(layers: Layers, dtypes: Mapping[str, int]) -> Markup:
     """The strip of a container and its kinds as a table; `dtypes` gives the fill of each dtype."""
-    where = f" of {layers.within}" if layers.within else ""
-    runs = ", ".join(map(str, layers.layout))
     fills = _fills(layers)
-    is_drawn = layers.count <= MOST_LAYERS and (len(layers.kinds) > 1 or not layers.within)
-    drawn = _drawn(layers, fills, dtypes) if is_drawn else None
-    rows = [
+    rows = (
         (
             joined([swatch(fills[kind.name]), f" {kind.name}"]),
             str(kind.indices),
             f"{len(kind.indices):,}",
-            size(kind.node.nbytes // len(kind.indices)),
-            f"{kind.node.tensors // len(kind.indices):,}",
-            ", ".join(kind.dtypes),
+            size(each(kind, kind.node.nbytes)),
+            f"{each(kind, kind.node.tensors):,}",
+            ", ".join(map(words.label, kind.dtypes)),
         )
         for kind in layers.kinds
-    ]
-    caption = f"{words.label(layers.container)}{where}: kinds of layers"
-    heading = element("h3", name(layers.container), f"{where}: {runs}")
-    return element("div", heading, drawn, table(caption, _HEADS, rows), class_="layers")
+    )
+    heading = element("h3", name(layers.container), f"{_within(layers)}: {_layout(layers)}")
+    drawn = _drawn(layers, fills, dtypes) if layers.count <= MOST_LAYERS else None
+    caption = f"Kinds of layers of {words.label(layers.container)}"
+    return joined([heading, drawn, table(caption, _HEADS, rows)])
+
+
+def inner(containers: Iterable[Layers]) -> Markup:
+    """Containers whose children are all alike and lie within others, as a table."""
+    rows = (
+        (
+            name(one.container),
+            _layout(one),
+            ", ".join(map(words.indices, one.within.split(", "))),
+            f"{one.count:,}",
+            size(one.nbytes),
+            ", ".join(map(words.label, one.kinds[0].dtypes)),
+        )
+        for one in containers
+    )
+    return table("Containers of alike modules within layers", _INNER, rows)
+
+
+def _within(layers: Layers) -> str:
+    if not layers.within:
+        return ""
+    return f" of {', '.join(map(words.indices, layers.within.split(', ')))}"
+
+
+def _layout(layers: Layers) -> str:
+    return words.label(", ".join(map(str, layers.layout)))
 
 
 def _fills(layers: Layers) -> dict[str, int]:
@@ -53,27 +94,42 @@ def _fills(layers: Layers) -> dict[str, int]:
 
 
 def _drawn(layers: Layers, fills: Mapping[str, int], dtypes: Mapping[str, int]) -> Markup:
-    kinds = dict(
-        sorted(
-            ((index, kind) for kind in layers.kinds for index in kind.indices), key=itemgetter(0)
+    held = [_Column(index, kind) for kind in layers.kinds for index in kind.indices]
+    held.sort(key=lambda column: column.index)
+    largest = max(column.nbytes for column in held)
+    drawn = []
+    for place, column in enumerate(held):
+        at = {"x": percent(place, len(held)), "width": percent(9, 10 * len(held))}
+        pieces = _pieces(column, largest, at, dtypes)
+        band = element(
+            "rect", **at, y=_HIGH + _GAP, height=_BAND, fill=fill_of(fills[column.kind.name])
         )
-    )
-    largest = max(kind.node.nbytes // len(kind.indices) for kind in layers.kinds)
-    columns_ = (
-        _column(place, layers.count, index, kind, largest, fills, dtypes)
-        for place, (index, kind) in enumerate(kinds.items())
-    )
-    label = (
-        f"{words.plural(layers.count, 'layer')} of {words.label(layers.container)}: "
-        + "; ".join(
-            f"{words.indices(kind.indices)} of kind {kind.name}" for kind in layers.kinds[:FILLS]
-        )
-    )
-    height = _HIGH + _GAP + _BAND
-    letters = _letters([kind.name for kind in kinds.values()])
+        drawn.append(element("g", element("title", _told(column)), *pieces, band))
     return element(
-        "svg", *columns_, *letters, class_="strip", height=height, role="img", aria_label=label
+        "svg",
+        *drawn,
+        *_letters([column.kind.name for column in held]),
+        class_="strip",
+        height=_HIGH + _GAP + _BAND,
+        role="img",
+        aria_label=_label(layers),
     )
+
+
+def _label(layers: Layers) -> str:
+    kinds = "; ".join(
+        f"{words.indices(kind.indices)} of kind {kind.name}" for kind in layers.kinds[:FILLS]
+    )
+    return f"{words.plural(layers.count, 'layer')} of {words.label(layers.container)}: {kinds}"
+
+
+def _told(column: _Column) -> str:
+    """`3: kind B, 1.73 GiB, BF16 100.0 %`."""
+    kind = column.kind
+    parts = [f"{column.index}: kind {kind.name}", words.nbytes(column.nbytes)]
+    for dtype, nbytes in kind.dtypes.items():
+        parts.append(f"{words.label(dtype)} {words.share(nbytes, kind.node.nbytes)}")
+    return ", ".join(parts)
 
 
 def _letters(names: list[str]) -> Iterator[Markup]:
@@ -87,35 +143,14 @@ def _letters(names: list[str]) -> Iterator[Markup]:
         start += times
 
 
-def _column(
-    place: int,
-    count: int,
-    index: int,
-    kind: LayerKind,
-    largest: int,
-    fills: Mapping[str, int],
-    dtypes: Mapping[str, int],
-) -> Markup:
-    """One layer: its dtypes one above the other, and its kind."""
-    at = {"x": percent(place, count), "width": percent(9, 10 * count)}
-    each = kind.node.nbytes // len(kind.indices)
-    told = [f"{index}: kind {kind.name}, {words.nbytes(each)}"]
-    told += [f"{held} {words.share(part, kind.node.nbytes)}" for held, part in kind.dtypes.items()]
-    band = element(
-        "rect", **at, y=_HIGH + _GAP, height=_BAND, fill=f"url(#fill-{fills[kind.name]})"
-    )
-    pieces = _pieces(kind, largest, at, dtypes)
-    return element("g", element("title", ", ".join(told)), *pieces, band)
-
-
 def _pieces(
-    kind: LayerKind, largest: int, at: Mapping[str, str], dtypes: Mapping[str, int]
+    column: _Column, largest: int, at: Mapping[str, str], dtypes: Mapping[str, int]
 ) -> Iterator[Markup]:
     """The dtypes of a layer from the bottom up; what is there is at least a pixel high."""
     below = _HIGH
-    for dtype, nbytes in sorted(kind.dtypes.items(), key=lambda pair: dtypes.get(pair[0], 0)):
-        high = max(1, nbytes // len(kind.indices) * _HIGH // largest) if largest and nbytes else 0
-        high = min(high, below)
+    for dtype, nbytes in sorted(column.kind.dtypes.items(), key=lambda pair: dtypes[pair[0]]):
+        if not nbytes:
+            continue
+        high = min(below, max(1, each(column.kind, nbytes) * _HIGH // largest))
         below -= high
-        fill = f"url(#fill-{dtypes.get(dtype, 0) % FILLS})"
-        yield element("rect", **at, y=below, height=high, fill=fill)
+        yield element("rect", **at, y=below, height=high, fill=fill_of(dtypes[dtype]))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ckptscan.checkpoint import Checkpoint
     from ckptscan.plan import MemoryPlan
 
-FORMATS = ("text", "json", "markdown")
+FORMATS = ("text", "json", "markdown", "html")
 
 __all__ = ["FORMATS", "Shown", "report"]
 

@@ -14,7 +14,7 @@ from ckptscan.report.plans.text import gib
 
 SCHEMA = "ckptscan.fit/1"
 MOST_ROWS = 40
-_HEADS = ("GiB in all", "headroom", "requests", "longest")
+HEADS = ("GiB in all", "headroom", "requests", "longest")
 
 
 def report(
@@ -23,6 +23,10 @@ def report(
     """The table in one of the formats."""
     if format_name == "json":
         yield json.dumps(_document(checkpoint, found), indent=2)
+    elif format_name == "html":
+        from ckptscan.report.plans.fit_page import page
+
+        yield from page(checkpoint, found)
     elif isinstance(found, Matrix):
         yield from _matrix(checkpoint, found, format_name, width)
     else:
@@ -34,7 +38,7 @@ def _holders(
 ) -> Iterator[str]:
     title = checkpoint.origin.title
     wanted = f"{words.plural(found.requests, 'request')} of {found.context:,} tokens"
-    lines = [(f"{one.cards} x {one.card.name}", _cells(one)) for one in found.holders]
+    lines = [(f"{one.cards} x {one.card.name}", holder_cells(one)) for one in found.holders]
     if not lines:
         why = words.label(found.refused)
         yield f"nothing of {found.tried} holds {words.label(title)} with {wanted}: {why}"
@@ -42,18 +46,19 @@ def _holders(
     if format_name == "markdown":
         yield f"## {cell(title)}: {found.engine}, {wanted}"
         yield ""
-        yield f"| cards | {' | '.join(_HEADS)} |"
-        yield "| --- |" + " ---: |" * len(_HEADS)
+        yield f"| cards | {' | '.join(HEADS)} |"
+        yield "| --- |" + " ---: |" * len(HEADS)
         yield from (f"| {cell(name)} | {' | '.join(cells)} |" for name, cells in lines)
         return
     yield f"{words.label(title)}, {found.engine}, {wanted}: fewest bytes first"
     yield ""
-    yield from _aligned([("cards", _HEADS), *lines[:MOST_ROWS]])
+    yield from _aligned([("cards", HEADS), *lines[:MOST_ROWS]])
     if len(lines) > MOST_ROWS:
         yield f"and {len(lines) - MOST_ROWS} more; --format json has all"
 
 
-def _cells(one: Holder) -> tuple[str, ...]:
+def holder_cells(one: Holder) -> tuple[str, ...]:
+    """The figures of a holder, in the order of HEADS."""
     requests = f"{one.requests:.2f}" if one.requests else "-"
     return (gib(one.total), gib(one.headroom), requests, f"{one.longest:,}")
 

@@ -23,7 +23,7 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
         yield from _table(title, plans)
         return
     for plan in plans:
-        yield f"{title} on {_deployment(plan)}, {plan.engine}"
+        yield f"{title} on {deployment(plan)}, {plan.engine}"
         yield ""
         yield from _rank(plan, plan.first, shown)
         yield from _other_ranks(plan)
@@ -49,7 +49,8 @@ def gib(nbytes: int) -> str:
     return f"{sign}{hundredths // 100:,}.{hundredths % 100:02d}"
 
 
-def _deployment(plan: MemoryPlan) -> str:
+def deployment(plan: MemoryPlan) -> str:
+    """`8 x NVIDIA H200 141GB (tp 8)`."""
     parallel, devices = plan.ask.parallel, plan.ask.devices
     card = words.label(devices.card.name) if devices is not None else "a card"
     how = [f"{name} {size}" for name, size in parallel._asdict().items() if size > 1]
@@ -142,7 +143,7 @@ def _verdict(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
 
 def _table(title: str, plans: Sequence[MemoryPlan]) -> Iterator[str]:
     """Several engines, a line each."""
-    yield f"{title} on {_deployment(plans[0])}"
+    yield f"{title} on {deployment(plans[0])}"
     yield ""
     heads = ("engine", "loaded", "left", "tokens", "requests", "fits")
     rows = [

@@ -140,11 +140,12 @@ class Families {
     const held = this.held;
     const toggle = button("+", () => this.turn(row, toggle, at), {
       class: "toggle", "aria-expanded": false, "aria-label": `Names of ${this.patterns[at]}` });
-    const cells = [held.axes[at].join(" x "), roles[held.role[at]], dtypes[held.dtype[at]], shapes[held.shape[at]]];
+    const cells = [indices(held.axes[at]), roles[held.role[at]], dtypes[held.dtype[at]]];
     const figures = [count(held.count[at]), count(held.elements[at]), size(held.bytes[at])];
     const row = make("tr", {},
-      make("th", { scope: "row" }, toggle, make("code", {}, this.patterns[at])),
+      make("th", { scope: "row" }, make("div", {}, toggle, named(this.patterns[at]))),
       ...cells.map((cell) => make("td", {}, cell)),
+      make("td", { class: "shape" }, shapes[held.shape[at]]),
       ...figures.map((figure) => make("td", { class: "figure" }, figure)));
     return row;
   }

@@ -16,6 +16,21 @@ function make(tag, attributes, ...children) {
   return made;
 }
 
+/** A name, which may be broken behind its dots and underscores. */
+function named(text) {
+  const pieces = text.split(/(?<=[._/])/);
+  return make("code", {}, ...pieces.flatMap((piece) => [piece, document.createElement("wbr")]));
+}
+
+/** A set of indices in few words: `0-2,4-6,...,44-46`; the whole of it is told when pointed at. */
+function indices(axes) {
+  const short = axes.map((axis) => {
+    const ranges = axis.split(",");
+    return ranges.length > 4 ? [...ranges.slice(0, 2), "...", ranges.at(-1)].join(",") : axis;
+  });
+  return make("span", { title: axes.join(" x ") }, short.join(" x "));
+}
+
 /** A button that does something when it is chosen. */
 function button(label, action, attributes) {
   const made = make("button", { type: "button", ...attributes }, label);

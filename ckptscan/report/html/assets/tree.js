@@ -318,12 +318,12 @@ class TreeTable {
       ? button(isOpen ? "\u2212" : "+", () => this.turn(node), {
           class: "toggle", "aria-expanded": isOpen, "aria-label": label })
       : make("span", { class: "leaf" });
-    const name = make("div", { class: `depth-${Math.min(node.depth, 8)}` }, toggle, make("code", {}, node.label));
+    const name = make("div", { class: `depth-${Math.min(node.depth, 8)}` }, toggle, named(node.label));
     const figures = [count(tree.tensors[place]), count(tree.elements[place]),
       size(tree.bytes[place]), share(tree.bytes[place], this.root.total)];
     return make("tr", { "data-place": place },
       make("th", { scope: "row" }, name),
-      make("td", {}, node.isTensor ? shapes[tree.shape[place]] : ""),
+      make("td", { class: "shape" }, node.isTensor ? shapes[tree.shape[place]] : ""),
       make("td", {}, node.isTensor ? dtypes[tree.dtype[place]] : ""),
       ...figures.map((figure) => make("td", { class: "figure" }, figure)));
   }
