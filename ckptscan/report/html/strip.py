@@ -25,9 +25,9 @@ _INNER = columns("container", "layout", "within", "#count", "#bytes", "dtypes")
 
 
 class _Column(NamedTuple):
-    """A layer of a strip: its index, its kind, the bytes of one such layer."""
+    """A layer of a strip: its number, its kind, the bytes of one such layer."""
 
-    index: int
+    number: int
     kind: LayerKind
 
     @property
@@ -95,7 +95,7 @@ def _fills(layers: Layers) -> dict[str, int]:
 
 def _drawn(layers: Layers, fills: Mapping[str, int], dtypes: Mapping[str, int]) -> Markup:
     held = [_Column(index, kind) for kind in layers.kinds for index in kind.indices]
-    held.sort(key=lambda column: column.index)
+    held.sort(key=lambda column: column.number)
     largest = max(column.nbytes for column in held)
     drawn = []
     for place, column in enumerate(held):
@@ -126,7 +126,7 @@ def _label(layers: Layers) -> str:
 def _told(column: _Column) -> str:
     """`3: kind B, 1.73 GiB, BF16 100.0 %`."""
     kind = column.kind
-    parts = [f"{column.index}: kind {kind.name}", words.nbytes(column.nbytes)]
+    parts = [f"{column.number}: kind {kind.name}", words.nbytes(column.nbytes)]
     for dtype, nbytes in kind.dtypes.items():
         parts.append(f"{words.label(dtype)} {words.share(nbytes, kind.node.nbytes)}")
     return ", ".join(parts)

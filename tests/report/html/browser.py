@@ -11,6 +11,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +24,14 @@ _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run "
     "--disable-extensions --disable-background-networking --hide-scrollbars --mute-audio"
 )
+# Chromium reads commands from descriptor 3 and writes answers to 4
+_START = """
+import fcntl, os, sys
+pipes = [fcntl.fcntl(int(pipe), fcntl.F_DUPFD, 10) for pipe in sys.argv[1:3]]
+for target, pipe in enumerate(pipes, 3):
+    os.dup2(pipe, target)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 _PATIENCE = 60  # seconds that an answer may take
 
 
@@ -37,7 +46,7 @@ class Browser:
         command = [CHROMIUM, *_FLAGS.split(), f"--user-data-dir={self.profile}"]
         command += ["--remote-debugging-pipe", "about:blank"]
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" 3<&{reads} 4>&{writes}', "sh", *command],
+            [sys.executable, "-c", _START, str(reads), str(writes), *command],
             pass_fds=(reads, writes),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -145,6 +154,19 @@ class Browser:
         """Press and release the mouse at a place of the window."""
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key: str) -> None:
+        """Press and release a key where the focus is."""
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if kind == "keyDown" and key == "Enter" else {}
+            self.ask(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=13,
+                **text,
+            )
 
     def type_into(self, selector: str, text: str) -> None:
         """Type text into a field, whatever it holds, and wait until the page has settled."""

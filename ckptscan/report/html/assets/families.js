@@ -139,7 +139,7 @@ class Families {
     const { roles, dtypes, shapes } = this.columns;
     const held = this.held;
     const toggle = button("+", () => this.turn(row, toggle, at), {
-      class: "toggle", "aria-expanded": false, "aria-label": `Names of ${this.patterns[at]}` });
+      class: "toggle", "aria-expanded": "false", "aria-label": `Names of ${this.patterns[at]}` });
     const cells = [indices(held.axes[at]), roles[held.role[at]], dtypes[held.dtype[at]]];
     const figures = [count(held.count[at]), count(held.elements[at]), size(held.bytes[at])];
     const row = make("tr", {},

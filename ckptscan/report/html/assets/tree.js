@@ -29,9 +29,7 @@ function readTree(columns) {
 
 /** What stands at a tensor's own name has bytes beside those of its children. */
 function weigh(root) {
-  const order = [root];
-  for (const node of order) order.push(...node.children);
-  for (const node of order.reverse()) {
+  for (const node of [...root.nodes].reverse().concat(root)) {
     const inner = node.children.reduce((sum, child) => sum + child.total, 0);
     const tensors = node.children.reduce((sum, child) => sum + child.count, 0);
     const isWhole = node.place >= 0 && !(node.isTensor && node.children.length);
@@ -83,13 +81,19 @@ class Treemap {
     this.status.textContent = this.told(node).join(" ");
   }
 
+  /** Zoom as a key asked for it: the focus stays, on the step where one is now. */
+  enter(node) {
+    this.show(node);
+    this.crumbs.querySelector("[aria-current]").focus();
+  }
+
   show(node) {
     this.node = node;
     this.chart.setOption(this.option(), { notMerge: true });
     this.room.setAttribute("aria-label", `Treemap of ${nameOf(node)}; the table below has all`);
     const steps = pathOf(node).map((one) => {
       const current = one === node ? { "aria-current": "true" } : {};
-      return make("li", {}, button(one.label, () => this.show(one), current));
+      return make("li", {}, button(one.label, () => this.enter(one), current));
     });
     this.crumbs.replaceChildren(make("ol", {}, ...steps));
     this.status.textContent = this.told(node).join(" ");
@@ -98,7 +102,7 @@ class Treemap {
         .filter((child) => child.children.length)
         .slice(0, 12)
         .map((child) =>
-          make("li", {}, button(`${child.label} ${size(child.total)}`, () => this.show(child))),
+          make("li", {}, button(`${child.label} ${size(child.total)}`, () => this.enter(child))),
         ),
     );
     this.tellColours();
@@ -125,15 +129,20 @@ class Treemap {
     return this.colours === "dtype" ? tree.dtype[node.place] : partOf[tree.role[node.place]];
   }
 
+  /** A node and all below it: in the order of the columns those that follow it and are deeper. */
+  *below(node) {
+    if (node.place >= 0) yield node;
+    for (let place = node.place + 1; place < this.root.nodes.length; place += 1) {
+      const next = this.root.nodes[place];
+      if (next.depth <= node.depth) return;
+      yield next;
+    }
+  }
+
   tellColours() {
     const { dtypes, parts } = this.columns;
     const used = new Set();
-    const waiting = [this.node];
-    while (waiting.length) {
-      const node = waiting.pop();
-      if (node.isTensor) used.add(this.code(node));
-      waiting.push(...node.children);
-    }
+    for (const node of this.below(this.node)) if (node.isTensor) used.add(this.code(node));
     const names = this.colours === "dtype" ? dtypes : parts;
     const items = names.flatMap((name, place) => (used.has(place) ? [legendItem(name, place)] : []));
     this.legend.replaceChildren(...items);
@@ -155,9 +164,7 @@ class Treemap {
   tile(node) {
     const made = { name: node.label, value: node.total, place: node.place };
     if (node.children.length && this.left > 0) made.children = this.tiles(node);
-    else if (node.isTensor) Object.assign(made, this.look(node));
-    else Object.assign(made, this.look(this.heaviest(node)));
-    return made;
+    return Object.assign(made, this.look(this.heaviest(node)));
   }
 
   /** The tensor below a module that takes most, whose colour the module has when it is closed. */
@@ -316,7 +323,7 @@ class TreeTable {
     const label = `${isOpen ? "Fold" : "Unfold"} ${node.label}`;
     const toggle = node.children.length
       ? button(isOpen ? "\u2212" : "+", () => this.turn(node), {
-          class: "toggle", "aria-expanded": isOpen, "aria-label": label })
+          class: "toggle", "aria-expanded": String(isOpen), "aria-label": label })
       : make("span", { class: "leaf" });
     const name = make("div", { class: `depth-${Math.min(node.depth, 8)}` }, toggle, named(node.label));
     const figures = [count(tree.tensors[place]), count(tree.elements[place]),
