@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ckptscan.diff import Diff
 from ckptscan.diff.groups import ORDER, Group, Line, groups
-from ckptscan.diff.values import ADDED, IDENTICAL, REMOVED, UNPROVED
+from ckptscan.diff.values import IDENTICAL, UNPROVED
 from ckptscan.report import words
 from ckptscan.report.diff import Look, phrases
 from ckptscan.report.html.controls import filtered
@@ -121,7 +121,7 @@ def _changes(found: Sequence[Group]) -> Markup:
 def _group(group: Group) -> Markup:
     doubt = f" (doubtful: {group.doubt})" if group.doubt else ""
     told = f"{phrases.short(group.what)}{doubt}"
-    rows = [_line(line, group.kind) for line in group.lines[:_MOST_LINES]]
+    rows = [_line(line, group) for line in group.lines[:_MOST_LINES]]
     more = len(group.lines) - _MOST_LINES
     if more > 0:
         rows.append((f"and {words.plural(more, 'more pattern')}; --format json has all", "", ""))
@@ -130,19 +130,18 @@ def _group(group: Group) -> Markup:
         "article",
         element("h3", swatch(_FILL_OF[group.kind]), f" {group.kind}: {count}"),
         element("p", told) if told else None,
-        table(f"{group.kind}: {told}", columns("A", "B", "#tensors"), rows),
+        table(f"{group.kind}: {told}", columns("A", "B", "#tensors"), rows, "sides"),
         data_kind=group.kind,
     )
 
 
-def _line(line: Line, kind: str) -> tuple[Child, ...]:
-    """The patterns of both sides; what is new or gone stands on its own side."""
+def _line(line: Line, group: Group) -> tuple[Child, ...]:
+    """The patterns of both sides; what one side lacks is a dash there."""
     before, after = phrases.sides(line)
     count = f"{line.tensors:,}"
-    if kind in (ADDED, REMOVED):
-        alone = name(before)
-        return (alone, "-", count) if kind == REMOVED else ("-", alone, count)
-    return name(before), name(after) if after else "the same name", count
+    if after:
+        return name(before), name(after), count
+    return name(before) if group.in_a else "-", name(before) if group.in_b else "-", count
 
 
 def _config(diff: Diff) -> Markup | None:

@@ -27,9 +27,9 @@ def table(
     caption: str,
     heads: Sequence[Column],
     rows: Iterable[Sequence[Child]],
-    name: str | None = None,
+    class_: str | None = None,
 ) -> Markup:
-    """A table whose first cell of each row names the row; `name` lets a filter find its rows."""
+    """A table whose first cell of each row names the row; `class_` is for its looks."""
     head = joined(
         element("th", one.head, scope="col", class_="figure" if one.is_figure else None)
         for one in heads
@@ -40,7 +40,8 @@ def table(
         "table",
         element("caption", caption),
         element("thead", element("tr", head)),
-        element("tbody", body, id=name),
+        element("tbody", body),
+        class_=class_,
     )
     more = len(held) - MOST_ROWS
     rest = f"and {words.plural(more, 'more row')}; --format json has all" if more > 0 else None

@@ -30,6 +30,7 @@ _PARTS = {
     "kv": ("KV cache", 4),
 }
 _OTHER = ("other", 6)
+_TOTAL = 7  # the fill of what is there, before anything is taken away
 
 
 def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) -> Iterator[str]:
@@ -116,7 +117,7 @@ def _rank(plan: MemoryPlan, rank: Rank) -> Markup:
             words.label(row.name),
             size(row.nbytes),
             words.share(abs(row.nbytes), whole),
-            bar(row.nbytes, whole, fills.get(_term(row)), _start(row)),
+            bar(row.nbytes, whole, fills.get(_term(row), _TOTAL), _start(row)),
             row.label,
             element("span", words.printable(row.formula), class_="formula"),
         )
@@ -193,7 +194,7 @@ def _run(checkpoint: Checkpoint, plan: MemoryPlan) -> Markup | None:
     """The command that serves it, and the lines that its log will have."""
     if plan.is_training:
         return None
-    log = "\n".join(map(words.printable, plan.expected))
+    log = joined(plan.expected, "\n")
     return joined(
         [
             element("pre", command_line(checkpoint, plan)),

@@ -5,6 +5,7 @@ const MOST_TILES = 60; // of one module; the smaller ones are put together
 const MOST_ROWS = 200; // of one module in the table
 const FIRST_ROWS = 30; // unfolded at the start
 const LEAST_LABEL = 0.012; // of what is shown; a smaller tile has no room for words
+const LEAST_HEADING = 0.04;
 const MOST_SHOWN = 600; // tiles at once
 
 /** The tree from its columns: the root, whose nodes know their children; all stand in `nodes`. */
@@ -205,13 +206,18 @@ class Treemap {
             formatter: (event) => this.label(event.data),
           },
           upperLabel: { show: true, height: 22, color: ink, fontSize: 12, backgroundColor: paper,
-            formatter: (event) => `${event.data.name}  ${size(event.data.value)}` },
+            formatter: (event) => this.heading(event.data) },
           itemStyle: { borderColor: paper, borderWidth: 1, gapWidth: 1 },
           emphasis: { itemStyle: { borderColor: ink }, upperLabel: { show: true, color: ink } },
           levels: [{ upperLabel: { show: false }, itemStyle: { gapWidth: 4, borderWidth: 0 } }],
         },
       ],
     };
+  }
+
+  heading(tile) {
+    const isWide = tile.value >= LEAST_HEADING * this.node.total;
+    return isWide ? `${tile.name}  ${size(tile.value)}` : "";
   }
 
   label(tile) {
