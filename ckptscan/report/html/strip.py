@@ -96,7 +96,7 @@ def _fills(layers: Layers) -> dict[str, int]:
 def _drawn(layers: Layers, fills: Mapping[str, int], dtypes: Mapping[str, int]) -> Markup:
     held = [_Column(index, kind) for kind in layers.kinds for index in kind.indices]
     held.sort(key=lambda column: column.number)
-    largest = max(column.nbytes for column in held)
+    largest = max(1, *(column.nbytes for column in held))
     drawn = []
     for place, column in enumerate(held):
         at = {"x": percent(place, len(held)), "width": percent(9, 10 * len(held))}

@@ -30,10 +30,7 @@ def table(
     class_: str | None = None,
 ) -> Markup:
     """A table whose first cell of each row names the row; `class_` is for its looks."""
-    head = joined(
-        element("th", one.head, scope="col", class_="figure" if one.is_figure else None)
-        for one in heads
-    )
+    head = joined(map(_head, heads))
     held = list(rows)
     body = joined(_row(heads, row) for row in held[:MOST_ROWS])
     whole = element(
@@ -47,6 +44,13 @@ def table(
     rest = f"and {words.plural(more, 'more row')}; --format json has all" if more > 0 else None
     scrolled = element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
     return joined([scrolled, element("p", rest, class_="quiet") if rest else None])
+
+
+def _head(column: Column) -> Markup:
+    """The head of a column; that of pictures and of names of rows has no words."""
+    if not column.head:
+        return element("td")
+    return element("th", column.head, scope="col", class_="figure" if column.is_figure else None)
 
 
 def _row(heads: Sequence[Column], row: Sequence[Child]) -> Markup:
