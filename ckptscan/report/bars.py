@@ -1,10 +1,10 @@
-"""Bars of characters for a terminal: blocks where it shows them, else `#`; none where it is piped."""
+"""Bars of characters for a terminal: blocks where it shows them, else `#`; none if piped."""
 
 from __future__ import annotations
 
 # the marks of a bar, from the least to a full character
 NONE, PLAIN, FINE = "", "#", "▏▎▍▌▋▊▉█"
-_FINE_OF = {"#": "█", "=": "░"}  # marks of a waterfall
+_REFINED = str.maketrans("#=", "█░")  # marks of a waterfall
 
 
 def bar(part: int, whole: int, width: int, marks: str) -> str:
@@ -18,4 +18,4 @@ def bar(part: int, whole: int, width: int, marks: str) -> str:
 
 def refined(drawn: str, marks: str) -> str:
     """A bar of plain characters as the terminal can show it."""
-    return drawn.translate(str.maketrans(_FINE_OF)) if marks == FINE else drawn
+    return drawn.translate(_REFINED) if marks == FINE else drawn

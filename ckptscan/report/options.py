@@ -26,8 +26,8 @@ class Layout(NamedTuple):
     """What to show: `view`, `depth` levels of the tree, `top` rows, `sort` by name, size or count.
 
     `depth` and `top` are None for all; `width` is the columns of the terminal, None for any.
-    `expand` shows every layer where layers are folded. `bars` is what bars are drawn with, empty for
-    none.
+    `expand` shows every layer where layers are folded. `bars` is what bars are drawn with,
+    empty for none.
     """
 
     view: str = "tree"

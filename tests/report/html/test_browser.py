@@ -142,6 +142,22 @@ def test_families_are_searched_by_pattern_and_by_name(
     assert [] == tab.said
 
 
+def test_scripts_make_the_names_that_the_files_have(browser: Browser, tmp_path: Path) -> None:
+    names = [f"a.{n:03}.w" for n in range(8, 12)] + [
+        f"b.{n}.{m}.w" for n in (0, 9, 10) for m in (1, 2)
+    ]
+    names += [f"c.{n}.{n * n}.w" for n in range(4)] + ["d*.1.w", "e\\.2.w", "7", "f.0.x.00.w"]
+    page = tmp_path / "names.html"
+    page.write_text(inspect_page(structure_of(dict.fromkeys(names, ("U8", [1])))), encoding="ascii")
+    browser.open(page)
+    made = browser.run("""(() => {
+        const families = new Families(columns, document.createElement("div"));
+        return families.patterns.flatMap((_, at) => [...families.names(at, [])]);
+    })()""")
+
+    assert sorted(names) == sorted(made)
+
+
 def test_findings_and_changes_are_filtered(browser: Browser, pages: dict[str, Path]) -> None:
     count = "document.querySelectorAll('[data-kind]:not([hidden])').length"
     for command, word in (("audit", "total_size"), ("diff", "requantized")):

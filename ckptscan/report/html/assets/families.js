@@ -5,16 +5,19 @@ const FIRST_FAMILIES = 50;
 const NAMES_AT_ONCE = 100;
 const BY = ["order of names", "bytes", "tensors", "elements"];
 
-/** The indices of a set, `0-2,5`, as they stand in names: padded where one begins with 0. */
+/** Digits of each index of a set, `08-12`; 0 where they are not padded. The first is the least. */
+function widthOf(set) {
+  return /^0\d/.test(set) ? set.split(/[-,]/)[0].length : 0;
+}
+
+/** The indices of a set, `0-2,5`, as they stand in names. */
 function indicesOf(set) {
   const found = [];
-  let width = 0;
   for (const part of set ? set.split(",") : []) {
     const [first, last = first] = part.split("-");
-    if (first.length > 1 && first[0] === "0") width = Math.max(width, first.length);
     for (let index = Number(first); index <= Number(last); index += 1) found.push(index);
   }
-  return found.map((index) => String(index).padStart(width, "0"));
+  return found.map((index) => String(index).padStart(widthOf(set), "0"));
 }
 
 class Families {
@@ -104,13 +107,15 @@ class Families {
   }
 
   *instances(at) {
-    const axes = this.held.axes[at].map(indicesOf);
+    const sets = this.held.axes[at];
     const listed = this.held.instances[at];
     if (listed) {
-      const widths = this.held.axes[at].map((axis) => (/(^|,)0\d/.test(axis) ? axis.split(/[-,]/)[0].length : 0));
-      for (const one of listed) yield one.map((index, place) => String(index).padStart(widths[place], "0"));
+      for (const one of listed) {
+        yield one.map((index, place) => String(index).padStart(widthOf(sets[place]), "0"));
+      }
       return;
     }
+    const axes = sets.map(indicesOf);
     const total = axes.reduce((product, axis) => product * axis.length, 1);
     for (let number = 0; number < total; number += 1) {
       let rest = number;
