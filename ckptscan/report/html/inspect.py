@@ -17,6 +17,14 @@ from ckptscan.report.sums import attention_words, feed_forward_words, figures
 from ckptscan.structure import Structure
 from ckptscan.structure.roles import OTHER, PARTS, part_of
 
+_SCRIPTS = (
+    "echarts/echarts.min.js",
+    "tree.js",
+    "treemap.js",
+    "modules.js",
+    "families.js",
+    "inspect.js",
+)
 _MOST_STRIPS = 16
 _FILL_OF = {part: number for number, part in enumerate((*PARTS, OTHER))}
 _USES = ("#tensors", "#elements", "#bytes", "#share", "")
@@ -40,7 +48,7 @@ def page(structure: Structure) -> Page:
         "What the checkpoint holds",
         _tiles(structure),
         sections,
-        ("echarts/echarts.min.js", "tree.js", "families.js", "inspect.js"),
+        _SCRIPTS,
         script_columns(structure),
     )
 

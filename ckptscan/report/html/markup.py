@@ -57,11 +57,6 @@ def name(named: str) -> Markup:
     return element("code", Markup(_BREAK.sub(r"\1<wbr>", written)))
 
 
-def paragraphs(lines: Iterable[str], class_: str | None = None) -> Markup:
-    """A paragraph a line."""
-    return joined(element("p", line, class_=class_) for line in lines)
-
-
 def listed(items: Iterable[Child], class_: str | None = None) -> Markup | None:
     """A list of these, None where there are none."""
     held = [element("li", item) for item in items]

@@ -179,7 +179,13 @@ def test_hostile_names_are_text(browser: Browser, pages: dict[str, Path]) -> Non
     assert [] == tab.said
 
 
-@pytest.mark.parametrize("are_alike", [True, False], ids=["families", "all-different"])
+@pytest.mark.parametrize(
+    "are_alike",
+    [
+        pytest.param(True, id="families"),
+        pytest.param(False, id="all-different", marks=pytest.mark.long),
+    ],
+)
 def test_200_000_tensors_open_in_3_seconds(
     are_alike: bool, browser: Browser, tmp_path: Path
 ) -> None:

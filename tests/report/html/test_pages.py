@@ -47,6 +47,7 @@ HOSTILE = {
     "&lt;b&gt;\u202e\x1b[2J\n{a|rich}": ("F16", [2]),
     "\\*.*": ("F16", [2]),
 }
+SCRIPTS = ("page.js", "tree.js", "treemap.js", "modules.js", "families.js", "inspect.js")
 WHERE = {"inspect", "audit", "diff", "plan"}
 
 
@@ -213,7 +214,7 @@ def test_assets_are_ascii_and_the_chart_library_is_the_one_that_is_named() -> No
     assert f"Apache ECharts {ECHARTS}," in library[:100]
     assert "</script" not in library.lower()
     assert "Apache License" in asset("echarts/LICENSE")
-    for script in ("page.js", "tree.js", "families.js", "inspect.js"):
+    for script in SCRIPTS:
         assert "</script" not in asset(script).lower()
         assert "innerHTML" not in asset(script)
 
