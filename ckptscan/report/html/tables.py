@@ -86,4 +86,6 @@ def tiles(figures: Iterable[tuple[str, Child, Child]]) -> Markup:
 
 def size(nbytes: int) -> Markup:
     """Bytes as people read them; the exact number is told beside it."""
-    return element("data", words.nbytes(nbytes), value=nbytes, title=f"{nbytes:,} bytes")
+    sign = "-" if nbytes < 0 else ""
+    told = sign + words.nbytes(abs(nbytes))
+    return element("data", told, value=nbytes, title=f"{nbytes:,} bytes")

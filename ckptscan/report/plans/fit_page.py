@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan.fit import Holders, Matrix
@@ -10,29 +10,30 @@ from ckptscan.report import words
 from ckptscan.report.html.markup import Markup, element, joined
 from ckptscan.report.html.page import Page, Section, written
 from ckptscan.report.html.tables import columns, table
-from ckptscan.report.plans.fit import HEADS, holder_cells
+from ckptscan.report.plans.fit import HEADS, holder_cells, holder_name, wanted
+from ckptscan.report.plans.phrases import readable
 
 
-def page(checkpoint: Checkpoint, found: Holders | Matrix) -> Iterator[str]:
-    """The lines of the page."""
+def page(checkpoint: Checkpoint, found: Sequence[Holders | Matrix]) -> Iterator[str]:
+    """The lines of the page, a section for each engine."""
     title = words.label(checkpoint.origin.title)
+    sections = [_section(number, one) for number, one in enumerate(found, 1)]
+    return written(Page(title, "What holds it", None, sections))
+
+
+def _section(number: int, found: Holders | Matrix) -> Section:
     if isinstance(found, Matrix):
         card = words.label(found.devices.card.name)
-        about = f"Contexts by requests on {found.cards} x {card}, {found.engine}"
-        section = Section("contexts", "Contexts and requests", _matrix(found))
-    else:
-        wanted = f"{words.plural(found.requests, 'request')} of {found.context:,} tokens"
-        about = f"What holds it with {wanted}, {found.engine}"
-        section = Section("holders", "Cards, the fewest bytes first", _holders(found))
-    return written(Page(title, about, None, [section]))
+        heading = f"{found.engine}: contexts by requests on {found.cards} x {card}"
+        return Section(f"contexts-{number}", heading, _matrix(found))
+    heading = f"{found.engine}: cards for {wanted(found)}, the fewest bytes first"
+    return Section(f"holders-{number}", heading, _holders(found))
 
 
 def _holders(found: Holders) -> Markup:
     if not found.holders:
-        return element("p", f"Nothing of {found.tried:,} does: {words.label(found.refused)}")
-    rows = (
-        (f"{one.cards} x {words.label(one.card.name)}", *holder_cells(one)) for one in found.holders
-    )
+        return element("p", f"Nothing of {found.tried:,} does: {readable(found.refused)}")
+    rows = ((words.label(holder_name(one)), *holder_cells(one)) for one in found.holders)
     return table("What holds it", columns("cards", *(f"#{head}" for head in HEADS)), rows)
 
 
@@ -42,7 +43,7 @@ def _matrix(found: Matrix) -> Markup:
             f"{row.context:,}",
             *("yes" if count in row.fits else "-" for count in found.columns),
             f"{row.most:.2f}",
-            words.label(row.why),
+            readable(row.why),
         )
         for row in found.rows
     )

@@ -13,9 +13,9 @@ from ckptscan.report.html.page import Page, Section, written
 from ckptscan.report.html.pictures import Part, bar, legend, stack
 from ckptscan.report.html.tables import columns, definitions, size, table, tiles
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.phrases import deployment, readable
 from ckptscan.report.plans.sections import figure
 from ckptscan.report.plans.serving import command_line
-from ckptscan.report.plans.text import deployment
 from ckptscan.report.plans.waterfall import TERM, Step, steps
 
 _STEPS = columns("step", "#bytes", "#share", "", "how it is known", "how it comes about")
@@ -64,7 +64,7 @@ def _tiles(plans: Sequence[MemoryPlan]) -> Markup:
         held.append(("Taken", words.nbytes(plan.first.fixed), "on rank 0"))
     else:
         held.append(("Loaded", words.nbytes(plan.first.loaded), "on rank 0"))
-    held.append(("Left", words.nbytes(max(0, plan.tightest.left)), "on the tightest card"))
+    held.append(("Left", size(plan.tightest.left), "on the tightest card"))
     if plan.kv.groups:
         requests = f"{plan.kv.concurrency:.2f}"
         held.append(("Tokens", f"{plan.kv.tokens:,}", "in the cache"))
@@ -104,7 +104,7 @@ def _who(plan: MemoryPlan, rank: Rank) -> str:
 
 def _rank(plan: MemoryPlan, rank: Rank) -> Markup:
     """The card as one bar, then its waterfall with every term."""
-    rows = list(steps(plan, rank, explained=True))
+    rows = list(steps(plan, rank))
     whole = max(row.nbytes for row in rows)
     parts = [
         Part(words.label(term.name), max(0, term.nbytes), _part(term.part)[1])
@@ -144,8 +144,10 @@ def _verdict(plan: MemoryPlan) -> Markup:
     return joined(
         [
             element("p", answer, class_="yes" if plan.fits else "no"),
-            listed(words.printable(why) for why in plan.why_not),
-            joined([element("h3", "Try"), listed(plan.advice)]) if plan.advice else None,
+            listed(map(readable, plan.why_not)),
+            joined([element("h3", "Try"), listed(map(readable, plan.advice))])
+            if plan.advice
+            else None,
             definitions([("tp that work", works)]),
             folded("Sizes that do not work", listed(refused)) if refused else None,
             joined([element("h3", "What it rests on"), listed(map(words.label, plan.assumptions))])
@@ -195,9 +197,10 @@ def _run(checkpoint: Checkpoint, plan: MemoryPlan) -> Markup | None:
     if plan.is_training:
         return None
     log = joined(plan.expected, "\n")
+    command = command_line(checkpoint, plan)
     return joined(
         [
-            element("pre", command_line(checkpoint, plan)),
+            element("pre", command) if command else None,
             joined([element("h3", "Log lines to expect"), element("pre", log)]) if log else None,
         ]
     )
