@@ -105,7 +105,7 @@ def _who(plan: MemoryPlan, rank: Rank) -> str:
 def _rank(plan: MemoryPlan, rank: Rank) -> Markup:
     """The card as one bar, then its waterfall with every term."""
     rows = list(steps(plan, rank))
-    whole = max(row.nbytes for row in rows)
+    whole = max(rank.capacity, rows[0].nbytes)
     parts = [
         Part(words.label(term.name), max(0, term.nbytes), _part(term.part)[1])
         for term in rank.terms
