@@ -8,10 +8,10 @@ from ckptscan.report import words
 from ckptscan.report.faults import remark_lines
 from ckptscan.report.headline import facts
 from ckptscan.report.html.columns import columns as script_columns
+from ckptscan.report.html.layers import inner, strip
 from ckptscan.report.html.markup import Child, Markup, element, joined, listed, name
 from ckptscan.report.html.page import Page, Section
 from ckptscan.report.html.pictures import Part, bar, legend, stack, swatch
-from ckptscan.report.html.strip import inner, strip
 from ckptscan.report.html.tables import columns, definitions, size, table, tiles
 from ckptscan.report.sums import attention_words, feed_forward_words, figures
 from ckptscan.structure import Structure

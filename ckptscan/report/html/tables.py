@@ -42,7 +42,7 @@ def table(
     )
     more = len(held) - MOST_ROWS
     rest = f"and {words.plural(more, 'more row')}; --format json has all" if more > 0 else None
-    scrolled = element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    scrolled = element("div", whole, class_="scroll", tabindex=0, role="group", aria_label=caption)
     return joined([scrolled, element("p", rest, class_="quiet") if rest else None])
 
 
