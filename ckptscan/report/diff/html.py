@@ -15,7 +15,7 @@ from ckptscan.report.html.controls import filtered
 from ckptscan.report.html.markup import Child, Markup, element, joined, listed, name
 from ckptscan.report.html.page import Page, Section, written
 from ckptscan.report.html.pictures import bar, swatch
-from ckptscan.report.html.tables import columns, definitions, size, table, tiles
+from ckptscan.report.html.tables import columns, definitions, long_table, size, table, tiles
 from ckptscan.structure import Structure
 
 _KINDS = (IDENTICAL, UNPROVED, *ORDER)
@@ -180,7 +180,7 @@ def _files(diff: Diff) -> Markup | None:
         (name(one.path), one.status, _bytes(one.a_size), _bytes(one.b_size)) for one in diff.files
     ]
     heads = columns("file", "status", "#size in A", "#size in B")
-    return table("Files of both", heads, rows) if rows else None
+    return long_table("Files of both", heads, rows) if rows else None
 
 
 def _bytes(nbytes: int | None) -> Child:

@@ -86,6 +86,7 @@ def _sizes(layers: Layers | None) -> dict[int, dict[str, int]]:
 def _layers(
     pairs: Sequence[Pair], side: str, sizes: Mapping[int, Mapping[str, int]]
 ) -> Iterator[Layer]:
+    marked = _marked(pairs)
     for place, pair in enumerate(pairs):
         number = pair.a if side == "A" else pair.b
         if number is not None:
@@ -93,8 +94,13 @@ def _layers(
             told = f"{_numbered(pair)}: {pair.state}, {words.nbytes(sum(sizes[number].values()))}"
             if pair.changes:
                 told = f"{told}, {_counts(pair.changes)}"
-            is_marked = pair.state != KEPT
-            yield Layer(place, number, sizes[number], letter, fill, told, is_marked)
+            yield Layer(place, number, sizes[number], letter, fill, told, pair.state in marked)
+
+
+def _marked(pairs: Sequence[Pair]) -> frozenset[str]:
+    """The states that a mark tells; layers that changed are no exception where most did."""
+    changed = sum(pair.state == CHANGED for pair in pairs)
+    return frozenset({CUT, INSERTED} if 2 * changed > len(pairs) else {CUT, INSERTED, CHANGED})
 
 
 def _numbered(pair: Pair) -> str:

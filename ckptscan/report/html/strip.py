@@ -87,9 +87,13 @@ def _pieces(
 
 
 def _runs(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
-    """Layers side by side that have one letter."""
-    for _, run in groupby(layers, lambda layer: (layer.letter, layer.is_marked)):
-        yield list(run)
+    """Layers side by side, without a gap between them, that have one letter."""
+    numbered = enumerate(layers)
+    alike = groupby(
+        numbered, lambda pair: (pair[1].letter, pair[1].is_marked, pair[1].place - pair[0])
+    )
+    for _, run in alike:
+        yield [layer for _, layer in run]
 
 
 def _middle(run: Sequence[Layer], places: int) -> str:
