@@ -9,8 +9,8 @@ first 16.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckptscan.content.formats import INTEGERS, LAYOUTS, Layout, codes, decode, table
@@ -120,12 +120,19 @@ def measure(
     parts, sums = [], []
     for start in range(0, len(raw), CHUNK):
         chunk = raw[start : start + CHUNK]
-        parts.append(_measure(dtype, chunk, first + start // page, room, page))
+        summed = partial(_chosen, first=first + start // page, page=page)
+        parts.append(_measure(dtype, chunk, summed, room))
         sums.append(page_sums(chunk, page))
     return together(parts), np.concatenate(sums) if len(sums) > 1 else sums[0]
 
 
-def _measure(dtype: str, raw: Bytes, first: int, room: Room, page: int) -> Partial:
+def measure_all(dtype: str, raw: Bytes, room: Room) -> Partial:
+    """What at most CHUNK bytes hold, every float of them summed up."""
+    return _measure(dtype, raw, lambda raw: raw, room)
+
+
+def _measure(dtype: str, raw: Bytes, summed: Callable[[Bytes], Bytes], room: Room) -> Partial:
+    """What bytes hold; `summed` gives those of them whose floats are summed up."""
     if dtype in INTEGERS:
         return _integers(_aligned(raw, INTEGERS[dtype]))
     layout = LAYOUTS.get(dtype)
@@ -133,7 +140,7 @@ def _measure(dtype: str, raw: Bytes, first: int, room: Room, page: int) -> Parti
         return _integers(raw)
     if layout.bits < 8 or layout.special == "scale":
         return _coded(dtype, raw)
-    return _floats(dtype, raw, first, room, page)
+    return _floats(dtype, raw, summed, room)
 
 
 def _integers(numbers: NDArray[Any]) -> Partial:
@@ -150,12 +157,13 @@ def _coded(dtype: str, raw: Bytes) -> Partial:
 
     if LAYOUTS[dtype].bits == 4:
         pairs = np.bincount(raw, minlength=256).reshape(16, 16)
-        return _of_counts(table(dtype), pairs.sum(axis=0) + pairs.sum(axis=1))
+        return of_counts(table(dtype), pairs.sum(axis=0) + pairs.sum(axis=1))
     counts = np.bincount(codes(dtype, raw), minlength=len(table(dtype)))
-    return _of_counts(table(dtype), counts)
+    return of_counts(table(dtype), counts)
 
 
-def _of_counts(numbers: NDArray[np.float64], counts: NDArray[np.int64]) -> Partial:
+def of_counts(numbers: NDArray[np.float64], counts: NDArray[np.int64]) -> Partial:
+    """What elements hold of which each of these numbers stands so many times."""
     import numpy as np
 
     finite = np.isfinite(numbers) & (counts > 0)
@@ -175,20 +183,20 @@ def _of_counts(numbers: NDArray[np.float64], counts: NDArray[np.int64]) -> Parti
     )
 
 
-def _floats(dtype: str, raw: Bytes, first: int, room: Room, page: int) -> Partial:
-    """Floats of whole bytes: bits of all elements, sums of those on every MEASURED-th page."""
+def _floats(dtype: str, raw: Bytes, summed: Callable[[Bytes], Bytes], room: Room) -> Partial:
+    """Floats of whole bytes: bits of all elements, sums of those that are chosen for it."""
     layout = LAYOUTS[dtype]
     found = _by_bits(layout, _aligned(raw, f"<u{layout.bits // 8}"))
     if found is None:
         found = _odd(dtype, raw)
     if dtype == "F16" and 65504.0 in (found.highest, -(found.lowest or 0)):
         found = found._replace(saturated=_saturated(raw, room))
-    summed = _chosen(raw, first, page)
-    return _summed(found, dtype, summed, room) if len(summed) else found
+    chosen = summed(raw)
+    return _summed(found, dtype, chosen, room) if len(chosen) else found
 
 
 def _summed(found: Partial, dtype: str, raw: Bytes, room: Room) -> Partial:
-    """With what is counted and summed up on some pages only."""
+    """With what is counted and summed up of chosen bytes only."""
     import numpy as np
 
     layout = LAYOUTS[dtype]
@@ -247,7 +255,7 @@ def _sums(dtype: str, raw: Bytes, room: Room) -> tuple[float, float]:
     width = LAYOUTS[dtype].bits // 8
     if width == 1:
         counts = np.bincount(raw, minlength=256)
-        found = _of_counts(table(dtype), counts)
+        found = of_counts(table(dtype), counts)
         return found.total, found.squares if found.measured == len(raw) else math.inf
     with np.errstate(all="ignore"):
         if width > 2:
