@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ckptscan.verify.rows import RowNorms
 
 MOST = 2 << 30  # bytes that are read where nobody says how many
+RANKS = (1, 2, 4, 8)  # tensor-parallel ones, for which a full load is estimated
 INTERRUPTED = "interrupted"
 
 
@@ -180,8 +181,13 @@ class Verification:
         """How many tensors were loaded, in part or as a whole."""
         return len({probe.pick.row for probe in self.probes})
 
+    @property
+    def loads(self) -> tuple[FullLoad, ...]:
+        """How long a full load would take, on one rank and on more."""
+        return estimated_loads(self.structure.nbytes, self.throughput, RANKS)
 
-class Load(NamedTuple):
+
+class FullLoad(NamedTuple):
     """How long loading the whole checkpoint on so many ranks takes, estimated."""
 
     ranks: int
@@ -189,7 +195,7 @@ class Load(NamedTuple):
     formula: str
 
 
-def estimated_loads(nbytes: int, rates: Throughput, ranks: Sequence[int]) -> tuple[Load, ...]:
+def estimated_loads(nbytes: int, rates: Throughput, ranks: Sequence[int]) -> tuple[FullLoad, ...]:
     """Seconds to load so many bytes: read once, then copied to each rank's device in parallel."""
     if not rates.to_host:
         return ()
@@ -202,5 +208,5 @@ def estimated_loads(nbytes: int, rates: Throughput, ranks: Sequence[int]) -> tup
             copied = nbytes / count / rates.to_device
             shared = f" / {count}" if count > 1 else ""
             formula += f" + {nbytes:,} B{shared} / {rates.to_device:,.0f} B/s"
-        found.append(Load(count, read + copied, formula))
+        found.append(FullLoad(count, read + copied, formula))
     return tuple(found)

@@ -88,7 +88,8 @@ class _Run:
         self._scene.progress.begin(2 * self._choice.nbytes)
         try:
             with closing(self._probes()) as found:
-                probes += found
+                for probe in found:
+                    probes.append(probe)  # noqa: PERF402  # kept where the rest is interrupted
             changed = stamps(self._source, structure.checkpoint).items() - before.items()
             said = "it was written while it was read"
             self._faults += [f"{path}: {said}" for path, _ in sorted(changed)]

@@ -1,0 +1,110 @@
+"""A verification as the JSON contract `ckptscan.verify/1`, written field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ckptscan.report.json import source
+from ckptscan.verify.values import Probe, Verification
+
+SCHEMA = "ckptscan.verify/1"
+
+
+def report(found: Verification, width: int | None) -> Iterator[str]:
+    """The document."""
+    structure, names = found.structure, found.structure.checkpoint.table.names
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "source": source(structure.checkpoint),
+        "device": _device(found),
+        "chosen": {"tensors": found.choice.tensors, "bytes": found.choice.nbytes},
+        "loaded": {"tensors": found.tensors, "bytes": found.nbytes},
+        "whole": {"tensors": structure.tensors, "bytes": structure.nbytes},
+        "tensors": [_tensor(probe) for probe in found.probes],
+        "kernels": [
+            {
+                "tensor": one.tensor,
+                "dtype": one.dtype,
+                "operation": one.operation,
+                "runs": not one.problem,
+                "problem": one.problem or None,
+            }
+            for one in found.trials
+        ],
+        "predicted_bytes": found.predicted_bytes,
+        "allocated_bytes": found.allocated_bytes,
+        "match": found.match,
+        "faults": list(found.faults),
+        "unreadable": [
+            {"name": names[row], "why": why} for row, why in found.choice.faulty.items()
+        ],
+        "left_out": [{"name": names[row], "why": why} for row, why in found.choice.left_out.items()],
+        "missing": list(found.missing),
+        "throughput": _throughput(found),
+        "estimated_load_seconds": found.loads[0].seconds if found.loads else None,
+        "estimated_loads": [
+            {
+                "ranks": one.ranks,
+                "seconds": one.seconds,
+                "label": "estimated",
+                "formula": one.formula,
+            }
+            for one in found.loads
+        ],
+        "partial": bool(found.stopped),
+        "stopped": found.stopped or None,
+    }
+    yield json.dumps(document, indent=2)
+
+
+def _device(found: Verification) -> dict[str, Any]:
+    facts = found.device
+    return {
+        "kind": facts.kind,
+        "name": facts.name,
+        "total_bytes": facts.total,
+        "free_bytes": facts.free,
+        "capability": f"{facts.capability // 10}.{facts.capability % 10}"
+        if facts.capability
+        else None,
+        "software": facts.software or None,
+        "note": facts.note or None,
+    }
+
+
+def _throughput(found: Verification) -> dict[str, Any]:
+    rate = found.throughput
+    return {
+        "to_host_bytes_per_second": None if rate.to_host is None else round(rate.to_host),
+        "to_device_bytes_per_second": None if rate.to_device is None else round(rate.to_device),
+        "threads": rate.threads,
+    }
+
+
+def _tensor(probe: Probe) -> dict[str, Any]:
+    figures, norms = probe.figures, probe.norms
+    return {
+        "name": probe.name,
+        "rows": probe.pick.rows or None,
+        "dtype": probe.dtype,
+        "shape": list(probe.pick.shape),
+        "bytes": probe.pick.nbytes,
+        "device_bytes": probe.device_bytes,
+        "predicted_bytes": probe.predicted,
+        "elements": figures.count,
+        "nan": figures.nan,
+        "inf": figures.inf,
+        "zeros": figures.zeros,
+        "min": figures.min,
+        "max": figures.max,
+        "absmax": figures.absmax,
+        "mean": figures.mean,
+        "std": figures.std,
+        "row_norms": None if norms is None else norms._asdict(),
+        "seconds": round(probe.seconds, 6),
+        "sha256": probe.sha256,
+        "match": not probe.faults,
+        "faults": list(probe.faults),
+    }

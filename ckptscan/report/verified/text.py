@@ -1,0 +1,51 @@
+"""A verification for a terminal: what was loaded, what it holds, what does not match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ckptscan.report import words
+from ckptscan.report.verified import phrases
+from ckptscan.verify.values import Verification
+
+_SHOWN = 200  # tensors; json lists all
+_NARROW = 48  # characters of a name beside the figures
+
+
+def report(found: Verification, width: int | None) -> Iterator[str]:
+    """The device, the tensors, then the verdict."""
+    yield f"{words.label(found.structure.checkpoint.origin.title)} on {phrases.device(found)}"
+    yield f"loaded   {phrases.amount(found)}"
+    yield ""
+    yield from _tensors(found)
+    for trial in found.trials:
+        said = f"no: {words.label(trial.problem)}" if trial.problem else "runs"
+        what = f"{words.label(trial.dtype)} {trial.operation}"
+        yield from words.wrapped(f"kernel   {what}: {said}", width, 0, 9)
+    yield f"memory   {phrases.memory(found)}"
+    yield from words.wrapped(f"rates    {phrases.rates(found)}", width, 0, 9)
+    if found.loads:
+        yield from words.wrapped(f"load     {phrases.loads(found)} [estimated]", width, 0, 9)
+    for fault in phrases.faults(found):
+        yield from words.wrapped(f"mismatch {fault}", width, 0, 9)
+    yield f"match    {'yes' if found.match else 'no'}"
+    for note in phrases.notes(found):
+        yield from words.wrapped(f"note: {note}", width)
+
+
+def _tensors(found: Verification) -> Iterator[str]:
+    """A line for each loaded tensor, the figures in columns."""
+    rows = [phrases.cells(probe) for probe in found.probes[:_SHOWN]]
+    if not rows:
+        return
+    table = [list(phrases.HEADS), *rows]
+    wide = [max(len(row[place]) for row in table) for place in range(len(phrases.HEADS))]
+    for row in table:
+        name = row[0].ljust(min(wide[0], _NARROW))
+        texts = (cell.ljust(size) for cell, size in zip(row[1:3], wide[1:3], strict=True))
+        numbers = (cell.rjust(size) for cell, size in zip(row[3:], wide[3:], strict=True))
+        yield " ".join((name, *texts, *numbers))
+    more = len(found.probes) - _SHOWN
+    if more > 0:
+        yield f"... {more:,} more; --format json lists them"
+    yield ""
