@@ -84,7 +84,7 @@ def test_a_matrix_of_a_stack() -> None:
 
 
 def test_nothing_is_asked_for_but_the_lines_and_their_scales() -> None:
-    source, structure = opened(CASES["fp8-block"]())
+    _, structure = opened(CASES["fp8-block"]())
     found = weight_of(structure)
     places = {part.leaf: (part.start, part.length) for part in needed(found.stored, Lines(40, 42))}
 
