@@ -51,9 +51,13 @@ class Indices(click.ParamType):  # type: ignore[type-arg]  # generic since Click
         try:
             found = IndexSet.parse(str(value).replace(" ", ""))
         except ValueError:
-            self.fail(f"{printable(str(value)[:80])} names no layers: write 0,31 or 0-3", param, ctx)
+            self.fail(
+                f"{printable(str(value)[:80])} names no layers: write 0,31 or 0-3", param, ctx
+            )
         if not found.ranges or any(first > last for first, last in found.ranges):
-            self.fail(f"{printable(str(value)[:80])} names no layers: write 0,31 or 0-3", param, ctx)
+            self.fail(
+                f"{printable(str(value)[:80])} names no layers: write 0,31 or 0-3", param, ctx
+            )
         return found
 
 

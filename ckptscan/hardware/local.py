@@ -159,4 +159,6 @@ def closed_devices() -> list[str]:
     import glob
 
     found = sorted([*glob.glob("/dev/nvidia[0-9]*"), "/dev/nvidiactl", "/dev/kfd"])
-    return [path for path in found if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK)]
+    return [
+        path for path in found if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK)
+    ]

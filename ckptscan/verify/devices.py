@@ -109,7 +109,11 @@ def _tried(torch: Any) -> Iterator[str]:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None:
         yield f"CUDA_VISIBLE_DEVICES is {hidden[:40]!r}"
-    yield "nvidia-smi answers" if has_driver() else "nvidia-smi does not answer: no driver, or no card"
+    yield (
+        "nvidia-smi answers"
+        if has_driver()
+        else "nvidia-smi does not answer: no driver, or no card"
+    )
     closed = closed_devices()
     if closed:
         yield f"no permission for {', '.join(closed[:4])}"
@@ -120,7 +124,9 @@ def _metal() -> DeviceFacts:
     torch = _torch()
     metal = torch.backends.mps
     if not metal.is_available():
-        why = "torch is built without Metal" if not metal.is_built() else "this is no Mac that has it"
+        why = (
+            "torch is built without Metal" if not metal.is_built() else "this is no Mac that has it"
+        )
         raise DeviceError("there is no Metal device", f"{why}; --device cpu loads on the host")
     total = int(torch.mps.recommended_max_memory())
     free = total - int(torch.mps.driver_allocated_memory())

@@ -59,8 +59,7 @@ class Host:
             return [self._probe(batch.picks[0], (parts[0] for parts in self._pieces(batch)))]
         (parts,) = self._pieces(batch)
         return [
-            self._probe(pick, iter((part,)))
-            for pick, part in zip(batch.picks, parts, strict=True)
+            self._probe(pick, iter((part,))) for pick, part in zip(batch.picks, parts, strict=True)
         ]
 
     def _pieces(self, batch: Batch) -> Iterator[list[Twice]]:

@@ -39,7 +39,7 @@ _NOT_ON_METAL = frozenset(("F64", "C64", "U64", "U32", "U16"))
 
 
 def torch_dtype(name: str, device: str) -> torch.dtype | None:
-    """torch's dtype for one of the format's on such a device; None where it has none."""
+    """Torch's dtype for one of the format's on such a device; None where it has none."""
     import torch
 
     is_absent = device == "mps" and (name in _NOT_ON_METAL or name.startswith(("F8", "F4")))

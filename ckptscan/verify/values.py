@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ckptscan.errors import CkptscanError
     from ckptscan.structure import Structure
     from ckptscan.verify.figures import Figures
+    from ckptscan.verify.kernels import Trial
     from ckptscan.verify.rows import RowNorms
 
 MOST = 2 << 30  # bytes that are read where nobody says how many
@@ -101,15 +102,6 @@ class Probe:
     faults: tuple[str, ...] = ()
 
 
-class Trial(NamedTuple):
-    """One operation in a stored dtype; `problem` says why this device does not take it."""
-
-    tensor: str
-    dtype: str
-    operation: str
-    problem: str = ""
-
-
 class Throughput(NamedTuple):
     """Bytes a second from the source to memory of the host, and from there to the device.
 
@@ -159,7 +151,8 @@ class Verification:
     @property
     def match(self) -> bool:
         """Whether nothing that was loaded contradicts headers and predictions."""
-        return not (self.faults or self.choice.faulty or any(one.faults for one in self.probes))
+        is_wrong = any(one.faults for one in self.probes) or any(one.problem for one in self.trials)
+        return not (self.faults or self.choice.faulty or is_wrong)
 
     @property
     def predicted_bytes(self) -> int:
@@ -184,7 +177,8 @@ class Verification:
     @property
     def loads(self) -> tuple[FullLoad, ...]:
         """How long a full load would take, on one rank and on more."""
-        return estimated_loads(self.structure.nbytes, self.throughput, RANKS)
+        ranks = RANKS if self.throughput.to_device else RANKS[:1]
+        return estimated_loads(self.structure.nbytes, self.throughput, ranks)
 
 
 class FullLoad(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from ckptscan.content.keeping import stamps
@@ -14,6 +14,7 @@ from ckptscan.structure import Structure
 from ckptscan.verify.choosing import choose
 from ckptscan.verify.devices import CPU, find_device, has_torch
 from ckptscan.verify.host import Host
+from ckptscan.verify.kernels import Trial
 from ckptscan.verify.reading import Batch, Reader, batches_of
 from ckptscan.verify.scene import Scene
 from ckptscan.verify.values import (
@@ -67,9 +68,7 @@ def verify(
 class _Run:
     """The loading of a choice onto a device."""
 
-    def __init__(
-        self, source: Source, scene: Scene, facts: DeviceFacts, choice: Choice
-    ) -> None:
+    def __init__(self, source: Source, scene: Scene, facts: DeviceFacts, choice: Choice) -> None:
         self._source = source
         self._scene = scene
         self._facts = facts
@@ -84,12 +83,14 @@ class _Run:
         structure = self._scene.structure
         before = stamps(self._source, structure.checkpoint)
         probes: list[Probe] = []
+        trials: list[Trial] = []
         stopped, error = "", None
         self._scene.progress.begin(2 * self._choice.nbytes)
         try:
             with closing(self._probes()) as found:
                 for probe in found:
                     probes.append(probe)  # noqa: PERF402  # kept where the rest is interrupted
+            trials += self._trials(probes)
             changed = stamps(self._source, structure.checkpoint).items() - before.items()
             said = "it was written while it was read"
             self._faults += [f"{path}: {said}" for path, _ in sorted(changed)]
@@ -104,11 +105,25 @@ class _Run:
             self._choice,
             tuple(probes),
             rates,
+            tuple(trials),
             faults=tuple(self._faults),
             missing=tuple(self._missing),
             stopped=stopped,
             error=error,
         )
+
+    def _trials(self, probes: Sequence[Probe]) -> Iterator[Trial]:
+        """An operation of each kind, where torch is there to try it."""
+        if not has_torch():
+            return
+        import torch
+
+        from ckptscan.verify.memory import Memory, told_as_errors
+        from ckptscan.verify.trials import trials_of
+
+        device = torch.device(self._facts.kind)
+        with told_as_errors(Memory(device)):
+            yield from trials_of(self._scene, probes, device, self._facts.capability)
 
     def _rate(self) -> float | None:
         """Bytes a second that all threads together read."""

@@ -28,7 +28,10 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
                 "tensor": one.tensor,
                 "dtype": one.dtype,
                 "operation": one.operation,
-                "runs": not one.problem,
+                "runs": not (one.skipped or one.refused or one.problem),
+                "needs": one.needs or None,
+                "skipped": one.skipped or None,
+                "refused": one.refused or None,
                 "problem": one.problem or None,
             }
             for one in found.trials
@@ -40,7 +43,9 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         "unreadable": [
             {"name": names[row], "why": why} for row, why in found.choice.faulty.items()
         ],
-        "left_out": [{"name": names[row], "why": why} for row, why in found.choice.left_out.items()],
+        "left_out": [
+            {"name": names[row], "why": why} for row, why in found.choice.left_out.items()
+        ],
         "missing": list(found.missing),
         "throughput": _throughput(found),
         "estimated_load_seconds": found.loads[0].seconds if found.loads else None,

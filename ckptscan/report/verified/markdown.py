@@ -27,8 +27,7 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
     if found.loads:
         yield f"| full load, estimated | {phrases.loads(found)} |"
     for trial in found.trials:
-        said = f"no: {cell(trial.problem)}" if trial.problem else "runs"
-        yield f"| {cell(trial.dtype)} {cell(trial.operation)} | {said} |"
+        yield f"| {cell(trial.dtype)} {trial.operation} | {cell(phrases.kernel(trial))} |"
     for fault in phrases.faults(found):
         yield f"| mismatch | {cell(fault)} |"
     yield f"| match | {'yes' if found.match else 'no'} |"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ckptscan.report import words
+from ckptscan.verify.kernels import Trial
 from ckptscan.verify.values import Probe, Verification
 
 GB = 10**9
@@ -61,6 +62,15 @@ def faults(found: Verification) -> Iterator[str]:
             yield f"{words.label(probe.name)}{rows}: {words.label(fault)}"
 
 
+def kernel(trial: Trial) -> str:
+    """What came of one operation."""
+    if trial.skipped:
+        return f"not tried: {words.label(trial.skipped)}"
+    if trial.refused:
+        return f"not on this device: {words.label(trial.refused)}"
+    return f"wrong: {words.label(trial.problem)}" if trial.problem else "runs"
+
+
 def memory(found: Verification) -> str:
     """What the device's memory grew by, beside what was predicted."""
     grown, predicted = found.allocated_bytes, found.predicted_bytes
@@ -84,7 +94,7 @@ def rates(found: Verification) -> str:
 def loads(found: Verification) -> str:
     """How long a full load takes on so many ranks."""
     return ", ".join(
-        f"{one.seconds:.1f} s" + (f" on {one.ranks} ranks" if one.ranks > 1 else "")
+        f"{one.seconds:.3g} s" + (f" on {one.ranks} ranks" if one.ranks > 1 else "")
         for one in found.loads
     )
 

@@ -19,9 +19,8 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
     yield ""
     yield from _tensors(found)
     for trial in found.trials:
-        said = f"no: {words.label(trial.problem)}" if trial.problem else "runs"
-        what = f"{words.label(trial.dtype)} {trial.operation}"
-        yield from words.wrapped(f"kernel   {what}: {said}", width, 0, 9)
+        what = f"{words.label(trial.dtype)} {trial.operation}: {phrases.kernel(trial)}"
+        yield from words.wrapped(f"kernel   {what}", width, 0, 9)
     yield f"memory   {phrases.memory(found)}"
     yield from words.wrapped(f"rates    {phrases.rates(found)}", width, 0, 9)
     if found.loads:
