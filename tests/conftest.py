@@ -6,7 +6,8 @@ import json
 import os
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,14 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("HF_HOME", str(NOWHERE / "huggingface"))  # no token of the user's is sent
     monkeypatch.setenv("CKPTSCAN_CACHE", str(NOWHERE / "ckptscan"))
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_outlives_its_test() -> Iterator[None]:
+    yield
+    hub = sys.modules.get("huggingface_hub")
+    if hub is not None:
+        hub.close_session()
 
 
 @pytest.fixture
