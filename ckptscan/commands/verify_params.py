@@ -51,13 +51,10 @@ class Indices(click.ParamType):  # type: ignore[type-arg]  # generic since Click
         try:
             found = IndexSet.parse(str(value).replace(" ", ""))
         except ValueError:
-            self.fail(
-                f"{printable(str(value)[:80])} names no layers: write 0,31 or 0-3", param, ctx
-            )
+            found = IndexSet(())
         if not found.ranges or any(first > last for first, last in found.ranges):
-            self.fail(
-                f"{printable(str(value)[:80])} names no layers: write 0,31 or 0-3", param, ctx
-            )
+            said = printable(str(value)[:80])
+            self.fail(f"{said} names no layers: write 0,31 or 0-3", param, ctx)
         return found
 
 
@@ -65,7 +62,7 @@ _OPTIONS = (
     click.option("--layers", type=Indices(), help="These layers.  [default: ends and a middle]"),
     click.option("--match", type=Match(), help="Tensors whose name matches."),
     click.option("--sample", type=click.IntRange(1), metavar="N", help="So many tensors, drawn."),
-    click.option("--seed", type=int, default=0, metavar="N", help="Another choice of what is drawn."),
+    click.option("--seed", type=int, default=0, metavar="N", help="Another choice of these."),
     click.option("--max-bytes", "most", type=Size(),
                  help="Read no more.  [default: 2GiB; with --all any number]"),
     click.option("--all", "everything", is_flag=True, help="Every tensor."),

@@ -37,12 +37,14 @@ def find_device(name: str) -> DeviceFacts:
         return _metal()
     if name != AUTO:
         return _cuda(int(name.partition(":")[2] or 0))
-    reasons = []
-    for find in (lambda: _cuda(0), _metal):
-        try:
-            return find()
-        except DeviceError as error:
-            reasons.append(error.message)
+    try:
+        return _cuda(0)
+    except DeviceError as error:
+        reasons = [error.message]
+    try:
+        return _metal()
+    except DeviceError as error:
+        reasons.append(error.message)
     return _host("; ".join(dict.fromkeys(reasons)))
 
 

@@ -27,9 +27,9 @@ STRANGE = (0.8, 6.0)
 _NEAR, _FAR = 40, 90  # powers of two from 1 that a typical weight is, and is never
 # roles whose numbers are drawn around zero; norms, scales and tables of angles are not
 _PLAIN_ROLES = frozenset(
-    "embedding lm_head q k v o qkv kv q_a q_b kv_a kv_b gate up down gate_up router patch projector "
-    "expert.gate expert.up expert.down expert.gate_up shared_expert.gate shared_expert.up "
-    "shared_expert.down shared_expert.gate_up linear_attention".split()
+    "embedding lm_head q k v o qkv kv q_a q_b kv_a kv_b gate up down gate_up router patch "
+    "projector expert.gate expert.up expert.down expert.gate_up shared_expert.gate "
+    "shared_expert.up shared_expert.down shared_expert.gate_up linear_attention".split()
 )
 
 
@@ -75,8 +75,9 @@ def faults_in(seen: Seen) -> Iterator[str]:
 
 
 def _other_dtype(seen: Seen) -> str:
-    """The dtype of the same width that the bits look like, where they do not look like their own;
-    empty where they do, or nothing can be told.
+    """The dtype of the same width that the bits look like, where they do not look like their own.
+
+    Empty where they do, or nothing can be told.
     """
     own = look(seen.dtype, seen.head) if seen.dtype in LAYOUTS else Look(math.inf, math.inf)
     if own is None or not own.is_strange:

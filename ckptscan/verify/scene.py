@@ -1,4 +1,4 @@
-"""What every device is given to work with: the tensors, a reader, what is wished for, who looks on."""
+"""What every device is given to work with: the tensors, a reader, what is wished for."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Taking:
         if not self.nbytes:
             self.head = raw[:HEAD].copy()
         if self._digest is not None:
-            self._digest.update(raw)
+            self._digest.update(raw.data)
         self.nbytes += len(raw)
 
     def taken(self, figures: Figures, norms: RowNorms | None) -> Taken:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 
 from ckptscan.content.keeping import stamps
 from ckptscan.content.reading import Nobody, Progress
@@ -87,9 +86,8 @@ class _Run:
         stopped, error = "", None
         self._scene.progress.begin(2 * self._choice.nbytes)
         try:
-            with closing(self._probes()) as found:
-                for probe in found:
-                    probes.append(probe)  # noqa: PERF402  # kept where the rest is interrupted
+            for probe in self._probes():
+                probes.append(probe)  # noqa: PERF402  # kept where the rest is interrupted
             trials += self._trials(probes)
             changed = stamps(self._source, structure.checkpoint).items() - before.items()
             said = "it was written while it was read"
