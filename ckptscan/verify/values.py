@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ckptscan.verify.figures import Figures
     from ckptscan.verify.kernels import Trial
     from ckptscan.verify.rows import RowNorms
+    from ckptscan.verify.sizes import Size
 
 MOST = 2 << 30  # bytes that are read where nobody says how many
 RANKS = (1, 2, 4, 8)  # tensor-parallel ones, for which a full load is estimated
@@ -133,7 +134,8 @@ class DeviceFacts(NamedTuple):
 class Verification:
     """What loading some tensors proves of a checkpoint, and what a full load would take.
 
-    `missing` names what could not be tried. `stopped` says why not all was loaded, "" where it was;
+    `trials` are operations in stored dtypes, `sizes` those of packed weights once they are
+    dequantized. `missing` names what could not be tried. `stopped` says why not all was loaded, "" where it was;
     `error` is what stopped it, None for a person.
     """
 
@@ -143,6 +145,7 @@ class Verification:
     probes: tuple[Probe, ...]
     throughput: Throughput
     trials: tuple[Trial, ...] = ()
+    sizes: tuple[Size, ...] = ()
     faults: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     stopped: str = ""

@@ -14,6 +14,7 @@ from ckptscan.verify.choosing import choose
 from ckptscan.verify.devices import CPU, find_device, has_torch
 from ckptscan.verify.host import Host
 from ckptscan.verify.kernels import Trial
+from ckptscan.verify.packed import Unpacked, unpack_some
 from ckptscan.verify.reading import Batch, Reader, batches_of
 from ckptscan.verify.scene import Scene
 from ckptscan.verify.values import (
@@ -83,11 +84,13 @@ class _Run:
         before = stamps(self._source, structure.checkpoint)
         probes: list[Probe] = []
         trials: list[Trial] = []
+        unpacked = Unpacked()
         stopped, error = "", None
         self._scene.progress.begin(2 * self._choice.nbytes)
         try:
             for probe in self._probes():
                 probes.append(probe)  # noqa: PERF402  # kept where the rest is interrupted
+            unpacked = unpack_some(self._source, structure, self._choice.picks)
             trials += self._trials(probes)
             changed = stamps(self._source, structure.checkpoint).items() - before.items()
             said = "it was written while it was read"
@@ -104,8 +107,9 @@ class _Run:
             tuple(probes),
             rates,
             tuple(trials),
-            faults=tuple(self._faults),
-            missing=tuple(self._missing),
+            unpacked.sizes,
+            (*self._faults, *unpacked.faults),
+            (*self._missing, *unpacked.missing),
             stopped=stopped,
             error=error,
         )

@@ -36,6 +36,10 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
             }
             for one in found.trials
         ],
+        "dequantized": [
+            {"name": one.name, "role": one.role, "rms": one.rms, "odd": one.odd}
+            for one in found.sizes
+        ],
         "predicted_bytes": found.predicted_bytes,
         "allocated_bytes": found.allocated_bytes,
         "match": found.match,

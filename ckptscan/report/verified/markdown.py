@@ -28,6 +28,8 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         yield f"| full load, estimated | {phrases.loads(found)} |"
     for trial in found.trials:
         yield f"| {cell(trial.dtype)} {trial.operation} | {cell(phrases.kernel(trial))} |"
+    if found.sizes:
+        yield f"| dequantized | {phrases.unpacked(found)} |"
     for fault in phrases.faults(found):
         yield f"| mismatch | {cell(fault)} |"
     yield f"| match | {'yes' if found.match else 'no'} |"

@@ -79,6 +79,15 @@ def memory(found: Verification) -> str:
     return f"grew by {grown:,} bytes, {predicted:,} were predicted"
 
 
+def unpacked(found: Verification) -> str:
+    """The packed weights that were dequantized, and how large they are."""
+    sizes = [one.rms for one in found.sizes if one.rms is not None]
+    weights = words.plural(len(found.sizes), "packed weight")
+    if not sizes:
+        return f"{weights}, none with numbers"
+    return f"{weights}, rms from {min(sizes):.3g} to {max(sizes):.3g}"
+
+
 def rates(found: Verification) -> str:
     """How fast bytes came, as far as it was measured."""
     rate = found.throughput
