@@ -71,7 +71,7 @@ def _unevenness(squares: NDArray[np.float64]) -> float:
 class _Like(NamedTuple):
     """Weights of one role: how many, the median of their sizes in powers of two, what is near."""
 
-    count: int
+    weights: int
     middle: float
     bound: float
 
@@ -108,8 +108,8 @@ def _said(one: Size, like: _Like | None) -> str:
     if one.uneven > _UNEVEN:
         times = 2**one.uneven
         return f"half of its rows or columns are {times:,.0f} times off the median one"
-    if like is None or like.count < _FEWEST or abs(size - like.middle) <= like.bound:
+    if like is None or like.weights < _FEWEST or abs(size - like.middle) <= like.bound:
         return ""
     side = "above" if size > like.middle else "below"
     much = f"{2 ** abs(size - like.middle):,.0f} times {side}"
-    return f"its rms of {one.rms:.3g} is {much} the median of {like.count:,} {one.role}"
+    return f"its rms of {one.rms:.3g} is {much} the median of {like.weights:,} {one.role}"

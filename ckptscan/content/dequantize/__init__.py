@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ckptscan.content.dequantize.awq import AWQ
+from ckptscan.content.dequantize.awq import AWQ, AWQ_GEMV
 from ckptscan.content.dequantize.bnb import BNB_BLOCKS
 from ckptscan.content.dequantize.finding import Found, PackedWeights
-from ckptscan.content.dequantize.folded import FOLDED
+from ckptscan.content.dequantize.folded import BITNET, FOLDED
 from ckptscan.content.dequantize.fp4 import FP4
 from ckptscan.content.dequantize.gptq import GPTQ
 from ckptscan.content.dequantize.mlx import MLX
+from ckptscan.content.dequantize.modelopt import MODELOPT_INT4
 from ckptscan.content.dequantize.packed import PACK_QUANTIZED
 from ckptscan.content.dequantize.scaled import BNB_INT8, EETQ, SCALED
 from ckptscan.content.dequantize.values import Formula, Lines, NoFormula, Part, Stored
@@ -44,6 +45,8 @@ __all__ = [
 # scheme, as structure/packing calls it -> its formula; Quanto's and torchao's are of several kinds
 FORMULAS = {
     "awq": AWQ,
+    "awq-gemv": AWQ_GEMV,
+    "bitnet": BITNET,
     "bnb-4bit": BNB_BLOCKS,
     "bnb-8bit": BNB_BLOCKS,
     "bnb-fp4": BNB_BLOCKS,
@@ -57,6 +60,7 @@ FORMULAS = {
     "hqq": FOLDED,
     "int8": SCALED,
     "mlx": MLX,
+    "modelopt-int4": MODELOPT_INT4,
     "mxfp4": FP4,
     "mxfp6": SCALED,
     "mxfp8": SCALED,

@@ -65,4 +65,22 @@ def _in_order(raw: NDArray[np.uint8], out: int) -> Numbers:
     return found
 
 
+def _gemv_parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
+    leaves = ("qweight", "scales", "qzeros")
+    return tuple(stored.rows(leaf, lines.matrix, lines.start, lines.stop) for leaf in leaves)
+
+
+def _gemv_values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+    import numpy as np
+
+    count, wide = lines.stop - lines.start, stored.logical[-1]
+    codes = unpacked(raw["qweight"].reshape(count, -1), 4, wide).astype("<f4")
+    zeros = unpacked(raw["qzeros"].reshape(count, -1), 4, stored.shape("scales")[-1])
+    scales = stored.read("scales", raw, count, -1).astype("<f4")
+    groups = np.arange(wide) // _group(stored)
+    found: Numbers = (codes - zeros[:, groups].astype("<f4")) * scales[:, groups]
+    return found
+
+
+AWQ_GEMV = Formula(-2, _gemv_parts, _gemv_values)
 AWQ = Formula(-1, _parts, _values)

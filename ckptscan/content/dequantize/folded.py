@@ -1,9 +1,11 @@
-"""A weight reshaped to groups and folded along its first axis into bytes: HQQ, Quanto.
+"""A weight folded along its first axis into bytes, in groups or as it is: HQQ, Quanto, BitNet.
 
 HQQ: (code - zero) x scale, the first fold in the highest bits, ten codes of 3 bits in a word: hqq
 core/bitpack.py and core/quantize.py, Quantizer.dequantize. Quanto: the first fold in the lowest
 bits; an integer shift is taken from the code, a float one from the product: optimum-quanto
-tensor/packed.py and tensor/weights/qbits.py, QBitsDequantizer.
+tensor/packed.py and tensor/qbits.py, QBitsDequantizer. BitNet: likewise, the codes are 0, 1 and 2
+for -1, 0 and 1; the scale divides, but multiplies where config.json names the class
+`autobitlinear`: transformers integrations/bitnet.py, BitLinear and AutoBitLinear.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class _Fold(NamedTuple):
 
 
 def _fold(stored: Stored) -> _Fold:
-    leaf = stored.bundle.first("W_q", "weight._data._data", "weight._data")
+    leaf = stored.bundle.first("W_q", "weight._data._data", "weight._data", "weight")
     if leaf is None or stored.bundle.matrix(leaf) is None or len(stored.shape(leaf)) != 2:
         raise NoFormula("its codes are no matrix")
     kind = stored.bundle.kinds[leaf]
@@ -161,4 +163,26 @@ def _book(stored: Stored, fold: _Fold, leaf: str, raw: Raw, start: int, stop: in
     return held[places % fold.cols if len(held) > 1 else places * 0]
 
 
+def _ternary_parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
+    fold = _fold(stored)
+    first, last = _rows(fold, *_run(stored, lines))
+    codes = Part(fold.leaf, first * fold.cols, (last - first) * fold.cols)
+    return codes, *stored.whole("weight_scale")
+
+
+def _ternary_values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+    import numpy as np
+
+    fold = _fold(stored)
+    start, stop = _run(stored, lines)
+    codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.stop - lines.start, -1) - 1
+    scale = stored.read("weight_scale", raw).astype("<f4")
+    if stored.said.get("linear_class") != "autobitlinear":
+        with np.errstate(divide="ignore"):
+            scale = np.float32(1) / scale
+    found: Numbers = codes * scale
+    return found
+
+
+BITNET = Formula(-2, _ternary_parts, _ternary_values)
 FOLDED = Formula(-2, _parts, _values)

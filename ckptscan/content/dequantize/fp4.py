@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _BYTES = ("weight_packed", "weight_qdata", "blocks", "weight")
 _SCALES = ("weight_scale", "scales", "scale")
+_SCALE_DTYPES = ("U8", "F8_E8M0", "F8_E4M3")
 _FACTORS = ("weight_scale_2", "weight_per_tensor_scale")
 _DIVISOR = "weight_global_scale"
 _TILE = 128  # rows of one tile of swizzled scales, which has 4 columns
@@ -41,6 +42,8 @@ def _leaves(stored: Stored) -> tuple[str, str]:
     packed, scale = stored.bundle.first(*_BYTES), stored.bundle.first(*_SCALES)
     if packed is None or scale is None:
         raise NoFormula("there is no scale")
+    if stored.bundle.dtype(scale) not in _SCALE_DTYPES:
+        raise NoFormula(f"its scales are {stored.bundle.dtype(scale)}, not of 8 bits")
     *_, wide = stored.logical
     bits = stored.bundle.kinds[packed].nbytes * 8
     shape = stored.shape(packed)

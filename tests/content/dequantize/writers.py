@@ -319,11 +319,58 @@ def quanto(bits: int = 4) -> Written:
     return Written(tensors, weights.reshape(OUT, IN), said)
 
 
+def awq_gemv() -> Written:
+    """A row an output, codes in plain order; scales padded to eight for each word of zeros."""
+    group, words = 128, 1
+    groups = IN // group
+    codes = draw().integers(0, 16, (OUT, IN))
+    zeros = draw(1).integers(0, 16, (OUT, groups))
+    scales = np.zeros((OUT, 8 * words), "<f2")
+    scales[:, :groups] = f16((OUT, groups))
+    tensors = named(
+        qweight=("I32", np.array([stream(row, 4) for row in codes], "<u4")),
+        qzeros=("I32", np.array([stream(row, 4) for row in zeros], "<u4")),
+        scales=("F16", scales),
+    )
+    index = np.arange(IN) // group
+    weights = (codes - zeros[:, index]) * scales.astype("f8")[:, index]
+    return Written(tensors, weights, {"quant_method": "awq", "version": "gemv", "bits": 4})
+
+
+def modelopt_int4() -> Written:
+    """Outputs 2k and 2k + 1 in a byte, in two's complement."""
+    codes = draw().integers(-8, 8, (OUT, IN))
+    packed = (codes[::2] & 0xF | (codes[1::2] & 0xF) << 4).astype("u1")
+    scales = draw(1).uniform(0.001, 0.02, (OUT, IN // 128)).astype("<f4")
+    wide = np.repeat(scales.astype("f8"), 128, axis=1)
+    tensors = named(weight=("U8", packed), weight_scale=("F32", scales))
+    return Written(tensors, codes * wide, {"quant_algo": "W4A16_AWQ"})
+
+
+def bitnet(is_auto: bool = False) -> Written:
+    """A quarter of the outputs in each pair of bits, plus one."""
+    codes = draw().integers(-1, 2, (OUT, IN))
+    quarter = OUT // 4
+    packed = sum((codes[at * quarter : (at + 1) * quarter] + 1) << 2 * at for at in range(4))
+    scale = np.array([1.25], "<f4")
+    tensors = named(
+        weight=("U8", np.asarray(packed).astype("u1")), weight_scale=("BF16", bf16(scale))
+    )
+    said: dict[str, object] = {"quant_method": "bitnet"}
+    if is_auto:
+        return Written(tensors, codes * 1.25, said | {"linear_class": "autobitlinear"})
+    return Written(tensors, codes / 1.25, said)
+
+
 CASES: dict[str, Callable[[], Written]] = {
     **{f"gptq-{bits}": (lambda bits=bits: gptq(bits)) for bits in (2, 3, 4, 8)},
     "gptq-v2": lambda: gptq(is_second=True),
     "gptq-act-order": lambda: gptq(is_shuffled=True),
     "awq": awq,
+    "awq-gemv": awq_gemv,
+    "modelopt-int4": modelopt_int4,
+    "bitnet": bitnet,
+    "bitnet-auto": lambda: bitnet(is_auto=True),
     **{f"packed-{bits}": (lambda bits=bits: pack_quantized(bits)) for bits in (2, 3, 4, 6, 8)},
     "packed-asymmetric": lambda: pack_quantized(is_symmetric=False),
     **{f"mlx-{bits}": (lambda bits=bits: mlx(bits)) for bits in (2, 3, 4, 5, 6, 8)},
