@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ckptscan.verify.figures import Figures
     from ckptscan.verify.kernels import Trial
     from ckptscan.verify.rows import RowNorms
-    from ckptscan.verify.sizes import Size
+    from ckptscan.verify.unpacking import Unpacked
 
 MOST = 2 << 30  # bytes that are read where nobody says how many
 RANKS = (1, 2, 4, 8)  # tensor-parallel ones, for which a full load is estimated
@@ -134,9 +134,9 @@ class DeviceFacts(NamedTuple):
 class Verification:
     """What loading some tensors proves of a checkpoint, and what a full load would take.
 
-    `trials` are operations in stored dtypes, `sizes` those of packed weights once they are
-    dequantized. `missing` names what could not be tried. `stopped` says why not all was loaded, "" where it was;
-    `error` is what stopped it, None for a person.
+    `trials` are operations in stored dtypes, `weights` a few lines of packed ones as numbers.
+    `missing` names what could not be tried. `stopped` says why not all was loaded, ""
+    where it was; `error` is what stopped it, None for a person.
     """
 
     structure: Structure
@@ -145,7 +145,7 @@ class Verification:
     probes: tuple[Probe, ...]
     throughput: Throughput
     trials: tuple[Trial, ...] = ()
-    sizes: tuple[Size, ...] = ()
+    weights: tuple[Unpacked, ...] = ()
     faults: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     stopped: str = ""

@@ -14,7 +14,7 @@ from ckptscan.verify.choosing import choose
 from ckptscan.verify.devices import CPU, find_device, has_torch
 from ckptscan.verify.host import Host
 from ckptscan.verify.kernels import Trial
-from ckptscan.verify.packed import Unpacked, unpack_some
+from ckptscan.verify.packed import Judged, judge_packed
 from ckptscan.verify.reading import Batch, Reader, batches_of
 from ckptscan.verify.scene import Scene
 from ckptscan.verify.values import (
@@ -84,13 +84,14 @@ class _Run:
         before = stamps(self._source, structure.checkpoint)
         probes: list[Probe] = []
         trials: list[Trial] = []
-        unpacked = Unpacked()
+        judged = Judged()
         stopped, error = "", None
         self._scene.progress.begin(2 * self._choice.nbytes)
         try:
             for probe in self._probes():
                 probes.append(probe)  # noqa: PERF402  # kept where the rest is interrupted
-            unpacked = unpack_some(self._source, structure, self._choice.picks)
+            chosen = frozenset(pick.row for pick in self._choice.picks)
+            judged = judge_packed(self._source, structure, chosen)
             trials += self._trials(probes)
             changed = stamps(self._source, structure.checkpoint).items() - before.items()
             said = "it was written while it was read"
@@ -107,9 +108,9 @@ class _Run:
             tuple(probes),
             rates,
             tuple(trials),
-            unpacked.sizes,
-            (*self._faults, *unpacked.faults),
-            (*self._missing, *unpacked.missing),
+            judged.weights,
+            (*self._faults, *judged.faults),
+            (*self._missing, *judged.missing),
             stopped=stopped,
             error=error,
         )

@@ -37,8 +37,9 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
             for one in found.trials
         ],
         "dequantized": [
-            {"name": one.name, "role": one.role, "rms": one.rms, "odd": one.odd}
-            for one in found.sizes
+            {"name": one.name, "scheme": one.scheme, "lines": one.lines, "rms": one.size.rms}
+            for one in found.weights
+            if one.size is not None
         ],
         "predicted_bytes": found.predicted_bytes,
         "allocated_bytes": found.allocated_bytes,

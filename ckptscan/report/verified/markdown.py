@@ -28,7 +28,7 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         yield f"| full load, estimated | {phrases.loads(found)} |"
     for trial in found.trials:
         yield f"| {cell(trial.dtype)} {trial.operation} | {cell(phrases.kernel(trial))} |"
-    if found.sizes:
+    if found.weights:
         yield f"| dequantized | {phrases.unpacked(found)} |"
     for fault in phrases.faults(found):
         yield f"| mismatch | {cell(fault)} |"

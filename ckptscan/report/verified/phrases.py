@@ -81,8 +81,8 @@ def memory(found: Verification) -> str:
 
 def unpacked(found: Verification) -> str:
     """The packed weights that were dequantized, and how large they are."""
-    sizes = [one.rms for one in found.sizes if one.rms is not None]
-    weights = words.plural(len(found.sizes), "packed weight")
+    sizes = [one.size.rms for one in found.weights if one.size and one.size.rms is not None]
+    weights = words.plural(len(found.weights), "packed weight")
     if not sizes:
         return f"{weights}, none with numbers"
     return f"{weights}, rms from {min(sizes):.3g} to {max(sizes):.3g}"

@@ -21,7 +21,7 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
     for trial in found.trials:
         what = f"{words.label(trial.dtype)} {trial.operation}: {phrases.kernel(trial)}"
         yield from words.wrapped(f"kernel   {what}", width, 0, 9)
-    if found.sizes:
+    if found.weights:
         yield f"unpacked {phrases.unpacked(found)}"
     yield f"memory   {phrases.memory(found)}"
     yield from words.wrapped(f"rates    {phrases.rates(found)}", width, 0, 9)
