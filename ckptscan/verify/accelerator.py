@@ -76,13 +76,15 @@ class Accelerator:
 
     def _is_loaded_by_file(self, batch: Batch) -> bool:
         """Whether the reference library loads all picks of a batch."""
-        if batch.path not in self._files:
-            return False
-        device = self._memory.device.type
-        return all(
-            pick.is_whole and torch_dtype(self._scene.tensor(pick).dtype.name, device) is not None
-            for pick in batch.picks
+        return batch.path in self._files and all(
+            pick.is_whole and self._is_whole_bytes(pick) for pick in batch.picks
         )
+
+    def _is_whole_bytes(self, pick: Pick) -> bool:
+        """Whether torch has the dtype; read by pread, those below a byte come in a false shape."""
+        dtype = self._scene.tensor(pick).dtype
+        is_known = torch_dtype(dtype.name, self._memory.device.type) is not None
+        return is_known and (dtype.bits or 0) >= 8
 
     def _examine(self, batch: Batch, pieces: Iterator[Piece], slabs: Slabs) -> list[Probe]:
         """Load the picks of a batch, hold them against what is read again, and let them go."""
