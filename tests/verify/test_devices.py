@@ -105,7 +105,7 @@ def test_cuda_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = torch_with(1)
     torch.cuda.get_device_properties = fails
     with_torch(monkeypatch, torch)
-    with pytest.raises(DeviceError, match="^CUDA does not start: CUDA unknown error$"):
+    with pytest.raises(DeviceError, match="CUDA does not start: CUDA unknown error"):
         find_device("cuda")
 
 

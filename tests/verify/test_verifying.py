@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_nothing_but_chosen_tensors_is_read_and_each_two_times() -> None:
 
 def _hull(places: list[tuple[int, int]]) -> tuple[int, int]:
     """Places that lie end to end as one."""
-    assert all(one[1] == two[0] for one, two in zip(places, places[1:], strict=False))
+    assert all(one[1] == two[0] for one, two in pairwise(places))
     return places[0][0], places[-1][1]
 
 
@@ -96,7 +97,7 @@ def test_parts_of_tables_are_read_and_not_what_lies_between() -> None:
 
 def test_a_bit_that_flips_between_two_readings() -> None:
     source, structure = lying(ARRAYS)
-    low, high = begins(structure)[UP]
+    low, _ = begins(structure)[UP]
 
     def flip(times: int, start: int, raw: bytes) -> bytes:
         if times == 1 or not start <= low + 77 < start + len(raw):

@@ -50,6 +50,19 @@ def cells(probe: Probe) -> list[str]:
     ]
 
 
+def details(probe: Probe) -> Iterator[str]:
+    """What is told of a few tensors only: the lengths of rows, the digest."""
+    norms = probe.norms
+    if norms is not None and norms.least is not None:
+        odd = f", {norms.zero:,} of {norms.rows:,} are zero" if norms.zero else ""
+        yield (
+            f"norms of rows from {norms.least:.3g} to {norms.largest:.3g}, "
+            f"median {norms.median:.3g}{odd}"
+        )
+    if probe.sha256 is not None:
+        yield f"sha256 {probe.sha256}"
+
+
 def faults(found: Verification) -> Iterator[str]:
     """All that is not as promised, a line each."""
     table = found.structure.checkpoint.table

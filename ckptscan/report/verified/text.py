@@ -9,6 +9,7 @@ from ckptscan.report.verified import phrases
 from ckptscan.verify.values import Verification
 
 _SHOWN = 200  # tensors; json lists all
+_FAULTS = 100
 _NARROW = 48  # characters of a name beside the figures
 
 
@@ -27,8 +28,11 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
     yield from words.wrapped(f"rates    {phrases.rates(found)}", width, 0, 9)
     if found.loads:
         yield from words.wrapped(f"load     {phrases.loads(found)} [estimated]", width, 0, 9)
-    for fault in phrases.faults(found):
+    faults = list(phrases.faults(found))
+    for fault in faults[:_FAULTS]:
         yield from words.wrapped(f"mismatch {fault}", width, 0, 9)
+    if len(faults) > _FAULTS:
+        yield f"mismatch {len(faults) - _FAULTS:,} more; --format json lists them"
     yield f"match    {'yes' if found.match else 'no'}"
     for note in phrases.notes(found):
         yield from words.wrapped(f"note: {note}", width)
@@ -41,11 +45,13 @@ def _tensors(found: Verification) -> Iterator[str]:
         return
     table = [list(phrases.HEADS), *rows]
     wide = [max(len(row[place]) for row in table) for place in range(len(phrases.HEADS))]
-    for row in table:
+    for row, probe in zip(table, (None, *found.probes), strict=False):
         name = row[0].ljust(min(wide[0], _NARROW))
         texts = (cell.ljust(size) for cell, size in zip(row[1:3], wide[1:3], strict=True))
         numbers = (cell.rjust(size) for cell, size in zip(row[3:], wide[3:], strict=True))
         yield " ".join((name, *texts, *numbers))
+        if probe is not None:
+            yield from (f"  {line}" for line in phrases.details(probe))
     more = len(found.probes) - _SHOWN
     if more > 0:
         yield f"... {more:,} more; --format json lists them"
