@@ -48,8 +48,8 @@ def command(
     Read twice and compared byte for byte: the ends and a middle of each run of layers, some
     experts, the ends of tables, and whatever audit finds odd. The report says what memory grew by
     and should have, what the numbers are, which operations run in the stored dtypes, and how long
-    a full load takes. Nothing is written to disk. Without torch the host is used, and without it
-    no operation is tried. SOURCE is what inspect takes.
+    a full load takes. Nothing is written to disk. Where there is no GPU, the host stands in.
+    SOURCE is what inspect takes.
 
     \b
     Examples:
