@@ -105,11 +105,35 @@ def test_a_scale_that_does_not_fit_is_a_reason() -> None:
 
 
 def test_a_stack_of_projections_with_a_scale_each_is_not_guessed() -> None:
-    stored = Stored(
-        bundle_of(leaves := {"weight": kind("F8_E4M3", 96, 64), "scale": kind("F32", 3)}, "weight"),
-        unpack(leaves)[0],
-    )
+    leaves = {"weight": kind("F8_E4M3", 96, 64), "scale": kind("F32", 3)}
+    bundle = bundle_of(leaves, "weight")
+    assert bundle is not None
+    stored = Stored(bundle, unpack(leaves)[0])
 
     assert 96 * 64 == prod(stored.logical)
     with pytest.raises(NoFormula, match="which weights"):
         needed(stored, Lines(0, 1))
+
+
+def test_shapes_that_no_formula_counts_on_are_a_reason() -> None:
+    leaves = {
+        "codes": kind("I8", 8, 4, 2),
+        "codebooks": kind("F16", 2, 256, 1, 8),
+        "scales": kind("F16"),
+    }
+    bundle = bundle_of(leaves, "codes")
+    assert bundle is not None
+
+    with pytest.raises(NoFormula, match="do not fit one another"):
+        some_lines(Stored(bundle, unpack(leaves)[0]), 2)
+
+
+def test_lines_of_too_many_weights_are_not_made() -> None:
+    leaves = {"weight": kind("F8_E4M3", 64, 1 << 22), "weight_scale": kind("F32")}
+    bundle = bundle_of(leaves, "weight")
+    assert bundle is not None
+    stored = Stored(bundle, unpack(leaves)[0])
+
+    assert needed(stored, Lines(0, 2))
+    with pytest.raises(NoFormula, match="12,582,912 weights"):
+        needed(stored, Lines(0, 3))
