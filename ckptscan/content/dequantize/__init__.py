@@ -11,9 +11,11 @@ scheme is in a file of its own, with its source; here is the list of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ckptscan.content.dequantize.aqlm import AQLM
 from ckptscan.content.dequantize.awq import AWQ, AWQ_GEMV
 from ckptscan.content.dequantize.bnb import BNB_BLOCKS
 from ckptscan.content.dequantize.finding import Found, PackedWeights
@@ -42,8 +44,10 @@ __all__ = [
     "some_lines",
 ]
 
+MOST = 1 << 23  # weights at once; 8 inputs of a head of a million words
 # scheme, as structure/packing calls it -> its formula; Quanto's and torchao's are of several kinds
 FORMULAS = {
+    "aqlm": AQLM,
     "awq": AWQ,
     "awq-gemv": AWQ_GEMV,
     "bitnet": BITNET,
@@ -96,9 +100,10 @@ def some_lines(stored: Stored, count: int, matrix: int = 0) -> tuple[Lines, ...]
     They do not overlap. Raises NoFormula.
     """
     formula = formula_of(stored)
-    size, step = stored.logical[formula.axis], formula.step(stored)
-    wanted = -(-count // step) * step
-    starts = sorted({0, (size - wanted) // 2 // step * step, (size - wanted) // step * step})
+    with _fitting():
+        size, step = stored.logical[formula.axis], formula.step(stored)
+        wanted = -(-count // step) * step
+        starts = sorted({0, (size - wanted) // 2 // step * step, (size - wanted) // step * step})
     found: list[Lines] = []
     for start in starts:
         begin = max(start, found[-1].stop if found else 0)
@@ -110,7 +115,12 @@ def some_lines(stored: Stored, count: int, matrix: int = 0) -> tuple[Lines, ...]
 
 def needed(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     """The bytes that lines take, one run of each tensor. Raises NoFormula."""
-    parts = tuple(formula_of(stored).parts(stored, lines))
+    formula = formula_of(stored)
+    weights = (lines.stop - lines.start) * stored.logical[-3 - formula.axis]
+    if weights > MOST:
+        raise NoFormula(f"the lines have {weights:,} weights")
+    with _fitting():
+        parts = tuple(formula.parts(stored, lines))
     for part in parts:
         if part.start < 0 or part.start + part.length > stored.bundle.kinds[part.leaf].nbytes:
             raise NoFormula(f"{stored.bundle.shown(part.leaf)} is too small for its weight")
@@ -129,10 +139,16 @@ def dequantized(stored: Stored, lines: Lines, raw: Mapping[str, Any]) -> Numbers
         held[part.leaf] = np.frombuffer(raw[part.leaf], "u1")
         if len(held[part.leaf]) != part.length:
             raise NoFormula(f"bytes of {part.leaf} are missing")
+    with _fitting(), np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return formula_of(stored).values(stored, lines, held)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Shapes that no formula counts on are a reason as well."""
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return formula_of(stored).values(stored, lines, held)
-    except (IndexError, TypeError, ValueError) as err:
-        if isinstance(err, NoFormula):
-            raise
+        yield
+    except NoFormula:
+        raise
+    except (IndexError, TypeError, ValueError, ZeroDivisionError) as err:
         raise NoFormula("its tensors do not fit one another") from err

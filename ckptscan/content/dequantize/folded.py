@@ -178,8 +178,7 @@ def _ternary_values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
     codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.stop - lines.start, -1) - 1
     scale = stored.read("weight_scale", raw).astype("<f4")
     if stored.said.get("linear_class") != "autobitlinear":
-        with np.errstate(divide="ignore"):
-            scale = np.float32(1) / scale
+        scale = np.float32(1) / scale
     found: Numbers = codes * scale
     return found
 

@@ -88,21 +88,13 @@ def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
         if leaf in raw:
             found = found * grid_values(stored, leaf, lines, raw[leaf])
     if _DIVISOR in raw:
-        found = _divided(found, grid_values(stored, _DIVISOR, lines, raw[_DIVISOR]))
+        found = found / grid_values(stored, _DIVISOR, lines, raw[_DIVISOR])
     return found
 
 
 def _dtype(stored: Stored, scale: str) -> str:
     """What the scales of 16 values are, where the header calls them bytes."""
     return "F8_E4M3" if stored.bundle.dtype(scale) == "U8" else ""
-
-
-def _divided(found: Numbers, by: Numbers) -> Numbers:
-    import numpy as np
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        quotient: Numbers = found / by
-    return quotient
 
 
 def _straight(stored: Stored, scale: str, lines: Lines, raw: NDArray[np.uint8]) -> Numbers:

@@ -337,6 +337,53 @@ def awq_gemv() -> Written:
     return Written(tensors, weights, {"quant_method": "awq", "version": "gemv", "bits": 4})
 
 
+def mx(dtype: str = "U8", scale: str = "U8", is_ct: bool = True) -> Written:
+    """FP4 with an exponent of two for 32 along in: compressed-tensors' names, or DeepSeek-V4's."""
+    codes = draw().integers(0, 16, (OUT, IN))
+    exponents = draw(1).integers(115, 125, (OUT, IN // 32)).astype("u1")
+    wide = np.repeat(2.0 ** (exponents - 127.0), 32, axis=1)
+    names = ("weight_packed", "weight_scale") if is_ct else ("weight", "scale")
+    held = (dtype, nibbles(codes)), (scale, exponents)
+    tensors = named(**dict(zip(names, held, strict=True)))
+    said: dict[str, object] = {"quant_method": "compressed-tensors" if is_ct else "fp8"}
+    return Written(tensors, FP4_VALUES[codes] * wide, said)
+
+
+def mxfp8() -> Written:
+    codes = draw().choice([*E4M3], (OUT, IN)).astype("u1")
+    exponents = draw(1).integers(115, 125, (OUT, IN // 32)).astype("u1")
+    wide = np.repeat(2.0 ** (exponents - 127.0), 32, axis=1)
+    tensors = named(weight=("F8_E4M3", codes), weight_scale=("U8", exponents))
+    return Written(tensors, np.vectorize(E4M3.get)(codes) * wide, {"quant_method": "mxfp8"})
+
+
+def torchao(is_float: bool = False) -> Written:
+    """torchao's int8 and FP8 tensors, flattened to `_weight_qdata` and `_weight_scale`."""
+    plain = fp8("weight_scale", (OUT, 1), 1, IN) if is_float else int8()
+    leaves = {"weight": "_weight_qdata", "weight_scale": "_weight_scale"}
+    tensors = {NAME + leaves[name.removeprefix(NAME)]: held for name, held in plain.tensors.items()}
+    return plain._replace(tensors=tensors, said={"quant_method": "torchao"})
+
+
+def aqlm() -> Written:
+    """Two books of 256 entries of 1 x 8; codes of I8 that mean what they are unsigned."""
+    books, entries, wide = 2, 256, 8
+    codes = draw().integers(0, entries, (OUT, IN // wide, books))
+    table = draw(1).standard_normal((books, entries, 1, wide)).astype("<f2")
+    scales = f16((OUT, 1, 1, 1))
+    weights = np.zeros((OUT, IN))
+    for out in range(OUT):
+        for at in range(IN // wide):
+            both = sum(table[book, codes[out, at, book], 0].astype("f8") for book in range(books))
+            weights[out, at * wide : (at + 1) * wide] = both * float(scales[out, 0, 0, 0])
+    tensors = named(
+        codes=("I8", codes.astype("u1").view("i1")),
+        codebooks=("F16", table),
+        scales=("F16", scales),
+    )
+    return Written(tensors, weights, {"quant_method": "aqlm"})
+
+
 def modelopt_int4() -> Written:
     """Outputs 2k and 2k + 1 in a byte, in two's complement."""
     codes = draw().integers(-8, 8, (OUT, IN))
@@ -369,6 +416,12 @@ CASES: dict[str, Callable[[], Written]] = {
     "awq": awq,
     "awq-gemv": awq_gemv,
     "modelopt-int4": modelopt_int4,
+    "mxfp4-ct": mx,
+    "fp4-e8m0": lambda: mx("I8", "F8_E8M0", is_ct=False),
+    "mxfp8": mxfp8,
+    "torchao-int8": torchao,
+    "torchao-fp8": lambda: torchao(is_float=True),
+    "aqlm": aqlm,
     "bitnet": bitnet,
     "bitnet-auto": lambda: bitnet(is_auto=True),
     **{f"packed-{bits}": (lambda bits=bits: pack_quantized(bits)) for bits in (2, 3, 4, 6, 8)},
