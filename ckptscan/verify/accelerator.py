@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckptscan.verify.allocating import Exact, Paper, allocator_of
 from ckptscan.verify.device_figures import figures_on_device
 from ckptscan.verify.memory import Memory, told_as_errors
-from ckptscan.verify.reading import Batch, InOrder, Stretch, shares_of, stretches_of
+from ckptscan.verify.reading import Batch, InOrder, shares_of, stretches_of
 from ckptscan.verify.rows import row_norms
 from ckptscan.verify.scene import Load, Scene, out_of_memory
-from ckptscan.verify.slabs import Piece, Slabs
+from ckptscan.verify.slabs import Order, Piece, Slabs
 from ckptscan.verify.taking import Taking, Twice
 from ckptscan.verify.torch_files import TorchFiles
 from ckptscan.verify.torch_types import shape_in_torch, torch_dtype, unlike
@@ -44,10 +44,9 @@ class _Held(NamedTuple):
 class Accelerator:
     """Verifies on one device of torch, a batch at a time."""
 
-    def __init__(self, scene: Scene, memory: Memory, threads: int, files: TorchFiles) -> None:
+    def __init__(self, scene: Scene, memory: Memory, files: TorchFiles) -> None:
         self._scene = scene
         self._memory = memory
-        self._threads = threads
         self._files = files
         self._paper: Paper | None = allocator_of(memory.device.type, os.environ)
 
@@ -61,18 +60,19 @@ class Accelerator:
         every, reader = list(batches), self._scene.reader
         with told_as_errors(self._memory):
             slabs = Slabs(AHEAD + 1, self._scene, self._memory)
-            crew = InOrder(slabs.filled, min(self._threads, AHEAD), AHEAD, reader.rest)
-            pieces = crew.run(self._stretches(every))
+            crew = InOrder(slabs.filled, min(reader.threads, AHEAD), AHEAD, reader.rest)
+            pieces = crew.run(self._orders(every))
             for batch in every:
                 reader.renew()
                 self._scene.check_room(batch.picks)
                 yield from self._examine(batch, pieces, slabs)
 
-    def _stretches(self, batches: Iterable[Batch]) -> Iterator[Stretch]:
+    def _orders(self, batches: Iterable[Batch]) -> Iterator[Order]:
         """What is read of each batch: to load it, unless its file does that, and to compare it."""
         for batch in batches:
-            for _ in range(1 if self._is_loaded_by_file(batch) else 2):
-                yield from stretches_of(batch, self._scene.reader.most)
+            for is_again in (True,) if self._is_loaded_by_file(batch) else (False, True):
+                for one in stretches_of(batch, self._scene.reader.most):
+                    yield Order(one, is_again)
 
     def _is_loaded_by_file(self, batch: Batch) -> bool:
         """Whether the reference library loads all picks of a batch."""
@@ -115,6 +115,8 @@ class Accelerator:
         found = self._files.load(path, name)
         self._memory.wait()
         seconds = time.perf_counter() - begun
+        self._scene.reader.count(pick.nbytes, seconds)
+        self._scene.advance(pick.nbytes)
         if isinstance(found, str):
             held = self._made(pick)
             return held._replace(load=Load(held.load.grown, held.load.predicted, seconds, (found,)))

@@ -38,15 +38,15 @@ class _Buffers:
 class Host:
     """Verifies on the host, in memory that the size of tensors does not change."""
 
-    def __init__(self, scene: Scene, threads: int) -> None:
+    def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._threads = threads
         self._own = threading.local()
 
     def probes(self, batches: Iterable[Batch]) -> Iterator[Probe]:
         """What is found of each pick, in order. Raises SourceError and DeviceError."""
-        reader, threads = self._scene.reader, self._threads
-        for found in InOrder(self._examine, threads, AHEAD * threads, reader.rest).run(batches):
+        reader = self._scene.reader
+        crew = InOrder(self._examine, reader.threads, AHEAD * reader.threads, reader.rest)
+        for found in crew.run(batches):
             reader.renew()
             yield from found
 
@@ -66,7 +66,7 @@ class Host:
         """The pieces of a batch, read two times, by the picks in them. Raises SourceError."""
         reader, own = self._scene.reader, self._own.buffers
         for one in stretches_of(batch, reader.most):
-            raw, again = reader.read(one, own.first), reader.read(one, own.second)
+            raw, again = reader.read(one, own.first), reader.again(one, own.second)
             self._scene.advance(len(raw) + len(again))
             yield [
                 Twice(raw[share.here], again[share.here], share.nbytes)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from ckptscan.content.measuring import CHUNK
-from ckptscan.content.streams import Hand, sizes_of
+from ckptscan.content.streams import Hand, crew_of, sizes_of
 from ckptscan.header import LENGTH
 from ckptscan.sources import Source, Timed
 from ckptscan.table import TensorTable
@@ -113,24 +113,33 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.threads = crew_of(source)
         self._own = threading.local()
         self._lock = threading.Lock()
         self.most = sizes_of(source).block // CHUNK * CHUNK
         self.meter = Meter()
 
     def read(self, one: Stretch, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The bytes, at the beginning of the buffer; fewer where the file ends.
+        """The bytes, at the beginning of the buffer, and in the meter; fewer where the file ends.
 
         Raises SourceError.
         """
+        begun = time.perf_counter()
+        raw = self.again(one, buffer)
+        self.count(len(raw), (time.perf_counter() - begun) / self.threads)
+        return raw
+
+    def count(self, nbytes: int, seconds: float) -> None:
+        """So many bytes were read, in so many seconds of all threads together."""
+        with self._lock:
+            self.meter = self.meter.plus(nbytes, seconds)
+
+    def again(self, one: Stretch, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The same, but not in the meter: what was read before is nearer the second time."""
         if not hasattr(self._own, "hand"):
             self._own.hand = Hand(self._source, sizes_of(self._source))
         hand: Hand = self._own.hand
-        begun = time.perf_counter()
         got = hand.fill(one.path, one.start, buffer[: one.nbytes])
-        seconds = time.perf_counter() - begun
-        with self._lock:
-            self.meter = self.meter.plus(got, seconds)
         return buffer[:got]
 
     def renew(self) -> None:

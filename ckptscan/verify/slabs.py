@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class Order(NamedTuple):
+    """A stretch that is wanted, and whether it was read before."""
+
+    stretch: Stretch
+    is_again: bool
+
+
 class Piece(NamedTuple):
     """A stretch of a file with its bytes, which lie in a slab; fewer where the file ended."""
 
@@ -36,12 +43,13 @@ class Slabs:
         for _ in range(count):
             self._free.put(memory.pinned(scene.reader.most))
 
-    def filled(self, one: Stretch) -> Piece:
+    def filled(self, order: Order) -> Piece:
         """A stretch, read into a slab. Raises SourceError."""
-        slab = self._free.get()
-        raw = self._scene.reader.read(one, slab.numpy())
+        slab, reader = self._free.get(), self._scene.reader
+        read = reader.again if order.is_again else reader.read
+        raw = read(order.stretch, slab.numpy())
         self._scene.advance(len(raw))
-        return Piece(one, raw, slab)
+        return Piece(order.stretch, raw, slab)
 
     def free(self, piece: Piece) -> None:
         """Its slab may be used again."""

@@ -54,6 +54,6 @@ def _on_device(scene: Scene, pick: Pick, device: torch.device) -> torch.Tensor |
     begin = LENGTH + shard.header_size + tensor.start + part.start
     for at in range(0, part.nbytes, reader.most):
         one = Stretch(shard.path, begin + at, min(reader.most, part.nbytes - at))
-        if len(reader.read(one, buffer[at:])) < one.nbytes:
+        if len(reader.again(one, buffer[at:])) < one.nbytes:
             return None
     return raw.view(dtype).reshape(shape_in_torch(tensor.dtype, part.shape)).to(device)

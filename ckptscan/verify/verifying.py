@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from ckptscan.content.keeping import stamps
 from ckptscan.content.reading import Nobody, Progress
-from ckptscan.content.streams import crew_of
 from ckptscan.errors import CkptscanError, UsageError
 from ckptscan.sources import Source
 from ckptscan.structure import Structure
@@ -73,7 +72,6 @@ class _Run:
         self._scene = scene
         self._facts = facts
         self._choice = choice
-        self._threads = crew_of(source)
         self._faults: list[str] = []
         self._missing: list[str] = [] if has_torch() else [NO_TORCH]
         self._link: float | None = None
@@ -100,7 +98,8 @@ class _Run:
             stopped = INTERRUPTED
         except CkptscanError as raised:
             stopped, error = raised.message, raised
-        rates = Throughput(self._rate(), self._link, self._threads)
+        reader = self._scene.reader
+        rates = Throughput(reader.meter.rate, self._link, reader.threads)
         return Verification(
             structure,
             self._facts,
@@ -128,18 +127,13 @@ class _Run:
         with told_as_errors(Memory(device)):
             yield from trials_of(self._scene, probes, device, self._facts.capability)
 
-    def _rate(self) -> float | None:
-        """Bytes a second that all threads together read."""
-        rate = self._scene.reader.meter.rate
-        return rate * self._threads if rate is not None else None
-
     def _batches(self) -> Iterator[Batch]:
         table = self._scene.structure.checkpoint.table
         return batches_of(table, self._choice.picks, self._scene.reader.most)
 
     def _probes(self) -> Iterator[Probe]:
         if self._facts.kind == CPU:
-            yield from Host(self._scene, self._threads).probes(self._batches())
+            yield from Host(self._scene).probes(self._batches())
             return
         import torch
 
@@ -151,7 +145,7 @@ class _Run:
         batches = list(self._batches())
         files = TorchFiles(self._source, (batch.path for batch in batches), memory.device)
         self._faults += [f"{path}: {why}" for path, why in files.problems.items()]
-        accelerator = Accelerator(self._scene, memory, self._threads, files)
+        accelerator = Accelerator(self._scene, memory, files)
         self._missing += [] if accelerator.is_predicted else [NO_PAPER]
         self._link = memory.link()
         yield from accelerator.probes(batches)
