@@ -100,15 +100,16 @@ def _like(sizes: list[float]) -> _Like:
 
 def _said(one: Size, like: _Like | None) -> str:
     """What is odd about the size of a weight, "" for nothing."""
+    has_like = like is not None and like.weights >= _FEWEST
     if not one.rms:
-        return "all dequantized weights that were looked at are zero"
+        return "the dequantized weights that were looked at are all zero" if has_like else ""
     size = math.log2(one.rms)
     if not _LEAST <= size <= _MOST:
         return f"dequantized weights have an rms of {one.rms:.3g}, which no trained layer has"
     if one.uneven > _UNEVEN:
         times = 2**one.uneven
         return f"half of its rows or columns are {times:,.0f} times off the median one"
-    if like is None or like.weights < _FEWEST or abs(size - like.middle) <= like.bound:
+    if like is None or not has_like or abs(size - like.middle) <= like.bound:
         return ""
     side = "above" if size > like.middle else "below"
     much = f"{2 ** abs(size - like.middle):,.0f} times {side}"

@@ -86,6 +86,7 @@ def _wanted(structure: Structure, rows: Collection[int] | None) -> Iterator[_Wan
     table = structure.checkpoint.table
     for family in structure.families:
         role = structure.role(family)
+        role = family.pattern if role == "other" else role
         for row in family.rows:
             found = weights.at(row) if rows is None or row in rows else None
             if found is not None:

@@ -83,3 +83,7 @@ def test_what_is_no_number_at_all_has_no_size() -> None:
 
     assert size.rms is None
     assert [expected] == list(doubts([size]))
+
+
+def test_zeros_among_too_few_are_no_cause_for_doubt() -> None:
+    assert [] == list(doubts([size_of("a", "up", np.zeros((4, 8))), size_of("b", "up", layer(1))]))

@@ -116,3 +116,31 @@ def test_a_scheme_without_a_formula_is_named() -> None:
     (found,) = found_in("int8", tensors)
 
     assert "no formula of marlin is known here" == found.reason
+
+
+def test_lines_that_are_too_long_are_not_read() -> None:
+    name = "model.layers.0.mlp.up_proj."
+    tensors: Arrays = {
+        name + "weight": ("F8_E4M3", np.zeros((4, 1 << 20), "u1")),
+        name + "weight_scale": ("F32", np.ones((4, 1 << 20), "<f4")),
+    }
+    source, structure = opened("int8", tensors)
+    (found,) = unpacked(source, structure)
+
+    assert found.size is not None
+    assert 5 * (4 << 20) == found.nbytes
+    tensors = {
+        name + "weight": ("F8_E4M3", np.zeros((2, 1 << 23), "u1")),
+        name + "weight_scale": ("F32", np.ones((2, 1), "<f4")),
+    }
+    (found,) = unpacked(*opened("int8", tensors))
+    assert "the lines have 16,777,216 weights" == found.reason
+
+
+def test_bytes_that_contradict_each_other_are_told() -> None:
+    tensors = model("gptq-4")
+    name = NAME.replace("0", "1") + "g_idx"
+    tensors[name] = "I32", np.full(IN, 99, "<i4")
+    reasons = [one.reason for one in found_in("gptq-4", tensors)]
+
+    assert ["", "g_idx names groups that there are not", "", "", ""] == reasons

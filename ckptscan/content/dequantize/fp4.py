@@ -39,14 +39,13 @@ _TILE = 128  # rows of one tile of swizzled scales, which has 4 columns
 
 def _leaves(stored: Stored) -> tuple[str, str]:
     """The leaves of bytes and scales. Raises NoFormula for another layout than rows."""
-    packed, scale = stored.bundle.first(*_BYTES), stored.bundle.first(*_SCALES)
-    if packed is None or scale is None:
-        raise NoFormula("there is no scale")
-    if stored.bundle.dtype(scale) not in _SCALE_DTYPES:
+    packed = stored.bundle.first(*_BYTES) or _BYTES[0]
+    scale = stored.bundle.first(*_SCALES) or _SCALES[0]
+    shape = stored.shape(packed)
+    if scale in stored.bundle.kinds and stored.bundle.dtype(scale) not in _SCALE_DTYPES:
         raise NoFormula(f"its scales are {stored.bundle.dtype(scale)}, not of 8 bits")
     *_, wide = stored.logical
     bits = stored.bundle.kinds[packed].nbytes * 8
-    shape = stored.shape(packed)
     rows = shape[:-2] if packed == "blocks" else shape[:-1]
     if rows != stored.logical[:-1] or bits != 4 * stored.matrices * stored.logical[-2] * wide:
         raise NoFormula("its bytes are packed along out")

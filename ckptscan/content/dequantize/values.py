@@ -74,7 +74,12 @@ class Stored(NamedTuple):
         )
 
     def read(self, leaf: str, raw: Raw, *shape: int) -> NDArray[Any]:
-        """The elements of a leaf that were read, folded; float32, or integers as they are."""
+        """The elements of a leaf that were read, folded; float32, or integers as they are.
+
+        Raises NoFormula where the leaf is missing.
+        """
+        if leaf not in raw:
+            raise NoFormula(f"there is no {leaf}")
         found = numbers(self.bundle.dtype(leaf), raw[leaf])
         return found.reshape(shape) if shape else found
 

@@ -58,6 +58,13 @@ def from_bf16(raw: Matrix) -> Matrix:
     return (raw.astype("<u4") << 16).view("<f4")
 
 
+def without(written: Written, *leaves: str) -> Written:
+    """The same without some tensors."""
+    gone = {NAME + leaf for leaf in leaves}
+    kept = {name: held for name, held in written.tensors.items() if name not in gone}
+    return written._replace(tensors=kept)
+
+
 def gptq(bits: int = 4, is_second: bool = False, is_shuffled: bool = False) -> Written:
     """qweight down the columns, zeros along the rows; zero - 1 in the first format."""
     group, groups = 64, IN // 64
@@ -109,6 +116,28 @@ def awq() -> Written:
     return Written(tensors, weights.T, {"quant_method": "awq", "bits": 4, "group_size": 128})
 
 
+def gptq_symmetric() -> Written:
+    """Without zeros: half the range is zero."""
+    plain = gptq()
+    codes = [
+        [int(column[at // 8]) >> 4 * (at % 8) & 15 for at in range(IN)]
+        for column in plain.tensors[f"{NAME}qweight"][1].T
+    ]
+    scales = plain.tensors[f"{NAME}scales"][1].astype("f8")
+    weights = (np.array(codes) - 8) * np.repeat(scales, 64, axis=0).T
+    return without(plain, "qzeros")._replace(weights=weights)
+
+
+def awq_symmetric() -> Written:
+    """Without zeros, as those that some engines write: eight is zero."""
+    plain = awq()
+    index = np.arange(IN) // 128
+    scales = plain.tensors[f"{NAME}scales"][1].astype("f8")
+    zeros = draw(1).integers(0, 16, (IN // 128, OUT))
+    weights = plain.weights + ((zeros - 8) * scales)[index].T
+    return without(plain, "qzeros")._replace(weights=weights)
+
+
 def pack_quantized(bits: int = 4, is_symmetric: bool = True) -> Written:
     group, half = 64, 1 << (bits - 1)
     groups = IN // group
@@ -133,6 +162,29 @@ def pack_quantized(bits: int = 4, is_symmetric: bool = True) -> Written:
         "config_groups": {"group_0": {"weights": {"num_bits": bits, "group_size": group}}},
     }
     return Written(tensors, weights, said)
+
+
+def pack_quantized_in_order(bits: int = 4) -> Written:
+    """Groups by activation order: `weight_g_idx` names that of each input."""
+    plain = pack_quantized(bits)
+    index = draw(6).permutation(np.arange(IN) // 64)
+    scales = from_bf16(plain.tensors[f"{NAME}weight_scale"][1]).astype("f8")
+    codes = plain.weights / np.repeat(scales, 64, axis=1)
+    tensors = plain.tensors | named(weight_g_idx=("I32", index.astype("<i4")))
+    return plain._replace(tensors=tensors, weights=codes * scales[:, index])
+
+
+def mlx_floats(bits: int, group: int) -> Written:
+    """Modes without biases: floats of 4 or 8 bits, scales of one byte."""
+    codes = draw().integers(0, 16, (OUT, IN)) if bits == 4 else draw().choice([*E4M3], (OUT, IN))
+    values = FP4_VALUES[codes] if bits == 4 else np.vectorize(E4M3.get)(codes)
+    shape = (OUT, IN // group)
+    scales = draw(1).integers(115, 125, shape) if group == 32 else draw(1).choice([*E4M3], shape)
+    factors = 2.0 ** (scales - 127.0) if group == 32 else np.vectorize(E4M3.get)(scales)
+    packed = np.array([stream(row, bits) for row in codes], "<u4")
+    tensors = named(weight=("U32", packed), scales=("U8", scales.astype("u1")))
+    weights = values * np.repeat(factors, group, axis=1)
+    return Written(tensors, weights, {"group_size": group, "bits": bits})
 
 
 def mlx(bits: int = 4) -> Written:
@@ -238,6 +290,22 @@ def eetq() -> Written:
     return Written(tensors, (codes * scales.astype("f8")).T, {"quant_method": "eetq"})
 
 
+def bnb_8bit() -> Written:
+    """A code of 8 bits a weight, an entry of a table of 256, blocks of 256."""
+    count, block = OUT * IN, 256
+    entries = np.sort(draw(5).uniform(-1, 1, 256)).astype("<f4")
+    codes = draw().integers(0, 256, count)
+    absmax = draw(3).uniform(0.01, 0.1, count // block).astype("<f4")
+    tensors = named(
+        weight=("U8", codes.astype("u1").reshape(OUT, IN)),
+        weight__absmax=("F32", absmax),
+        weight__quant_map=("F32", entries),
+        bias=("F32", np.zeros(OUT, "<f4")),
+    )
+    weights = entries[codes] * np.repeat(absmax.astype("f8"), block)
+    return Written(tensors, weights.reshape(OUT, IN), {"quant_method": "bitsandbytes"})
+
+
 def bnb_nf4(is_nested: bool = False) -> Written:
     """Codes of the flattened weight, the first in the upper half of a byte; blocks of 64."""
     count, block = OUT * IN, 64
@@ -302,8 +370,8 @@ def hqq_3() -> Written:
     return Written(tensors, weights, {"quant_method": "hqq", "nbits": 3, "group_size": group})
 
 
-def quanto(bits: int = 4) -> Written:
-    """Groups of 128 as rows, fold upon fold, the first one lowest; a float shift."""
+def quanto(bits: int = 4, is_whole: bool = False) -> Written:
+    """Groups of 128 as rows, fold upon fold, the first one lowest; a float shift, or a whole."""
     group, folds = 128, 8 // bits
     codes = draw().integers(0, 1 << bits, (OUT * IN // group, group))
     step = len(codes) // folds
@@ -315,6 +383,10 @@ def quanto(bits: int = 4) -> Written:
         weight___shift=("F16", shift),
     )
     weights = codes * scale.astype("f8") - shift
+    if is_whole:
+        shift = draw(3).integers(0, 1 << bits, (len(codes), 1)).astype("i1")
+        tensors |= named(weight___shift=("I8", shift))
+        weights = (codes - shift.astype("f8")) * scale
     said = {"quant_method": "quanto", "weights": f"int{bits}"}
     return Written(tensors, weights.reshape(OUT, IN), said)
 
@@ -413,6 +485,15 @@ CASES: dict[str, Callable[[], Written]] = {
     **{f"gptq-{bits}": (lambda bits=bits: gptq(bits)) for bits in (2, 3, 4, 8)},
     "gptq-v2": lambda: gptq(is_second=True),
     "gptq-act-order": lambda: gptq(is_shuffled=True),
+    "gptq-no-index": lambda: without(gptq(), "g_idx"),
+    "gptq-no-zeros": gptq_symmetric,
+    "awq-no-zeros": awq_symmetric,
+    "packed-in-order": pack_quantized_in_order,
+    "mlx-mxfp4": lambda: mlx_floats(4, 32),
+    "mlx-nvfp4": lambda: mlx_floats(4, 16),
+    "mlx-mxfp8": lambda: mlx_floats(8, 32),
+    "bnb-8bit": bnb_8bit,
+    "quanto-shift": lambda: quanto(is_whole=True),
     "awq": awq,
     "awq-gemv": awq_gemv,
     "modelopt-int4": modelopt_int4,
