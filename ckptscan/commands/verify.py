@@ -70,7 +70,7 @@ def command(
 
     opened = open_source(source, access)
     structure = describe(load(opened, set_name))
-    if wish == replace(wish, layers=None, match=None, sample=None, everything=False):
+    if wish.is_open:
         odd = odd_rows(audit(structure).findings, structure.checkpoint.table)
         wish = replace(wish, odd=odd)
     found = verify(opened, structure, wish, device, Meter("tensors"), digests, room)

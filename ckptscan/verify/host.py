@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ckptscan.content.measuring import Room
+from ckptscan.errors import Interrupted
 from ckptscan.verify.figures import Figures, element_bytes, figures_of_chunk, joined
 from ckptscan.verify.reading import Batch, InOrder, shares_of, stretches_of
 from ckptscan.verify.rows import row_norms
@@ -41,11 +42,13 @@ class Host:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._own = threading.local()
+        self._is_over = threading.Event()
 
     def probes(self, batches: Iterable[Batch]) -> Iterator[Probe]:
         """What is found of each pick, in order. Raises SourceError and DeviceError."""
         reader = self._scene.reader
         crew = InOrder(self._examine, reader.threads, AHEAD * reader.threads, reader.rest)
+        self._is_over = crew.is_over
         for found in crew.run(batches):
             reader.renew()
             yield from found
@@ -66,6 +69,8 @@ class Host:
         """The pieces of a batch, read two times, by the picks in them. Raises SourceError."""
         reader, own = self._scene.reader, self._own.buffers
         for one in stretches_of(batch, reader.most):
+            if self._is_over.is_set():
+                raise Interrupted
             raw, again = reader.read(one, own.first), reader.again(one, own.second)
             self._scene.advance(len(raw) + len(again))
             yield [

@@ -158,7 +158,8 @@ class InOrder(Generic[A, B]):
     """A task for each input, by several threads, its results in the order of the inputs.
 
     At most `ahead` inputs are begun whose results nobody has taken yet. Threads are daemons, so
-    that an interrupt ends the process at once. `last` is called by each thread at its end.
+    that an interrupt ends the process at once; `is_over` tells long tasks that nobody waits for
+    them any more. `last` is called by each thread at its end.
     """
 
     def __init__(
@@ -173,7 +174,7 @@ class InOrder(Generic[A, B]):
         self._last = last
         self._free = threading.Semaphore(max(ahead, threads))
         self._lock = threading.Lock()
-        self._is_over = threading.Event()
+        self.is_over = threading.Event()
         self._results = queue.SimpleQueue[queue.SimpleQueue[B | BaseException] | None]()
 
     def run(self, inputs: Iterable[A]) -> Iterator[B]:
@@ -198,7 +199,7 @@ class InOrder(Generic[A, B]):
                     raise result
                 yield result
         finally:
-            self._is_over.set()
+            self.is_over.set()
             self._free.release(self._count)
             for thread in threads:
                 thread.join(GRACE)
@@ -207,7 +208,7 @@ class InOrder(Generic[A, B]):
         while True:
             self._free.acquire()
             with self._lock:  # places are queued in the order of the inputs
-                one = [] if self._is_over.is_set() else list(islice(waiting, 1))
+                one = [] if self.is_over.is_set() else list(islice(waiting, 1))
                 if not one:
                     break
                 place = queue.SimpleQueue[B | BaseException]()
@@ -215,7 +216,7 @@ class InOrder(Generic[A, B]):
             try:
                 place.put(self._task(one[0]))
             except BaseException as error:  # raised again by whoever waits
-                self._is_over.set()
+                self.is_over.set()
                 place.put(error)
         self._free.release()
         self._last()

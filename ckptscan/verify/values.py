@@ -39,6 +39,12 @@ class Wish:
     odd: tuple[int, ...] = ()
 
     @property
+    def is_open(self) -> bool:
+        """Whether nothing says which tensors are wanted."""
+        named = (self.layers, self.match, self.sample)
+        return not self.everything and all(one is None for one in named)
+
+    @property
     def limit(self) -> int | None:
         """Bytes that may be read, None for any number."""
         return MOST if self.most is None and not self.everything else self.most

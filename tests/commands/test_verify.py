@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from ckptscan.commands import cli
 from tests.checks.looking import llama
-from tests.conftest import PACKS
+from tests.conftest import PACKS, header_text
 from tests.content.making import FILE, changed, raw_file, stored, weights
 
 UP = "model.layers.3.mlp.up_proj.weight"
@@ -116,6 +116,29 @@ def test_a_full_device_leaves_a_partial_report(model: str) -> None:
 
     assert json.loads(done.stdout)["partial"]
     assert "error: out of memory: model.embed_tokens.weight takes" in done.stderr
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_tensor(tmp_path: Path) -> None:
+    peaks = []
+    for rows in (1 << 10, 1 << 17):
+        path = tmp_path / f"{rows}.safetensors"
+        tensors = {"model.layers.0.mlp.up_proj.weight": ("BF16", [rows, 1024])}
+        head = header_text(tensors).encode()
+        with path.open("wb") as opened:
+            opened.write(len(head).to_bytes(8, "little") + head)
+            opened.truncate(8 + len(head) + rows * 2048)  # 256 MiB of zeros, of which none is kept
+        command = [sys.executable, "-m", "ckptscan", "verify", str(path), "--all"]
+        child = subprocess.Popen(
+            [*command, "--device", "cpu"], stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )  # fmt: skip
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        peaks.append(usage.ru_maxrss << 10)
+
+        assert 0 == child.returncode
+    assert peaks[1] - peaks[0] < 64 << 20
 
 
 @pytest.mark.slow
