@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.report.flow import flow_rows
@@ -22,6 +22,11 @@ from ckptscan.report.rows import (
 )
 from ckptscan.sources import redacted
 from ckptscan.structure import Family, Layers, Node, Structure
+
+if TYPE_CHECKING:
+    from ckptscan.checkpoint.values import SetSummary
+    from ckptscan.header import Fault
+    from ckptscan.structure import DTypeUse, FileUse
 
 SCHEMA = "ckptscan.inspect/1"
 
@@ -67,61 +72,21 @@ def document(structure: Structure, layout: Layout) -> dict[str, Any]:
             "top": layout.top,
         },
         "source": source(checkpoint),
-        "sets": [
-            {
-                "name": one.name,
-                "files": one.files,
-                "tensors": one.tensors,
-                "bytes": one.nbytes,
-                "chosen": one.chosen,
-                "within": one.within,
-            }
-            for one in checkpoint.sets
-        ],
+        "sets": [_set(one) for one in checkpoint.sets],
         "choice": checkpoint.choice,
         "incomplete": checkpoint.incomplete,
         "gaps": list(checkpoint.gaps),
         "missing": list(checkpoint.missing),
         "parts": dict(checkpoint.parts),
-        "files": [
-            {
-                "path": use.path,
-                "size": use.size,
-                "header_bytes": use.header_size,
-                "tensors": use.tensors,
-                "data_bytes": use.nbytes,
-                "digest": use.digest,
-                **({"metadata": dict(use.metadata)} if layout.view == "metadata" else {}),
-            }
-            for use in file_rows(structure, of("files")).shown
-        ],
+        "files": [_file(use, layout) for use in file_rows(structure, of("files")).shown],
         "tensors": {
             "count": structure.tensors,
             "elements": structure.numel,
             "bytes": structure.nbytes,
         },
         "matched": None if structure.rows is None else len(structure.rows),
-        "faults": [
-            {
-                "file": file,
-                "error": fault.error,
-                "message": fault.message,
-                "kind": fault.kind,
-                "severity": fault.severity,
-                "tensor": fault.tensor,
-                "count": fault.times,
-            }
-            for file, fault in checkpoint.faults
-        ],
-        "dtypes": [
-            {
-                "dtype": use.dtype,
-                "tensors": use.tensors,
-                "elements": use.numel,
-                "bytes": use.nbytes,
-            }
-            for use in dtype_rows(structure, of("dtypes")).shown
-        ],
+        "faults": [_fault(file, fault) for file, fault in checkpoint.faults],
+        "dtypes": [_dtype(use) for use in dtype_rows(structure, of("dtypes")).shown],
         **meaning(structure, layout),
         "layers": [_layers(layers) for layers in layers_rows(structure, of("layers")).shown],
         "families": [
@@ -141,6 +106,52 @@ def source(checkpoint: Checkpoint) -> dict[str, Any]:
         "revision": origin.revision,
         "commit": origin.commit,
         "packed": origin.packed,
+    }
+
+
+def _set(one: SetSummary) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "files": one.files,
+        "tensors": one.tensors,
+        "bytes": one.nbytes,
+        "chosen": one.chosen,
+        "within": one.within,
+    }
+
+
+def _file(use: FileUse, layout: Layout) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "path": use.path,
+        "size": use.size,
+        "header_bytes": use.header_size,
+        "tensors": use.tensors,
+        "data_bytes": use.nbytes,
+        "digest": use.digest,
+    }
+    if layout.view == "metadata":
+        facts["metadata"] = dict(use.metadata)
+    return facts
+
+
+def _fault(file: str, fault: Fault) -> dict[str, Any]:
+    return {
+        "file": file,
+        "error": fault.error,
+        "message": fault.message,
+        "kind": fault.kind,
+        "severity": fault.severity,
+        "tensor": fault.tensor,
+        "count": fault.times,
+    }
+
+
+def _dtype(use: DTypeUse) -> dict[str, Any]:
+    return {
+        "dtype": use.dtype,
+        "tensors": use.tensors,
+        "elements": use.numel,
+        "bytes": use.nbytes,
     }
 
 

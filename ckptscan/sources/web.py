@@ -9,7 +9,6 @@ from __future__ import annotations
 import email.utils
 import random
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +19,8 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from ckptscan.errors import SourceUnreachable
 from ckptscan.sources.access import Deadline, Watch
 from ckptscan.sources.answers import Again, Piece, Refused, Wanted, decoded, take
+from ckptscan.sources.failures import TRIES, failures_of, in_our_words
 
-TRIES = 5  # of what fails by chance
 FIRST_PAUSE = 0.5  # seconds; doubled at each further try, with up to as much again by chance
 CONNECT = 10.0  # seconds to a connection, as huggingface_hub's HF_HUB_DOWNLOAD_TIMEOUT
 SILENT = 10.0  # seconds without a byte
@@ -183,7 +182,7 @@ class Web:
             finally:
                 response.close()
         except self._failures as error:
-            raise _again(error) from error
+            raise in_our_words(error) from error
 
     def _answer(self, url: str, response: Any, wanted: Wanted, *, is_first: bool) -> Piece | Moved:
         status = response.status_code
@@ -245,7 +244,7 @@ class Web:
         with self._lock:
             if self._connection is None:
                 self._connection = self._connect()
-                self._failures = _failures_of(self._connection.session)
+                self._failures = failures_of(self._connection.session)
         return self._connection
 
 
@@ -277,13 +276,6 @@ def without_user(url: str) -> tuple[str, str]:
     plain = urlunsplit(parts._replace(netloc=host))
     user += "" if ":" in user else ":"
     return plain, "Basic " + b64encode(unquote(user).encode()).decode()
-
-
-def _failures_of(session: Any) -> tuple[type[Exception], ...]:
-    """What a session raises: huggingface_hub 1 comes with httpx, 2 with httpx2."""
-    roots = [kind.__module__.partition(".")[0] for kind in type(session).__mro__]
-    library = next(sys.modules[root] for root in roots if root in ("httpx", "httpx2"))
-    return (library.HTTPError, library.StreamError, library.InvalidURL, OSError, ValueError)
 
 
 def _timeout(session: Any, silence: float, left: float) -> Any:
@@ -318,45 +310,3 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, when - time.time())
-
-
-def _again(error: Exception) -> Again:
-    """A failure of the net in our words, without what a message of the library may tell."""
-    name = type(error).__name__
-    if _is_of_certificates(error):
-        return Again("its certificate is not trusted", hint=_NO_TRUST, tries=1)
-    if "Connect" in name:  # ConnectError, ConnectTimeout: nobody is there
-        return Again("no connection", hint=_NO_CONNECTION)
-    for part, words in _FAILURES:
-        if part in name:
-            return Again(words, tries=1 if part in _LASTING else TRIES)
-    return Again(f"the connection fails ({name})", tries=TRIES)
-
-
-def _is_of_certificates(error: BaseException | None) -> bool:
-    """Whether TLS refused the other side, however the library has wrapped that."""
-    for _ in range(8):
-        if error is None:
-            return False
-        if type(error).__name__ == "SSLCertVerificationError":
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-_NO_TRUST = "SSL_CERT_FILE names further authorities to trust, as that of a company's proxy"
-_NO_CONNECTION = (
-    "is the net there, and HTTPS_PROXY right? a mirror of the Hub is set as HF_ENDPOINT"
-)
-_FAILURES = (
-    ("Timeout", "no answer in time"),
-    ("RemoteProtocolError", "the answer breaks off"),
-    ("ReadError", "the connection is cut"),
-    ("DecodingError", "the answer's compression is damaged"),
-    ("OfflineMode", "huggingface_hub is set to be offline"),
-    ("InvalidURL", "the address is none"),
-    ("UnsupportedProtocol", "the address is none"),
-    ("Unicode", "the address or a header is none"),
-    ("LocalProtocol", "the request can't be sent"),
-)
-_LASTING = ("OfflineMode", "InvalidURL", "UnsupportedProtocol", "Unicode", "LocalProtocol")

@@ -16,7 +16,7 @@ from ckptscan.settings import Settings
 from ckptscan.settings.reading import has_section, read_settings
 from tests.conftest import HERE
 
-# other words for what the README names
+# other words for what the page names
 ALIASES = (
     "routed experts", "mlps", "feed-forward", "ffn", "router", "norm", "embedding", "output head",
     "quantization tensors", "lora", "everything", "all tensors", "size", "head",
@@ -87,14 +87,14 @@ def test_rules_may_be_tables_with_a_path() -> None:
     assert ("layers = 8", "info", "so", "a/*") == (rule.text, rule.severity, rule.reason, rule.path)
 
 
-def test_the_example_of_the_readme_is_true() -> None:
-    readme = (HERE.parent / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+def test_the_example_of_the_page_is_true() -> None:
+    page = (HERE.parent / "docs" / "audit.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     found = read_settings(example.encode(), "ckptscan.toml")
 
     assert (("E",), "warning", "known.json") == (found.ignore, found.fail_on, found.baseline)
     assert (4, 2) == (len(found.policy), len(found.allow))
-    section = readme.partition("| a line of policy")[2].partition("### Locks")[0]
+    section = page.partition("| a line of policy")[2].partition("## Help")[0]
     for line in re.findall(
         r"`((?:parameters|bytes|quant|attention|archi|no pickle|no files)[^`]*)`", section
     ):

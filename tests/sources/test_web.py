@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from email.utils import formatdate
 
@@ -14,7 +13,6 @@ from ckptscan.sources.answers import Refused, Wanted
 from ckptscan.sources.web import (
     Connection,
     Web,
-    _again,
     _asked_wait,
     _next,
     origin_of,
@@ -141,14 +139,6 @@ def test_a_refusal_is_what_its_status_says_however_its_body_is_packed(
     with pytest.raises(Refused) as caught:
         web(standin, "").get(standin.put("x", b"0"), Wanted(0, 1))
     assert 404 == caught.value.status
-
-
-def test_a_certificate_that_is_not_trusted_is_told_as_that() -> None:
-    wrapped = OSError("x")
-    wrapped.__cause__ = ssl.SSLCertVerificationError("y")
-
-    assert "its certificate is not trusted" == _again(wrapped).reason
-    assert "SSL_CERT_FILE" in _again(wrapped).hint
 
 
 def test_a_whole_that_is_larger_than_wanted_is_refused(standin: Standin) -> None:
