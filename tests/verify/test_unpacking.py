@@ -14,7 +14,8 @@ from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import Structure
 from ckptscan.verify.sizes import doubts
 from ckptscan.verify.unpacking import Unpacked, unpacked
-from tests.content.dequantize.writers import CASES, IN, NAME, OUT, bf16
+from tests.content.dequantize.cases import CASES
+from tests.content.dequantize.writing import IN, NAME, OUT, bf16
 from tests.content.making import Arrays, raw_file, source_of, structure_of
 
 LAYERS = 5

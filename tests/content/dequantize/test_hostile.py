@@ -23,8 +23,9 @@ from ckptscan.content.dequantize import (
 )
 from ckptscan.structure import packing as package
 from ckptscan.structure.packing import Hints, bundle_of, unpack
+from tests.content.dequantize.cases import CASES
 from tests.content.dequantize.test_schemes import opened, weight_of
-from tests.content.dequantize.writers import CASES, NAME
+from tests.content.dequantize.writing import NAME
 from tests.structure.packing.making import kind
 
 SIZES = st.sampled_from([1, 2, 3, 4, 8, 16, 32, 64, 128])
