@@ -116,6 +116,12 @@ def test_rows_of_zeros_and_of_no_numbers_are_told() -> None:
     assert expected == row_norms(dtype("F32"), 8, [table.tobytes()])
 
 
+def test_rows_of_no_numbers_have_no_norms() -> None:
+    table = np.full((3, 8), np.inf, "<f4")
+
+    assert RowNorms(3, None, None, None, odd=3) == row_norms(dtype("F32"), 8, [table.tobytes()])
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [("I8", (4, 4)), ("F4", (4, 3)), ("F8_E8M0", (4, 4)), ("F32", (4,)), ("X9", (4, 4))],

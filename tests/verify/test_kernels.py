@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from ckptscan.verify.kernels import Trial, attempt, lacking, needs_of, operation_of
@@ -110,3 +112,18 @@ def test_a_matrix_below_a_tile_is_not_multiplied_in_eight_bits(torch) -> None:
     trial = attempt("w", "F8_E4M3", "linear", weight(torch, "F8_E4M3", 8, 8), 0)
 
     assert "it is smaller than a tile of 16 x 16" == trial.skipped
+
+
+def test_what_a_device_lacks_is_told_before_it_is_tried() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    card = SimpleNamespace(device=SimpleNamespace(type="cuda"))
+    trial = attempt("w", "F8_E4M3", "linear", card, 80)
+
+    assert trial.skipped.startswith("F8_E4M3 needs compute capability 8.9")
+
+
+def test_a_result_that_overflows_is_a_problem(torch) -> None:
+    numbers = torch.full((16, 4096), 60000.0, dtype=torch.float16)
+    trial = attempt("w", "F16", "linear", numbers, 0)
+
+    assert "the result holds what is no number" == trial.problem

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import struct
+from math import prod
+
 import numpy as np
 import pytest
 
@@ -10,7 +14,8 @@ from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import Structure
 from ckptscan.verify.sizes import doubts
 from ckptscan.verify.unpacking import Unpacked, unpacked
-from tests.content.dequantize.writers import CASES, IN, NAME, OUT, bf16
+from tests.content.dequantize.cases import CASES
+from tests.content.dequantize.writing import IN, NAME, OUT, bf16
 from tests.content.making import Arrays, raw_file, source_of, structure_of
 
 LAYERS = 5
@@ -144,3 +149,30 @@ def test_bytes_that_contradict_each_other_are_told() -> None:
     reasons = [one.reason for one in found_in("gptq-4", tensors)]
 
     assert ["", "g_idx names groups that there are not", "", "", ""] == reasons
+
+
+def test_scales_that_are_too_large_are_not_read() -> None:
+    shapes = {
+        "qweight": ("I32", (512, 1 << 16)),
+        "scales": ("F16", (512, 1 << 16)),
+        "g_idx": ("I32", (4096,)),
+    }
+    entries, reached = {}, 0
+    for leaf, (dtype, shape) in shapes.items():
+        end = reached + prod(shape) * (2 if dtype == "F16" else 4)
+        place = {"dtype": dtype, "shape": shape, "data_offsets": [reached, end]}
+        entries["model.layers.0.mlp.up_proj." + leaf], reached = place, end
+    head = json.dumps(entries).encode()
+    source = source_of(struct.pack("<Q", len(head)) + head)
+    (found,) = unpacked(source, structure_of(source))
+
+    assert found.reason.startswith("a few lines take ")
+
+
+def test_a_layer_without_the_books_of_the_others() -> None:
+    tensors = model("fp8-channel")
+    del tensors[NAME.replace("0", "1") + "weight_scale"]
+    found = found_in("fp8-channel", tensors)
+
+    assert LAYERS == len(found)
+    assert all(not one.reason for one in found)

@@ -69,8 +69,6 @@ class PackedWeights:
                 rows[leaf] = beside
         kinds = {leaf: self._table.kinds[self._table.codes[own]] for leaf, own in rows.items()}
         bundle = bundle_of(kinds, packing.weight)
-        if bundle is None:
-            return None
         config = self._structure.checkpoint.config_of(component)
         said = quantization_of(config, module.rstrip("."))
         usual = {name: rows[leaf] for name, leaf in bundle.own.items()}

@@ -92,10 +92,10 @@ def unpack(leaves: Mapping[str, Kind], hints: Hints = _NO_HINTS) -> tuple[Packin
     return tuple(found)
 
 
-def bundle_of(leaves: Mapping[str, Kind], weight: str) -> Bundle | None:
-    """The tensors of the weight that this leaf of a module holds, under their usual names."""
+def bundle_of(leaves: Mapping[str, Kind], weight: str) -> Bundle:
+    """The tensors of the weight that one of the leaves is, under their usual names."""
     bundles = split_bundles(leaves, _PLAIN, _NO_HINTS)
-    return next((one for one in bundles if weight in one.own.values()), None)
+    return next(one for one in bundles if weight in one.own.values())
 
 
 def _complete(packing: Packing, bundle: Bundle, scheme: Scheme) -> Packing:

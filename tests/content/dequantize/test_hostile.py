@@ -23,8 +23,9 @@ from ckptscan.content.dequantize import (
 )
 from ckptscan.structure import packing as package
 from ckptscan.structure.packing import Hints, bundle_of, unpack
+from tests.content.dequantize.cases import CASES
 from tests.content.dequantize.test_schemes import opened, weight_of
-from tests.content.dequantize.writers import CASES, NAME
+from tests.content.dequantize.writing import NAME
 from tests.structure.packing.making import kind
 
 SIZES = st.sampled_from([1, 2, 3, 4, 8, 16, 32, 64, 128])
@@ -51,7 +52,6 @@ def test_any_shapes_give_numbers_or_a_reason(
     }
     for packing in unpack(leaves, hints):
         bundle = bundle_of(leaves, packing.weight)
-        assert bundle is not None
         stored = Stored(bundle, packing, {"checkpoint_format": "gptq_v2"} if seed % 2 else {})
         with suppress(NoFormula):
             formula = formula_of(stored)
@@ -107,7 +107,6 @@ def test_a_scale_that_does_not_fit_is_a_reason() -> None:
 def test_a_stack_of_projections_with_a_scale_each_is_not_guessed() -> None:
     leaves = {"weight": kind("F8_E4M3", 96, 64), "scale": kind("F32", 3)}
     bundle = bundle_of(leaves, "weight")
-    assert bundle is not None
     stored = Stored(bundle, unpack(leaves)[0])
 
     assert 96 * 64 == prod(stored.logical)
@@ -122,7 +121,6 @@ def test_shapes_that_no_formula_counts_on_are_a_reason() -> None:
         "scales": kind("F16"),
     }
     bundle = bundle_of(leaves, "codes")
-    assert bundle is not None
 
     with pytest.raises(NoFormula, match="do not fit one another"):
         some_lines(Stored(bundle, unpack(leaves)[0]), 2)
@@ -131,7 +129,6 @@ def test_shapes_that_no_formula_counts_on_are_a_reason() -> None:
 def test_lines_of_too_many_weights_are_not_made() -> None:
     leaves = {"weight": kind("F8_E4M3", 64, 1 << 22), "weight_scale": kind("F32")}
     bundle = bundle_of(leaves, "weight")
-    assert bundle is not None
     stored = Stored(bundle, unpack(leaves)[0])
 
     assert needed(stored, Lines(0, 2))

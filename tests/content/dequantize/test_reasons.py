@@ -25,7 +25,6 @@ def stored_as(text: str, hints: Hints) -> Stored:
     kinds = leaves(text)
     packing = unpack(kinds, hints)[0]
     bundle = bundle_of(kinds, packing.weight)
-    assert bundle is not None
     return Stored(bundle, packing._replace(problems=()))
 
 
@@ -71,7 +70,6 @@ def nf4(text: str) -> Stored:
     hints = Hints(peeked={STATE: {"shape": [64, 64]}})
     packing = unpack(kinds, hints)[0]
     bundle = bundle_of(kinds, packing.weight)
-    assert bundle is not None
     return Stored(bundle, packing)
 
 
@@ -98,7 +96,6 @@ def test_nested_statistics_need_their_state() -> None:
     stored = nf4(NESTED + "; weight.nested_quant_map F32 256")
     kinds = leaves(text)
     bundle = bundle_of(kinds, "weight")
-    assert bundle is not None
     bare = Stored(bundle, stored.packing)
     raw = {part.leaf: bytes(part.length) for part in needed(bare, Lines(0, 4))}
 
@@ -110,7 +107,6 @@ def test_a_tensor_that_is_smaller_than_its_shape_says() -> None:
     kinds = leaves("weight F8_E4M3 64 64; weight_scale F32 1")
     packing = unpack(kinds)[0]
     bundle = bundle_of(kinds | {"weight": kinds["weight"]._replace(nbytes=100)}, "weight")
-    assert bundle is not None
 
     with pytest.raises(NoFormula, match="too small for its weight"):
         needed(Stored(bundle, packing), Lines(60, 64))
@@ -120,7 +116,6 @@ def test_the_formula_of_a_contradiction_is_the_contradiction() -> None:
     kinds = leaves("weight F8_E4M3 64 64; weight_scale F32 7 5")
     packing = unpack(kinds)[0]
     bundle = bundle_of(kinds, "weight")
-    assert bundle is not None
 
     with pytest.raises(NoFormula, match="does not fit"):
         formula_of(Stored(bundle, packing))
@@ -160,7 +155,6 @@ def test_the_formula_of_a_contradiction_is_the_contradiction() -> None:
 )
 def test_tensors_that_are_not_as_the_packing_says(text: str, packing: Packing, said: str) -> None:
     bundle = bundle_of(leaves(text), packing.weight)
-    assert bundle is not None
 
     with pytest.raises(NoFormula, match=said):
         tried(Stored(bundle, packing))
@@ -169,7 +163,6 @@ def test_tensors_that_are_not_as_the_packing_says(text: str, packing: Packing, s
 def test_an_index_of_groups_that_there_are_not() -> None:
     kinds = leaves("weight I8 8 64; weight_scale F32 8 2; weight_g_idx I32 64")
     bundle = bundle_of(kinds, "weight")
-    assert bundle is not None
     stored = Stored(bundle, unpack(kinds)[0])
 
     with pytest.raises(NoFormula, match="groups that there are not"):
