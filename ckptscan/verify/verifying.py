@@ -15,6 +15,7 @@ from ckptscan.verify.host import Host
 from ckptscan.verify.kernels import Trial
 from ckptscan.verify.packed import Judged, judge_packed
 from ckptscan.verify.reading import Batch, Reader, batches_of
+from ckptscan.verify.scales import zero_scales
 from ckptscan.verify.scene import Scene
 from ckptscan.verify.values import (
     INTERRUPTED,
@@ -88,6 +89,7 @@ class _Run:
         try:
             for probe in self._probes():
                 probes.append(probe)  # noqa: PERF402  # kept where the rest is interrupted
+            self._faults += zero_scales(probes, self._scene.roles)
             chosen = frozenset(pick.row for pick in self._choice.picks)
             judged = judge_packed(self._source, structure, chosen)
             trials += self._trials(probes)

@@ -13,7 +13,7 @@ from ckptscan.verify.choosing import choose
 from ckptscan.verify.values import Choice, Wish
 from tests.checks.looking import llama, mixture
 from tests.conftest import pack, structure_of, unheld
-from tests.content.dequantize.writers import CASES
+from tests.content.dequantize.cases import CASES
 from tests.content.making import raw_file, source_of
 from tests.content.making import structure_of as structure_of_source
 

@@ -19,7 +19,8 @@ from ckptscan.sources import open_source
 from ckptscan.verify import Wish, verify
 from tests.checks.looking import llama
 from tests.conftest import pack
-from tests.content.dequantize.writers import CASES, IN
+from tests.content.dequantize.cases import CASES
+from tests.content.dequantize.writing import IN
 from tests.content.making import (
     Arrays,
     changed,
@@ -236,7 +237,15 @@ def test_scales_that_are_zero(case: str) -> None:
     assert verify(sound, structure_of(sound), device="cpu").match
     found = verify(source, structure_of(source), device="cpu")
     assert not found.match
-    assert "zero" in found.faults[0]
+    assert "scales are zero" in found.faults[0]
+
+
+def test_scales_of_an_erased_weight_may_be_zero() -> None:
+    arrays = {name: (dtype, np.zeros_like(array)) for name, (dtype, array)
+              in CASES["fp8-block"]().tensors.items()}  # fmt: skip
+    source = source_of(raw_file(arrays), config={"hidden_size": IN})
+
+    assert verify(source, structure_of(source), device="cpu").match
 
 
 def test_a_device_that_is_too_small() -> None:
