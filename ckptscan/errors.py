@@ -53,7 +53,7 @@ class PackError(SourceError):
 
 
 class DeviceError(CkptscanError):
-    """The device that tensors are to be loaded onto is not there, closed to us, or full."""
+    """The device that is asked or loaded onto is not there, closed to us, or full."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -89,10 +89,6 @@ def _fit(structure: Structure, asks: tuple[Ask, ...], format_name: str, require_
     from ckptscan.plan.fit import holders, matrix
     from ckptscan.report.plans.fit import report
 
-    holds = True
-    for ask in asks:
-        find = holders if ask.devices is None else matrix
-        found = find(structure, ask)
-        write(report(structure.checkpoint, found, format_name, columns()))
-        holds = holds and found.holds
-    return NO_FIT if require_fit and not holds else 0
+    found = [(holders if ask.devices is None else matrix)(structure, ask) for ask in asks]
+    write(report(structure.checkpoint, found, format_name, columns()))
+    return NO_FIT if require_fit and not all(one.holds for one in found) else 0

@@ -15,7 +15,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from ckptscan.errors import UsageError
+from ckptscan.errors import DeviceError, UsageError
 from ckptscan.hardware.cards import CARDS, MIB, Card, Devices, apple
 
 TIMEOUT = 20  # seconds; a driver that wakes its cards takes some
@@ -30,7 +30,7 @@ _WORD = re.compile(r"[a-z]+\d+\w*|\d{4}", re.ASCII)
 
 
 def local_devices(with_torch: bool = False) -> Devices:
-    """The cards of this machine; raises UsageError where there is none or they are not alike."""
+    """The cards of this machine; raises where there is none, or where they are not alike."""
     if with_torch:
         return _asked_of_torch()
     found = _nvidia()
@@ -39,7 +39,7 @@ def local_devices(with_torch: bool = False) -> Devices:
     memory = _apple_memory()
     if memory:
         return Devices(apple(memory), 1)
-    raise UsageError(
+    raise DeviceError(
         "this machine has no card that a driver tells of",
         "nvidia-smi does not answer; say --gpu h100 or 24GiB",
     )
@@ -113,13 +113,13 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _asked_of_torch() -> Devices:
-    """The cards as torch sees them; raises UsageError where it is not installed or sees none."""
+    """The cards as torch sees them; raises DeviceError where it is not installed or sees none."""
     try:
         seen = cards_of_torch()
     except ImportError:
-        raise UsageError("torch is not installed", "--gpu mine asks the driver alone") from None
+        raise DeviceError("torch is not installed", "--gpu mine asks the driver alone") from None
     if not seen:
-        raise UsageError("torch sees no card", "--gpu mine asks the driver alone")
+        raise DeviceError("torch sees no card", "--gpu mine asks the driver alone")
     return _alike([one.card for one in seen])
 
 

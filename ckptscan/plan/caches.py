@@ -72,7 +72,8 @@ class Cached(NamedTuple):
     """Blocks, tokens and requests that the cache holds; `available` is bytes of the tightest.
 
     `held` is what each kind of rank holds, by its first rank, with the formula; `groups` say how
-    layers share it, `problem` what does not work. `more` are further predictions.
+    layers share it, `problem` what does not work. `more` are further predictions, `how` says how
+    cache, requests and longest come about.
     """
 
     caches: Caches
@@ -88,6 +89,7 @@ class Cached(NamedTuple):
     held: Mapping[int, tuple[int, str]] = {}
     more: Mapping[str, int] = {}
     problem: str = ""
+    how: Mapping[str, str] = {}
 
 
 def caches_of(engine: Profile, model: Model, ask: Ask, tp: int) -> Caches:
@@ -126,7 +128,7 @@ def _layer(
     one = model.attention_of(index)
     modules = model.inventory.modules_of(index)
     found: list[tuple[int, LayerCache, str, str]] = []
-    if one is None or _is_encoder(model):
+    if one is None or _is_encoder(model) or model.structure.checkpoint.configs:
         return found
     states = [kind for kind in (one.kind, *one.beside) if kind in ("linear", "ssm")]
     if one.kind not in ("linear", "ssm", "none"):

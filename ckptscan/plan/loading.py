@@ -297,19 +297,21 @@ def _mxfp4(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[t
     inter, hidden = (into_width, out) if side == "down" else (out // 2, into_width)
     whole = module.shape[0] if module.shape else 1
     local = mxfp4.Sizes(experts_of_rank(whole, cut), -(-inter // cut.moe_tp), hidden)
-    held = mxfp4.nbytes(local, side, loader.backend)
-    plain = mxfp4.nbytes(local, side, "none")
-    totals = [
-        sum(mxfp4.nbytes(local, side, backend).values()) - sum(plain.values())
-        for backend in ("none", "marlin", "triton", "flashinfer")
-    ]
-    has_bias = any(leaf.name.endswith("bias") for leaf in module.leaves)
+    parts = ["values", "scales"]
+    parts += ["bias"] if any(leaf.name.endswith("bias") for leaf in module.leaves) else []
+
+    def padded(backend: str) -> int:
+        sizes = mxfp4.nbytes(local, side, backend)
+        return sum(sizes[name] for name in parts)
+
+    plain = padded("none")
+    totals = [padded(backend) - plain for backend in ("none", "marlin", "triton", "flashinfer")]
     low, high = into.padding_range
-    into.padding += sum(held.values()) - sum(plain.values())
+    into.padding += padded(loader.backend) - plain
     into.padding_range = (low + min(totals), high + max(totals))
-    for name, nbytes in held.items():
-        if name != "bias" or has_bias:
-            yield f"{side}.{name}", nbytes
+    held = mxfp4.nbytes(local, side, loader.backend)
+    for name in parts:
+        yield f"{side}.{name}", held[name]
 
 
 def tower_blocks(inventory: Inventory) -> list[list[Module]]:

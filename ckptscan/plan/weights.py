@@ -12,6 +12,7 @@ from ckptscan.plan.inventory import Module
 from ckptscan.plan.loading import Loaded, Loader, Parameter, load_modules, tower_blocks
 from ckptscan.plan.lora import lora_terms
 from ckptscan.plan.model import Model
+from ckptscan.plan.pieces import in_words
 from ckptscan.plan.rope import Table, rope_tables
 from ckptscan.plan.sharding import WHOLE, Cut
 from ckptscan.plan.values import Ask, Term
@@ -89,13 +90,15 @@ def weight_terms(
     is_whole = cut == WHOLE and place[2] == 1 and not loaded.changes
     label = "exact" if is_whole else "engine"
     how = "as stored" if is_whole else _cut_in_words(cut, place)
+    pieces = in_words(loaded.parameters)
     terms = []
     for group, nbytes in made.groups.items():
-        if group == "experts":
+        said, less = model.assumed.get(group), ""
+        if group == "experts" and loaded.padding:
             nbytes -= loaded.padding
-        said = model.assumed.get(group)
+            less = f" less padding {loaded.padding:,} B"
         if said is None:
-            terms.append(Term(group, nbytes, how, label))
+            terms.append(Term(group, nbytes, f"{pieces[group]}{less}; {how}", label))
         else:
             whole_words = said if is_whole else f"{said}; {how}"
             terms.append(Term(group, nbytes, whole_words, "assumed"))

@@ -209,7 +209,7 @@ def rows(programs: Path, folder: Path) -> list[Row]:
         Row("audit of DeepSeek-V3 : inspect", [ours, "audit", large], [*inspect, large], 1.6),
         Row(
             "diff of two : inspect of one",
-            [ours, "diff", large, other, "--no-sample"],
+            [ours, "diff", large, other],
             [*inspect, large],
             2.4,
         ),
@@ -371,6 +371,7 @@ def main() -> int:
         if options.only in "remote":
             print(f"\nremote: the peer is HfApi().get_safetensors_metadata, {LATENCY} s a response")
             remote(programs, folder, max(5, runs // 2))
+        if options.only in "remote diff":
             from tests.bench.hub_diff import hub_diff
 
             packed = str(ROOT / "fixtures" / "packs" / "deepseek-ai--DeepSeek-V3.ckptpack")

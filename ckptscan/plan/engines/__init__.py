@@ -49,6 +49,15 @@ def engine_named(name: str) -> Engine:
     raise UsageError(f"no engine is called {name[:60]!r}", f"nearest: {', '.join(near)}")
 
 
+def spoken_for(name: str) -> tuple[str, ...]:
+    """A note where another version was asked for than the one whose rules are taken."""
+    found = engine_named(name)
+    plain = name.strip().lower()
+    if plain == found.name or not any(map(str.isdigit, plain)):
+        return ()
+    return (f"{plain[:40]} is planned by the rules of {found.name}: {found.covers}",)
+
+
 def _nearest(family: list[str], wanted: tuple[int, ...]) -> str:
     """The profile whose versions hold the one asked for, else the last one before it."""
     for name in family:

@@ -43,7 +43,7 @@ class LlamaCpp:
         ask = settled(model, ask)
         file = gguf_of(model, ask.local.outtype or "f16")
         cells = cells_of(self, model, ask)
-        return planned(self.name, model, ask, Placed(file, cells, placed))
+        return planned(self.name, model, Placed(file, cells, ask, placed))
 
 
 def settled(model: Model, ask: Ask) -> Ask:

@@ -159,6 +159,8 @@ class Sglang:
     def expected(self, loaded: int, cached: Cached, ask: Ask) -> tuple[str, ...]:
         """The log lines that the engine should print."""
         lines = [f"Load weight end. ... mem usage={loaded / GIB:.2f} GB."]
+        if not cached.groups:
+            return tuple(lines)
         slots, more = cached.more.get("state_slots"), cached.more
         if slots is not None:
             states = f"{more['state_bytes'] / GIB:.2f}GB in all"

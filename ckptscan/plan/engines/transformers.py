@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
 from ckptscan.names import IndexSet
 from ckptscan.plan.activations import measured, overhead
@@ -26,7 +25,6 @@ from ckptscan.plan.values import Ask, Beside, MemoryPlan, Parallel, Rank, Term
 DEFAULT_GPU = "h100"
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 _WIDTHS = {"float32": 4, "float": 4, "float64": 8}
-_OWN_CACHE = ("auto", "bfloat16", "float16", "float32")
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,6 @@ class Transformers:
 
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of every card, of the host and of the disk."""
-        if ask.kv_dtype not in _OWN_CACHE:
-            raise UsageError(
-                f"transformers keeps no cache of {ask.kv_dtype[:40]!r}",
-                "its cache has the model's dtype: leave --kv-cache-dtype out",
-            )
         ask = settled(model, ask)
         return planned(self.name, model, ask, mapped(model, ask, caches_of(self, model, ask, 1)))
 

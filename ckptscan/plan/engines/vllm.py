@@ -188,6 +188,8 @@ class Vllm:
         """The log lines that the engine should print."""
         length = ask.max_len or 0
         lines = [self.loading.format(loaded=loaded / GIB)]
+        if not cached.groups:
+            return tuple(lines)
         if self.is_v0:
             swapped = cached.more.get("cpu_blocks", 0)
             lines.append(f"# GPU blocks: {cached.blocks}, # CPU blocks: {swapped}")

@@ -54,7 +54,34 @@ def cache_of(engine: Vllm, model: Model, ask: Ask, ranks: Sequence[Rank]) -> Cac
         held,
         {"cpu_blocks": ask.swap_bytes // max(1, whole)} if engine.is_v0 else {},
         paging.problem,
+        _how(engine, paging, ask, ranks, blocks),
     )
+
+
+def _how(
+    engine: Vllm, paging: Paging, ask: Ask, ranks: Sequence[Rank], blocks: int
+) -> dict[str, str]:
+    """How blocks, tokens and requests come about."""
+    length = ask.max_len or 1
+    tight = min(ranks, key=lambda rank: _blocks(paging, rank, ask))
+    left = max(0, tight.left if ask.kv_bytes is None else ask.kv_bytes)
+    size = paging.block_bytes(_places(paging, tight))
+    cache = f"{left:,} B // {size:,} B a block on rank {tight.rank}"
+    if ask.blocks is not None:
+        cache = f"--num-gpu-blocks-override {blocks}"
+    groups, pages = len(paging.groups), paging.pages(length)
+    shared = f" // {groups} groups" if groups > 1 and not engine.is_v0 else ""
+    tokens = f"{blocks:,} blocks{shared} x {paging.block} tokens"
+    requests = f"{blocks:,} blocks / {pages:,} that a request of {length:,} tokens takes"
+    if engine.is_v0:
+        requests = f"{tokens} / {length:,}"
+    elif engine.derives_tokens:
+        tokens = f"requests x {length:,} tokens"
+    return {
+        "cache": f"{cache}; {tokens}",
+        "requests": requests,
+        "longest": f"the most tokens, up to the model's, that {blocks:,} blocks hold",
+    }
 
 
 def _rules(engine: Vllm, ask: Ask) -> Rules:

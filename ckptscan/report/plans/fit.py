@@ -7,36 +7,43 @@ from collections.abc import Iterator, Sequence
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan.fit import Holder, Holders, Matrix
+from ckptscan.plan.values import TRAINING
 from ckptscan.report import words
 from ckptscan.report.json import source
 from ckptscan.report.markdown import cell
-from ckptscan.report.plans.text import gib
+from ckptscan.report.plans.phrases import gib, readable
 
 SCHEMA = "ckptscan.fit/1"
 MOST_ROWS = 40
-_HEADS = ("GiB in all", "headroom", "requests", "longest")
+_HEADS = ("GiB in all", "left a card", "requests", "longest")
 
 
 def report(
-    checkpoint: Checkpoint, found: Holders | Matrix, format_name: str, width: int | None
+    checkpoint: Checkpoint, found: Sequence[Holders | Matrix], format_name: str, width: int | None
 ) -> Iterator[str]:
-    """The table in one of the formats."""
+    """The table of each engine in one of the formats."""
     if format_name == "json":
-        yield json.dumps(_document(checkpoint, found), indent=2)
-    elif isinstance(found, Matrix):
-        yield from _matrix(checkpoint, found, format_name, width)
-    else:
-        yield from _holders(checkpoint, found, format_name, width)
+        head: dict[str, object] = {"schema": SCHEMA, "source": source(checkpoint)}
+        documents = [_document(one) for one in found]
+        body = documents[0] if len(documents) == 1 else {"fits": documents}
+        yield json.dumps(head | body, indent=2)
+        return
+    for number, one in enumerate(found):
+        if number:
+            yield ""
+        if isinstance(one, Matrix):
+            yield from _matrix(checkpoint, one, format_name, width)
+        else:
+            yield from _holders(checkpoint, one, format_name)
 
 
-def _holders(
-    checkpoint: Checkpoint, found: Holders, format_name: str, width: int | None
-) -> Iterator[str]:
+def _holders(checkpoint: Checkpoint, found: Holders, format_name: str) -> Iterator[str]:
     title = checkpoint.origin.title
-    wanted = f"{words.plural(found.requests, 'request')} of {found.context:,} tokens"
-    lines = [(f"{one.cards} x {one.card.name}", _cells(one)) for one in found.holders]
+    noun = "sequence" if found.engine == TRAINING else "request"
+    wanted = f"{words.plural(found.requests, noun)} of {found.context:,} tokens"
+    lines = [(f"{one.cards} x {one.card.name}{_split(one)}", _cells(one)) for one in found.holders]
     if not lines:
-        why = words.label(found.refused)
+        why = readable(found.refused)
         yield f"nothing of {found.tried} holds {words.label(title)} with {wanted}: {why}"
         return
     if format_name == "markdown":
@@ -53,9 +60,18 @@ def _holders(
         yield f"and {len(lines) - MOST_ROWS} more; --format json has all"
 
 
+def _split(one: Holder) -> str:
+    """How the cards share the model where it is not by --tp alone, and its formats there."""
+    sizes = [f"{name} {size}" for name, size in one.parallel._asdict().items() if size > 1]
+    said = sizes if len(sizes) > 1 or one.parallel.dp > 1 else []
+    said += [one.recipe] if one.recipe is not None else []
+    return f" ({', '.join(said)})" if said else ""
+
+
 def _cells(one: Holder) -> tuple[str, ...]:
     requests = f"{one.requests:.2f}" if one.requests else "-"
-    return (gib(one.total), gib(one.headroom), requests, f"{one.longest:,}")
+    longest = f"{one.longest:,}" if one.longest else "-"
+    return (gib(one.total), gib(one.headroom), requests, longest)
 
 
 def _aligned(lines: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
@@ -96,15 +112,11 @@ def _matrix(
     yield ""
     for context, _, why in rows:
         if why:
-            yield from words.wrapped(f"{context}: {words.label(why)}", width)
+            yield from words.wrapped(f"{context}: {readable(why)}", width)
 
 
-def _document(checkpoint: Checkpoint, found: Holders | Matrix) -> dict[str, object]:
-    head: dict[str, object] = {
-        "schema": SCHEMA,
-        "source": source(checkpoint),
-        "engine": found.engine,
-    }
+def _document(found: Holders | Matrix) -> dict[str, object]:
+    head: dict[str, object] = {"engine": found.engine}
     if isinstance(found, Matrix):
         return head | {
             "device": found.devices.card.name,
@@ -124,10 +136,12 @@ def _document(checkpoint: Checkpoint, found: Holders | Matrix) -> dict[str, obje
             {
                 "card": one.card.name,
                 "cards": one.cards,
+                "parallel": one.parallel._asdict(),
                 "total_bytes": one.total,
                 "headroom_bytes": one.headroom,
                 "requests": round(one.requests, 2),
                 "longest": one.longest,
+                "quantize": one.recipe,
             }
             for one in found.holders
         ],
