@@ -32,6 +32,6 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         yield f"| dequantized | {phrases.unpacked(found)} |"
     for fault in phrases.faults(found):
         yield f"| mismatch | {cell(fault)} |"
-    yield f"| match | {'yes' if found.match else 'no'} |"
+    yield f"| match | {phrases.verdict(found)} |"
     for note in phrases.notes(found):
         yield f"| note | {cell(note)} |"

@@ -84,6 +84,13 @@ def kernel(trial: Trial) -> str:
     return f"wrong: {words.label(trial.problem)}" if trial.problem else "runs"
 
 
+def verdict(found: Verification) -> str:
+    """Whether all is as promised, as far as it was loaded."""
+    if not found.match:
+        return "no"
+    return "yes, as far as it was loaded" if found.stopped else "yes"
+
+
 def memory(found: Verification) -> str:
     """What the device's memory grew by, beside what was predicted."""
     grown, predicted = found.allocated_bytes, found.predicted_bytes

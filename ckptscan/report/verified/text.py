@@ -33,7 +33,7 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         yield from words.wrapped(f"mismatch {fault}", width, 0, 9)
     if len(faults) > _FAULTS:
         yield f"mismatch {len(faults) - _FAULTS:,} more; --format json lists them"
-    yield f"match    {'yes' if found.match else 'no'}"
+    yield f"match    {phrases.verdict(found)}"
     for note in phrases.notes(found):
         yield from words.wrapped(f"note: {note}", width)
 
