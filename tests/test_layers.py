@@ -44,7 +44,6 @@ ALLOWED = {
     "torch": {"verify", "hardware"},
     "safetensors": {"verify"},
     "numpy": {"content", "verify"},
-    "plotly": {"report"},
     "pyarrow": {"report"},
 }
 STANDARD = set(__import__("sys").stdlib_module_names)
