@@ -73,48 +73,51 @@ class _Run:
         self._scene = scene
         self._facts = facts
         self._choice = choice
+        self._found: list[Probe] = []
+        self._tried: list[Trial] = []
+        self._judged = Judged()
         self._faults: list[str] = []
         self._missing: list[str] = [] if has_torch() else [NO_TORCH]
         self._link: float | None = None
 
     def verification(self) -> Verification:
         """All that was found, until it ended."""
-        structure = self._scene.structure
-        before = stamps(self._source, structure.checkpoint)
-        probes: list[Probe] = []
-        trials: list[Trial] = []
-        judged = Judged()
         stopped, error = "", None
-        self._scene.progress.begin(2 * self._choice.nbytes)
         try:
-            for probe in self._probes():
-                probes.append(probe)  # noqa: PERF402  # kept where the rest is interrupted
-            self._faults += zero_scales(probes, self._scene.roles)
-            chosen = frozenset(pick.row for pick in self._choice.picks)
-            judged = judge_packed(self._source, structure, chosen)
-            trials += self._trials(probes)
-            changed = stamps(self._source, structure.checkpoint).items() - before.items()
-            said = "it was written while it was read"
-            self._faults += [f"{path}: {said}" for path, _ in sorted(changed)]
+            self._load()
         except KeyboardInterrupt:
             stopped = INTERRUPTED
         except CkptscanError as raised:
             stopped, error = raised.message, raised
         reader = self._scene.reader
-        rates = Throughput(reader.meter.rate, self._link, reader.threads)
         return Verification(
-            structure,
+            self._scene.structure,
             self._facts,
             self._choice,
-            tuple(probes),
-            rates,
-            tuple(trials),
-            judged.weights,
-            (*self._faults, *judged.faults),
-            (*self._missing, *judged.missing),
-            stopped=stopped,
-            error=error,
+            tuple(self._found),
+            Throughput(reader.meter.rate, self._link, reader.threads),
+            tuple(self._tried),
+            self._judged.weights,
+            (*self._faults, *self._judged.faults),
+            (*self._missing, *self._judged.missing),
+            stopped,
+            error,
         )
+
+    def _load(self) -> None:
+        """Load what was chosen and note what is found. Raises SourceError and DeviceError."""
+        checkpoint = self._scene.structure.checkpoint
+        before = stamps(self._source, checkpoint)
+        self._scene.progress.begin(2 * self._choice.nbytes)
+        for probe in self._probes():
+            self._found.append(probe)  # kept where the rest is interrupted
+        self._faults += zero_scales(self._found, self._scene.roles)
+        chosen = frozenset(pick.row for pick in self._choice.picks)
+        self._judged = judge_packed(self._source, self._scene.structure, chosen)
+        self._tried += self._trials(self._found)
+        changed = stamps(self._source, checkpoint).items() - before.items()
+        said = "it was written while it was read"
+        self._faults += [f"{path}: {said}" for path, _ in sorted(changed)]
 
     def _trials(self, probes: Sequence[Probe]) -> Iterator[Trial]:
         """An operation of each kind, where torch is there to try it."""

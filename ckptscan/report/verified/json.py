@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ckptscan.report.json import source
+from ckptscan.verify.kernels import Trial
 from ckptscan.verify.values import Probe, Verification
 
 SCHEMA = "ckptscan.verify/1"
@@ -14,59 +15,53 @@ SCHEMA = "ckptscan.verify/1"
 
 def report(found: Verification, width: int | None) -> Iterator[str]:
     """The document."""
-    structure, names = found.structure, found.structure.checkpoint.table.names
+    structure, choice = found.structure, found.choice
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "source": source(structure.checkpoint),
         "device": _device(found),
-        "chosen": {"tensors": found.choice.tensors, "bytes": found.choice.nbytes},
+        "chosen": {"tensors": choice.tensors, "bytes": choice.nbytes},
         "loaded": {"tensors": found.tensors, "bytes": found.nbytes},
         "whole": {"tensors": structure.tensors, "bytes": structure.nbytes},
         "tensors": [_tensor(probe) for probe in found.probes],
-        "kernels": [
-            {
-                "tensor": one.tensor,
-                "dtype": one.dtype,
-                "operation": one.operation,
-                "runs": not (one.skipped or one.refused or one.problem),
-                "needs": one.needs or None,
-                "skipped": one.skipped or None,
-                "refused": one.refused or None,
-                "problem": one.problem or None,
-            }
-            for one in found.trials
-        ],
         "dequantized": [
             {"name": one.name, "scheme": one.scheme, "lines": one.lines, "rms": one.size.rms}
             for one in found.weights
             if one.size is not None
         ],
+        "kernels": [_kernel(one) for one in found.trials],
         "predicted_bytes": found.predicted_bytes,
         "allocated_bytes": found.allocated_bytes,
         "match": found.match,
         "faults": list(found.faults),
-        "unreadable": [
-            {"name": names[row], "why": why} for row, why in found.choice.faulty.items()
-        ],
-        "left_out": [
-            {"name": names[row], "why": why} for row, why in found.choice.left_out.items()
-        ],
+        "unreadable": _whys(found, choice.faulty),
+        "left_out": _whys(found, choice.left_out),
         "missing": list(found.missing),
         "throughput": _throughput(found),
         "estimated_load_seconds": found.loads[0].seconds if found.loads else None,
-        "estimated_loads": [
-            {
-                "ranks": one.ranks,
-                "seconds": one.seconds,
-                "label": "estimated",
-                "formula": one.formula,
-            }
-            for one in found.loads
-        ],
+        "estimated_loads": [{**one._asdict(), "label": "estimated"} for one in found.loads],
         "partial": bool(found.stopped),
         "stopped": found.stopped or None,
     }
     yield json.dumps(document, indent=2)
+
+
+def _whys(found: Verification, rows: Mapping[int, str]) -> list[dict[str, str]]:
+    names = found.structure.checkpoint.table.names
+    return [{"name": names[row], "why": why} for row, why in rows.items()]
+
+
+def _kernel(one: Trial) -> dict[str, Any]:
+    return {
+        "tensor": one.tensor,
+        "dtype": one.dtype,
+        "operation": one.operation,
+        "runs": not (one.skipped or one.refused or one.problem),
+        "needs": one.needs or None,
+        "skipped": one.skipped or None,
+        "refused": one.refused or None,
+        "problem": one.problem or None,
+    }
 
 
 def _device(found: Verification) -> dict[str, Any]:
