@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SLOW ?= slow
 OLDEST ?= $(PYTHON)
+TORCH ?= 2.13.0
 DEMO := Qwen--Qwen2-57B-A14B-Instruct
 
 .DEFAULT_GOAL := help
@@ -53,7 +54,7 @@ demo: $(VENV)/.installed
 	"$(CURDIR)/$(BIN)/ckptscan" inspect Qwen2-57B-A14B
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -q -n auto
+	@$(BIN)/python -m pytest -q -n auto $(TESTS)
 
 test-slow: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=many \
@@ -66,7 +67,7 @@ servers: $(VENV)/.installed-dev
 	@.servers/bin/python -m pip install -q --disable-pip-version-check 'olah>=0.5.4'
 
 torch: $(VENV)/.installed-dev
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,gpu]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check torch==$(TORCH)
 
 # real weights, without what their code needs; nothing of it is run
 weights: $(VENV)/.installed-dev
