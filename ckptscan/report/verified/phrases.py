@@ -94,6 +94,8 @@ def verdict(found: Verification) -> str:
 def memory(found: Verification) -> str:
     """What the device's memory grew by, beside what was predicted."""
     grown, predicted = found.allocated_bytes, found.predicted_bytes
+    if found.device.kind == "cpu":
+        return f"{grown:,} bytes came in; what a device's memory grows by is not seen on the host"
     if grown == predicted:
         return f"grew by {grown:,} bytes, as predicted"
     return f"grew by {grown:,} bytes, {predicted:,} were predicted"

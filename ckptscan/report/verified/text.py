@@ -10,7 +10,7 @@ from ckptscan.verify.values import Verification
 
 _SHOWN = 200  # tensors; json lists all
 _FAULTS = 100
-_NARROW = 48  # characters of a name beside the figures
+_NARROW = 32  # characters of a name beside the figures, at least
 
 
 def report(found: Verification, width: int | None) -> Iterator[str]:
@@ -18,7 +18,7 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
     yield f"{words.label(found.structure.checkpoint.origin.title)} on {phrases.device(found)}"
     yield f"loaded   {phrases.amount(found)}"
     yield ""
-    yield from _tensors(found)
+    yield from _tensors(found, width)
     for trial in found.trials:
         what = f"{words.label(trial.dtype)} {trial.operation}: {phrases.kernel(trial)}"
         yield from words.wrapped(f"kernel   {what}", width, 0, 9)
@@ -38,15 +38,17 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         yield from words.wrapped(f"note: {note}", width)
 
 
-def _tensors(found: Verification) -> Iterator[str]:
+def _tensors(found: Verification, width: int | None) -> Iterator[str]:
     """A line for each loaded tensor, the figures in columns."""
     rows = [phrases.cells(probe) for probe in found.probes[:_SHOWN]]
     if not rows:
         return
     table = [list(phrases.HEADS), *rows]
     wide = [max(len(row[place]) for row in table) for place in range(len(phrases.HEADS))]
+    if width is not None:
+        wide[0] = min(wide[0], max(_NARROW, width - sum(wide[1:]) - len(wide) + 1))
     for row, probe in zip(table, (None, *found.probes), strict=False):
-        name = row[0].ljust(min(wide[0], _NARROW))
+        name = _ending(row[0], wide[0]).ljust(wide[0])
         texts = (cell.ljust(size) for cell, size in zip(row[1:3], wide[1:3], strict=True))
         numbers = (cell.rjust(size) for cell, size in zip(row[3:], wide[3:], strict=True))
         yield " ".join((name, *texts, *numbers))
@@ -56,3 +58,8 @@ def _tensors(found: Verification) -> Iterator[str]:
     if more > 0:
         yield f"... {more:,} more; --format json lists them"
     yield ""
+
+
+def _ending(name: str, size: int) -> str:
+    """A name that is too long by its end, where names of one model differ."""
+    return name if len(name) <= size else f"...{name[3 - size :]}"
