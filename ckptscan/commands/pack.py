@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
+from ckptscan.commands.files import Output, output_options
 from ckptscan.commands.params import source_options
 
 if TYPE_CHECKING:
@@ -15,15 +15,9 @@ if TYPE_CHECKING:
 
 @click.command("pack")
 @click.argument("source", metavar="SOURCE")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="The pack to write.  [default: the source's name with .ckptpack]",
-)
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@output_options("the source's name with .ckptpack")
 @source_options
-def command(source: str, output: str | None, force: bool, access: Access) -> None:
+def command(source: str, output: Output, access: Access) -> None:
     """Write the headers of a checkpoint into one small file.
 
     A pack holds every header byte for byte with the files' sizes, the indexes and the small json
@@ -35,7 +29,6 @@ def command(source: str, output: str | None, force: bool, access: Access) -> Non
       ckptscan pack DeepSeek-V3/ -o deepseek-v3.ckptpack
       ckptscan inspect deepseek-v3.ckptpack
     """
-    from ckptscan.errors import UsageError
     from ckptscan.report import words
     from ckptscan.sources import open_source
     from ckptscan.sources.pack import write_pack
@@ -43,11 +36,7 @@ def command(source: str, output: str | None, force: bool, access: Access) -> Non
 
     opened = open_source(source, access)
     name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
-    path = output or f"{words.printable(name)}{PACK_SUFFIX}"
-    if os.path.isdir(path):
-        raise UsageError(f"{path}: is a directory", "name a file with -o")
-    if os.path.lexists(path) and not force:
-        raise UsageError(f"{path}: there is a file already", "replace it with --force")
+    path = output.at(f"{words.printable(name)}{PACK_SUFFIX}")
     written = write_pack(opened, path)
     click.echo(
         f"{words.printable(path)}: {words.nbytes(written.pack_bytes)} with the headers of "

@@ -18,7 +18,9 @@ VIEWS = (
     "files",
     "metadata",
 )
-FORMATS = ("text", "json", "csv", "markdown", "latex")
+FORMATS = ("text", "json", "csv", "markdown", "latex", "jsonl", "parquet")
+# formats that write one view of one source
+VIEW_OF = {"latex": "formula", "jsonl": "tensors", "parquet": "tensors"}
 SORTS = ("name", "size", "count")
 
 
