@@ -12,7 +12,7 @@ from ckptscan.commands.files import Output, output_options
 from ckptscan.commands.named import expand_all
 from ckptscan.commands.params import Match, format_option, set_options, source_options
 from ckptscan.errors import CkptscanError
-from ckptscan.report.options import FORMATS, SORTS, VIEW_OF, VIEWS, Layout
+from ckptscan.report.options import FIRST_VIEW, FORMATS, PARQUET, SORTS, VIEW_OF, VIEWS, Layout
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
 FAULTS = 1
-_TABLES = ("csv", "jsonl", "parquet")  # rows alone; what else is to be said goes to stderr
+_TABLES = ("csv", "jsonl", PARQUET)  # rows alone; what else is to be said goes to stderr
 
 
 @click.command("inspect")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
-    "--view", type=click.Choice(VIEWS), help="What to show.  [default: tree, or the format's own]"
+    "--view", type=click.Choice(VIEWS), help="What to show.  [default: tree; summary in markdown]"
 )
 @click.option("--match", "matches", type=Match(), help="Only tensors whose name matches.")
 @click.option(
@@ -43,7 +43,7 @@ _TABLES = ("csv", "jsonl", "parquet")  # rows alone; what else is to be said goe
 )
 @click.option("--expand", "expanded", is_flag=True, help="Every layer, in the view flow.")
 @click.option("--peek", is_flag=True, help="Read the few bytes that tell a packed shape.")
-@format_option(FORMATS)
+@format_option((*FORMATS, PARQUET))
 @output_options("stdout")
 @set_options
 @source_options
@@ -86,7 +86,7 @@ def command(
         raise errors[0][1]
     is_one = len(specs) + len(errors) == 1
     view = _view(view, format_name, is_one=is_one)
-    if format_name == "parquet":
+    if format_name == PARQUET:
         from ckptscan.report.parquet import pyarrow
 
         output.refuse_terminal(format_name)
@@ -101,11 +101,9 @@ def command(
 def _view(asked: str | None, format_name: str, *, is_one: bool) -> str:
     """What to show; raises UsageError for a format of another view, or of one source."""
     only = VIEW_OF.get(format_name)
-    if only is None:
-        return asked or VIEWS[0]
-    if not is_one or asked not in (None, only):
+    if only and (not is_one or asked not in (None, only)):
         raise click.UsageError(f"{format_name} is a format of one source's --view {only}")
-    return only
+    return asked or FIRST_VIEW[format_name]
 
 
 class _Ask(NamedTuple):
@@ -133,7 +131,7 @@ def _one(spec: str, ask: _Ask, format_name: str, layout: Layout, output: Output)
     from ckptscan.report.faults import remark_lines
 
     structure = ask.describe(spec)
-    if format_name == "parquet":
+    if format_name == PARQUET:
         from ckptscan.report.parquet import written
 
         output.write_bytes(written(structure, layout))
@@ -141,7 +139,7 @@ def _one(spec: str, ask: _Ask, format_name: str, layout: Layout, output: Output)
         from ckptscan.report import report
 
         output.write(report(structure, format_name, layout))
-    if format_name in _TABLES or (format_name == "text" and layout.view != "tree"):
+    if format_name in _TABLES or (format_name == "text" and layout.view not in ("tree", "summary")):
         _remark(remark_lines(structure.checkpoint))
     if structure.rows == ():
         click.echo("hint: no name matches; a glob must match the whole of it", err=True)
