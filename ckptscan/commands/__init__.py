@@ -28,6 +28,7 @@ COMMANDS = {
     "pack": "ckptscan.commands.pack",
     "lock": "ckptscan.commands.lock",
     "cache": "ckptscan.commands.cache",
+    "completion": "ckptscan.commands.completion",
 }
 BUG = 4
 INTERRUPTED = 130

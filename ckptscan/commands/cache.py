@@ -6,6 +6,7 @@ import json
 
 import click
 
+from ckptscan.commands.help import Command
 from ckptscan.commands.params import format_option
 
 
@@ -24,7 +25,7 @@ def command() -> None:
     """
 
 
-@command.command("info")
+@command.command("info", cls=Command)
 @format_option(("text", "json"))
 def info(format_name: str) -> None:
     """Say where the cache lies and what it holds.
@@ -55,7 +56,7 @@ def info(format_name: str) -> None:
     click.echo(f"{kept} of at most {words.nbytes(cache.BOUND)}")
 
 
-@command.command("clear")
+@command.command("clear", cls=Command)
 def clear() -> None:
     """Remove everything that is kept, and nothing else.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
+from ckptscan.commands.telling import meter
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
@@ -59,9 +60,8 @@ class Contents(NamedTuple):
             return compare(a[1], b[1], wanted)
         from ckptscan.content.pairs.values import Wish
         from ckptscan.diff.contents import compare_tensors
-        from ckptscan.sources.progress import Meter
 
-        return compare_tensors(a, b, wanted, Wish(*self), Meter("tensors"))
+        return compare_tensors(a, b, wanted, Wish(*self), meter("tensors"))
 
 
 def content_options(command: F) -> F:

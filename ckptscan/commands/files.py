@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import click
 
+from ckptscan.commands.help import WRITE, under
 from ckptscan.commands.output import columns, write
 from ckptscan.errors import UsageError
 
@@ -71,13 +72,12 @@ def output_options(default: str) -> Callable[[F], F]:
                 asked.at("")
             return command(*arguments, output=asked, **options)
 
-        for option in (
-            click.option("--force", is_flag=True, help="Replace a file that is there."),
+        options = (
             click.option(
                 "-o", "--output", metavar="FILE", help=f"File to write.  [default: {default}]"
             ),
-        ):
-            with_output = option(with_output)
-        return cast("F", with_output)
+            click.option("--force", is_flag=True, help="Replace a file that is there."),
+        )
+        return cast("F", under(WRITE, *options)(with_output))
 
     return decorate

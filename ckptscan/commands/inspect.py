@@ -9,11 +9,19 @@ import click
 
 from ckptscan.commands import show_error
 from ckptscan.commands.files import Output, output_options
+from ckptscan.commands.help import READ, SHOW, Choice, Command, under
 from ckptscan.commands.named import expand_all
-from ckptscan.commands.params import Match, format_option, set_options, source_options
+from ckptscan.commands.params import (
+    PEEK_HELP,
+    Match,
+    format_option,
+    set_options,
+    source_options,
+    sources_argument,
+)
+from ckptscan.commands.telling import note, tell
 from ckptscan.errors import CkptscanError
 from ckptscan.report.options import FIRST_VIEW, FORMATS, PARQUET, SORTS, VIEW_OF, VIEWS, Layout
-from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
     from ckptscan.sources import Access
@@ -23,29 +31,34 @@ FAULTS = 1
 _TABLES = ("csv", "jsonl", PARQUET)  # rows alone; what else is to be said goes to stderr
 
 
-@click.command("inspect")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option(
-    "--view", type=click.Choice(VIEWS), help="What to show.  [default: tree; summary in markdown]"
+@click.command("inspect", cls=Command)
+@sources_argument
+@under(
+    SHOW,
+    click.option(
+        "--view",
+        type=Choice(VIEWS),
+        metavar="VIEW",
+        help=f"{', '.join(VIEWS)}.  [default: tree; summary in markdown]",
+    ),
+    click.option("--match", "matches", type=Match(), help="Only tensors whose name matches."),
+    click.option(
+        "--depth", type=click.IntRange(1), metavar="N", help="Levels of the tree.  [default: all]"
+    ),
+    click.option(
+        "--sort", type=Choice(SORTS), default="name", show_default=True, help="Order of rows."
+    ),
+    click.option(
+        "--top",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Only the first N rows; in the tree N a module.",
+    ),
+    click.option("--expand", "expanded", is_flag=True, help="Every layer, in the view flow."),
 )
-@click.option("--match", "matches", type=Match(), help="Only tensors whose name matches.")
-@click.option(
-    "--depth", type=click.IntRange(1), metavar="N", help="Levels of the tree.  [default: all]"
-)
-@click.option(
-    "--sort", type=click.Choice(SORTS), default="name", show_default=True, help="Order of rows."
-)
-@click.option(
-    "--top",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Only the first N rows; in the tree N a module.",
-)
-@click.option("--expand", "expanded", is_flag=True, help="Every layer, in the view flow.")
-@click.option("--peek", is_flag=True, help="Read the few bytes that tell a packed shape.")
+@under(READ, set_options, click.option("--peek", is_flag=True, help=PEEK_HELP))
 @format_option((*FORMATS, PARQUET))
 @output_options("stdout")
-@set_options
 @source_options
 @click.pass_context
 def command(
@@ -142,7 +155,7 @@ def _one(spec: str, ask: _Ask, format_name: str, layout: Layout, output: Output)
     if format_name in _TABLES or (format_name == "text" and layout.view not in ("tree", "summary")):
         _remark(remark_lines(structure.checkpoint))
     if structure.rows == ():
-        click.echo("hint: no name matches; a glob must match the whole of it", err=True)
+        note("hint: no name matches; a glob must match the whole of it")
     return 0 if structure.checkpoint.is_sound else FAULTS
 
 
@@ -168,7 +181,7 @@ def _several(
     if format_name != "json":
         for structure in structures:
             origin = structure.checkpoint.origin
-            _remark(f"{origin.spec}: {line}" for line in remark_lines(structure.checkpoint))
+            _remark(remark_lines(structure.checkpoint), f"{origin.spec}: ")
     for spec, failed in errors:
         show_error(failed, spec)
     if errors:
@@ -176,7 +189,7 @@ def _several(
     return 0 if all(structure.checkpoint.is_sound for structure in structures) else FAULTS
 
 
-def _remark(lines: Iterable[str]) -> None:
+def _remark(lines: Iterable[str], about: str = "") -> None:
     """What has no place in the table that was asked for, on stderr."""
     for line in lines:
-        click.echo(printable(line), err=True)
+        (note if line.startswith("note: ") else tell)(about + line)

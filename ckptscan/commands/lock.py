@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands.files import Output, output_options
-from ckptscan.commands.params import set_options, source_options
+from ckptscan.commands.help import Command
+from ckptscan.commands.params import set_options, source_argument, source_options
+from ckptscan.commands.telling import note
 
 if TYPE_CHECKING:
     from ckptscan.sources import Access
 
 
-@click.command("lock")
-@click.argument("source", metavar="SOURCE")
+@click.command("lock", cls=Command)
+@source_argument
 @output_options("the source's name with .lock.json")
 @set_options
 @source_options
@@ -52,8 +54,5 @@ def command(
     write_own(path, text, inside)
     tensors, files = words.plural(lock.count, "tensor"), words.plural(len(lock.files), "file")
     beside = words.plural(len(lock.others), "file")
-    click.echo(
-        f"{words.printable(path)}: {words.nbytes(len(text))} for {tensors} in {files}, and {beside}"
-        " beside them",
-        err=True,
-    )
+    size = words.nbytes(len(text))
+    note(f"{path}: {size} for {tensors} in {files}, and {beside} beside them")

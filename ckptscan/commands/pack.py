@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands.files import Output, output_options
-from ckptscan.commands.params import source_options
+from ckptscan.commands.help import Command
+from ckptscan.commands.params import source_argument, source_options
+from ckptscan.commands.telling import note, tell
 
 if TYPE_CHECKING:
     from ckptscan.sources import Access
 
 
-@click.command("pack")
-@click.argument("source", metavar="SOURCE")
+@click.command("pack", cls=Command)
+@source_argument
 @output_options("the source's name with .ckptpack")
 @source_options
 def command(source: str, output: Output, access: Access) -> None:
@@ -38,10 +40,9 @@ def command(source: str, output: Output, access: Access) -> None:
     name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
     path = output.at(f"{words.printable(name)}{PACK_SUFFIX}")
     written = write_pack(opened, path)
-    click.echo(
-        f"{words.printable(path)}: {words.nbytes(written.pack_bytes)} with the headers of "
-        f"{words.nbytes(written.source_bytes)} in {words.plural(written.listed, 'file')}",
-        err=True,
+    note(
+        f"{path}: {words.nbytes(written.pack_bytes)} with the headers of "
+        f"{words.nbytes(written.source_bytes)} in {words.plural(written.listed, 'file')}"
     )
     for left_out in written.left_out:
-        click.echo(f"left out: {words.label(left_out)}: no pack holds such a name", err=True)
+        tell(f"left out: {words.label(left_out)}: no pack holds such a name")
