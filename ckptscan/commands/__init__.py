@@ -15,6 +15,7 @@ from importlib import import_module
 import click
 
 from ckptscan.errors import CkptscanError
+from ckptscan.version import SCHEMAS, VERSION
 
 # name -> module, in the order of the help; imported when called or listed
 COMMANDS = {
@@ -28,8 +29,11 @@ COMMANDS = {
     "pack": "ckptscan.commands.pack",
     "lock": "ckptscan.commands.lock",
     "cache": "ckptscan.commands.cache",
+    "doctor": "ckptscan.commands.doctor",
     "completion": "ckptscan.commands.completion",
 }
+_DOCUMENTS = ", ".join(f"{name}/{number}" for name, number in SCHEMAS.items())
+_VERSIONS = f"ckptscan, version %(version)s\nwrites {_DOCUMENTS}"
 BUG = 4
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -111,7 +115,7 @@ def _nearest(name: str) -> str:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ckptscan", prog_name="ckptscan")
+@click.version_option(VERSION, message=_VERSIONS)
 def cli() -> None:
     """Know a checkpoint before you load it.
 

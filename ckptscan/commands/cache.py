@@ -8,6 +8,7 @@ import click
 
 from ckptscan.commands.help import Command
 from ckptscan.commands.params import format_option
+from ckptscan.version import schema
 
 
 @click.group("cache", context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,7 +42,7 @@ def info(format_name: str) -> None:
     if format_name == "json":
         rooms = {name: {"files": room[0], "bytes": room[1]} for name, room in usage.rooms.items()}
         document = {
-            "schema": "ckptscan.cache/1",
+            "schema": schema("cache"),
             "folder": folder,
             "rooms": rooms,
             "bytes": usage.nbytes,

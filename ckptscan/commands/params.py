@@ -98,12 +98,15 @@ def source_options(command: F) -> F:
     return cast("F", under(REACH, *_REACHING)(telling_options(with_access)))
 
 
+offline_option = click.option(
+    "--offline", is_flag=True, help="Send no request; read what caches hold."
+)
 _REACHING = (
     click.option(
         "--revision", metavar="REV", help="Branch, tag, commit or refs/pr/N.  [default: main]"
     ),
     click.option("--repo-type", type=Choice(KINDS), help="Kind of repository.  [default: model]"),
-    click.option("--offline", is_flag=True, help="Send no request; read what caches hold."),
+    offline_option,
     click.option("--anonymous", is_flag=True, help="Send no token and no signature."),
     click.option(
         "--timeout",

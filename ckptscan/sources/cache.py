@@ -222,6 +222,13 @@ def usage(root: str | None = None) -> Usage:
     return Usage(rooms)
 
 
+def is_writable(root: str) -> bool:
+    """Whether a folder can be written, or made where it is not there yet."""
+    while not os.path.lexists(root) and os.path.dirname(root) != root:
+        root = os.path.dirname(root)
+    return os.path.isdir(root) and os.access(root, os.W_OK | os.X_OK)
+
+
 def clear(root: str | None = None) -> Usage:
     """Remove everything that is kept, and nothing else; gives what there was."""
     root = root or folder()

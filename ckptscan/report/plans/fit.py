@@ -11,8 +11,9 @@ from ckptscan.report import words
 from ckptscan.report.json import source
 from ckptscan.report.markdown import cell
 from ckptscan.report.plans.text import gib
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.fit/1"
+SCHEMA = schema("fit")
 MOST_ROWS = 40
 _HEADS = ("GiB in all", "headroom", "requests", "longest")
 
