@@ -13,7 +13,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from ckptscan.errors import UsageError
+from ckptscan.errors import CkptscanError
 from ckptscan.sources import cache
 from ckptscan.sources.hub import settings
 from ckptscan.sources.hub.reaching import Reached, has_token, reach
@@ -168,7 +168,7 @@ def _cards() -> Iterator[Cards]:
             continue
         try:
             found = local_devices(with_torch)
-        except UsageError as error:
+        except CkptscanError as error:
             yield Cards(asked, 0, "", 0, error.message)
         else:
             yield Cards(asked, found.count or 1, found.card.name, found.card.total_bytes)

@@ -14,6 +14,7 @@ SCHEMAS = {
     "diff": 1,
     "plan": 1,
     "fit": 1,
+    "verify": 1,
     "gpus": 1,
     "cache": 1,
     "doctor": 1,

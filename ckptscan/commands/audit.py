@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
 FOUND = 1
-FORMATS = ("text", "json", "markdown", "github", "sarif", "cyclonedx")  # report.findings.FORMATS
+# report.findings.FORMATS
+FORMATS = ("text", "json", "markdown", "github", "sarif", "cyclonedx", "html")
 NEVER = "never"
 
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar, cast
 import click
 
 from ckptscan.commands.help import WRITE, under
-from ckptscan.commands.output import columns, write
+from ckptscan.commands.output import columns, marks, write
 from ckptscan.errors import UsageError
+from ckptscan.report.bars import NONE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +38,10 @@ class Output(NamedTuple):
     def columns(self) -> int | None:
         """The width to write for; None where a file takes any."""
         return columns() if self.path is None else None
+
+    def marks(self) -> str:
+        """What bars are drawn with; nothing in a file."""
+        return marks() if self.path is None else NONE
 
     def write(self, lines: Iterable[str]) -> None:
         """Lines into the file, which appears once it is whole, or to stdout as they come."""

@@ -104,7 +104,7 @@ def command(
 
         output.refuse_terminal(format_name)
         pyarrow()
-    layout = Layout(view, depth, sort, top, output.columns(), expanded)
+    layout = Layout(view, depth, sort, top, output.columns(), expanded, output.marks())
     ask = _Ask(matches, set_name, all_sets, peek, access)
     if is_one:
         ctx.exit(_one(specs[0], ask, format_name, layout, output))

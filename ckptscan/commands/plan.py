@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ckptscan.sources import Access
     from ckptscan.structure import Structure
 
-FORMATS = ("text", "json", "markdown")  # report.plans.FORMATS
+FORMATS = ("text", "json", "markdown", "html")  # report.plans.FORMATS
 NO_FIT = 1
 
 
@@ -86,7 +86,7 @@ def command(
     if asks_what_fits:
         ctx.exit(_fit(structure, asks, format_name, output, require_fit=require_fit))
     plans = [plan(structure, ask) for ask in asks]
-    shown = Shown(explained, expected, shows_command, output.columns())
+    shown = Shown(explained, expected, shows_command, output.columns(), output.marks())
     output.write(report(checkpoint, plans, format_name, shown))
     ctx.exit(NO_FIT if require_fit and not all(one.fits for one in plans) else 0)
 
@@ -103,11 +103,6 @@ def _fit(
     from ckptscan.plan.fit import holders, matrix
     from ckptscan.report.plans.fit import report
 
-    holds, lines = True, list[str]()
-    for ask in asks:
-        find = holders if ask.devices is None else matrix
-        found = find(structure, ask)
-        lines += report(structure.checkpoint, found, format_name, output.columns())
-        holds = holds and found.holds
-    output.write(lines)
-    return NO_FIT if require_fit and not holds else 0
+    found = [(holders if ask.devices is None else matrix)(structure, ask) for ask in asks]
+    output.write(report(structure.checkpoint, found, format_name, output.columns()))
+    return NO_FIT if require_fit and not all(one.holds for one in found) else 0

@@ -6,16 +6,16 @@ The public package registers it, so that values know of no report.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan
 from ckptscan.report import words
 from ckptscan.report.faults import remark_lines
 from ckptscan.report.headline import facts
+from ckptscan.report.html.markup import Markup, element, folded, joined
 from ckptscan.report.options import Layout
-from ckptscan.report.plans.text import gib
-from ckptscan.report.plans.waterfall import steps
+from ckptscan.report.plans.phrases import gib
+from ckptscan.report.plans.waterfall import brief
 from ckptscan.report.text import report as text_report
 from ckptscan.structure import Structure
 
@@ -29,29 +29,29 @@ def html(value: Checkpoint | Structure | MemoryPlan) -> str:
     return _structure(value) if isinstance(value, Structure) else _plan(value)
 
 
-def _checkpoint(checkpoint: Checkpoint) -> str:
+def _checkpoint(checkpoint: Checkpoint) -> Markup:
     table = checkpoint.table
     told = [
         ("tensors", f"{len(table):,} in {words.plural(len(table.shards), 'file')}"),
         ("elements", f"{checkpoint.numel:,} ({words.short_count(checkpoint.numel)})"),
         ("size", f"{words.nbytes(checkpoint.nbytes)} ({checkpoint.nbytes:,} bytes)"),
     ]
-    return _element("div", _title(checkpoint), _pairs(told), _remarks(checkpoint))
+    return element("div", _title(checkpoint), _pairs(told), _remarks(checkpoint))
 
 
-def _structure(structure: Structure) -> str:
-    tree = "\n".join(text_report(structure, Layout(top=TOP))).partition("\n\n")[2]
-    folded = _element("details", _element("summary", "modules"), _element("pre", escape(tree)))
-    checkpoint = structure.checkpoint
-    pairs = _pairs(facts(structure))
-    return _element("div", _title(checkpoint), pairs, folded, _remarks(checkpoint))
+def _structure(structure: Structure) -> Markup:
+    """The facts, and the tree behind a click."""
+    lines = list(text_report(structure, Layout(top=TOP)))
+    tree = joined(lines[lines.index("") + 1 :] if "" in lines else (), "\n")
+    checkpoint, pairs = structure.checkpoint, _pairs(facts(structure))
+    shown = folded("modules", element("pre", tree))
+    return element("div", _title(checkpoint), pairs, shown, _remarks(checkpoint))
 
 
-def _plan(plan: MemoryPlan) -> str:
+def _plan(plan: MemoryPlan) -> Markup:
     """The waterfall of the first rank, what the cache holds, and whether it fits."""
     rows = [
-        (step.name, gib(step.nbytes), step.label, step.formula)
-        for step in steps(plan, plan.first, explained=False)
+        (step.name, gib(step.nbytes), step.label, step.formula) for step in brief(plan, plan.first)
     ]
     told = []
     if not plan.is_training:
@@ -63,34 +63,25 @@ def _plan(plan: MemoryPlan) -> str:
     told += [("try", change) for change in plan.advice]
     devices = plan.ask.devices
     card = devices.card.name if devices is not None else "a card"
-    title = _element("strong", _text(f"{plan.engine} on {plan.cards} x {card}"))
+    title = element("strong", f"{plan.engine} on {plan.cards} x {card}")
     heads = (f"rank {plan.first.rank}", "GiB", "label", "how")
-    return _element("div", title, _table(heads, rows), _pairs(told))
+    return element("div", title, _table(heads, rows), _pairs(told))
 
 
-def _title(checkpoint: Checkpoint) -> str:
-    return _element("strong", _text(checkpoint.origin.title))
+def _title(checkpoint: Checkpoint) -> Markup:
+    return element("strong", words.label(checkpoint.origin.title))
 
 
-def _remarks(checkpoint: Checkpoint) -> str:
-    return "".join(_element("div", _text(line)) for line in remark_lines(checkpoint))
+def _remarks(checkpoint: Checkpoint) -> Markup:
+    return joined(element("div", line) for line in remark_lines(checkpoint))
 
 
-def _pairs(told: Iterable[tuple[str, str]]) -> str:
-    rows = (_element("th", _text(name)) + _element("td", _text(value)) for name, value in told)
-    return _element("table", *(_element("tr", row) for row in rows))
+def _pairs(told: Iterable[tuple[str, str]]) -> Markup:
+    rows = (element("tr", element("th", name), element("td", value)) for name, value in told)
+    return element("table", *rows)
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = _element("tr", *(_element("th", _text(name)) for name in heads))
-    body = (_element("tr", *(_element("td", _text(cell)) for cell in row)) for row in rows)
-    return _element("table", head, *body)
-
-
-def _text(value: str) -> str:
-    """Text without what a browser or a terminal obeys."""
-    return escape(words.printable(value))
-
-
-def _element(tag: str, *children: str) -> str:
-    return f"<{tag}>{''.join(children)}</{tag}>"
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
+    head = element("tr", *(element("th", name) for name in heads))
+    body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
+    return element("table", head, *body)

@@ -19,7 +19,7 @@ VIEWS = (
     "files",
     "metadata",
 )
-FORMATS = ("text", "json", "csv", "markdown", "latex", "jsonl")
+FORMATS = ("text", "json", "csv", "markdown", "latex", "jsonl", "html")
 PARQUET = "parquet"  # the one format that is no text
 # formats that write one view of one source
 VIEW_OF = {"latex": "formula", "jsonl": "tensors", PARQUET: "tensors"}
@@ -32,7 +32,8 @@ class Layout(NamedTuple):
     """What to show: `view`, `depth` levels of the tree, `top` rows, `sort` by name, size or count.
 
     `depth` and `top` are None for all; `width` is the columns of the terminal, None for any.
-    `expand` shows every layer where layers are folded.
+    `expand` shows every layer where layers are folded. `bars` is what bars are drawn with,
+    empty for none.
     """
 
     view: str = "tree"
@@ -41,3 +42,4 @@ class Layout(NamedTuple):
     top: int | None = None
     width: int | None = None
     expand: bool = False
+    bars: str = ""

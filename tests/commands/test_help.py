@@ -16,7 +16,7 @@ from tests.conftest import PACKS
 
 PACK = str(PACKS / "Qwen--Qwen2-7B.ckptpack")
 # options that mean another thing in another command, as is said there
-APART = {"--sample", "--seed", "--lock"}
+APART = {"--all", "--sample", "--seed"}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from ckptscan.checks import Audit
 
-FORMATS = ("text", "json", "markdown", "github", "sarif", "cyclonedx")
+FORMATS = ("text", "json", "markdown", "github", "sarif", "cyclonedx", "html")
 
 __all__ = ["FORMATS", "report"]
 
