@@ -26,6 +26,7 @@ NO_FIT = 1
 
 @click.command("plan", cls=Command)
 @source_argument
+@set_option
 @under("Cards and engine", plan_options)
 @under("What if", what_if_options)
 @under("Speed and loading", speed_options)
@@ -43,7 +44,6 @@ NO_FIT = 1
 )  # fmt: skip
 @format_option(FORMATS)
 @output_options("stdout")
-@set_option
 @source_options
 @click.pass_context
 def command(

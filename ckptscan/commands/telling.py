@@ -25,13 +25,14 @@ def telling_options(command: F) -> F:
     def with_watch(*arguments: Any, quiet: bool, verbose: bool, **options: Any) -> Any:
         from ckptscan.sources.access import Silence
         from ckptscan.sources.progress import Bar
-        from ckptscan.sources.tally import Tally
 
         if quiet and verbose:
             raise click.UsageError("--quiet and --verbose: give one of the two")
         click.get_current_context().meta[_QUIET] = quiet
         if not verbose:
             return command(*arguments, watch=Silence() if quiet else Bar(), **options)
+        from ckptscan.sources.tally import Tally
+
         tally = Tally(Bar())
         try:
             return command(*arguments, watch=tally, **options)

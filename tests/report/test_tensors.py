@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +120,36 @@ def test_a_format_of_one_view_and_one_source_refuses_others(words: list[str]) ->
     assert f"{words[1]} is a format of one source's --view" in done.stderr
 
 
+def test_no_terminal_gets_bytes() -> None:
+    shown, theirs = os.openpty()
+    words = [sys.executable, "-m", "ckptscan", "inspect", PACK, "--format", "parquet"]
+    done = subprocess.run(words, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    for end in (shown, theirs):
+        os.close(end)
+
+    assert 2 == done.returncode
+    assert "hint: name a file with --output FILE" in done.stderr
+
+
+def test_a_pipe_gets_the_file() -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    done = CliRunner().invoke(cli, ["inspect", PACK, "--format", "parquet"])
+
+    assert 339 == len(rows_of(done.stdout_bytes))
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("", "is a directory"), ("a/b", "no such file"), ("\0", "NUL")]
+)
+def test_a_place_that_no_file_can_have_is_told(path: str, reason: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["inspect", PACK, "-o", f"{tmp_path}/{path}"])
+
+    assert done.exit_code in (2, 3)
+    assert reason in done.stderr
+
+
 def test_without_pyarrow_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     done = CliRunner().invoke(cli, ["inspect", "no/such", "--format", "parquet"])
 
     assert 2 == done.exit_code
