@@ -55,10 +55,13 @@ class Cache(NamedTuple):
     folder: str
     nbytes: int | None
     writable: bool
+    ours: bool = True
 
     @property
     def problem(self) -> str:
         """What is wrong with it, or nothing."""
+        if not self.ours:
+            return "may be written by others, and is not used"
         return "" if self.writable else "can't be written"
 
 
@@ -154,7 +157,8 @@ def _numbers(version: str) -> list[int]:
 def _caches() -> Iterator[Cache]:
     """Ours, and that of huggingface_hub, of which nothing is counted: it may hold terabytes."""
     ours, theirs = cache.folder(), settings.cache_folder()
-    yield Cache("ckptscan", ours, cache.usage().nbytes, cache.is_writable(ours))
+    held = cache.usage().nbytes
+    yield Cache("ckptscan", ours, held, cache.is_writable(ours), cache.is_ours(ours))
     yield Cache("the Hub", theirs, None, cache.is_writable(theirs))
 
 

@@ -110,6 +110,13 @@ def test_a_cache_that_can_t_be_written_is_a_problem(
     assert "can't be written" in done.stdout
 
 
+def test_a_cache_that_others_may_write_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "kept" / "headers").mkdir(parents=True)
+    (tmp_path / "kept" / "headers").chmod(0o777)
+
+    assert "may be written by others, and is not used" in run("--offline").stdout
+
+
 @pytest.mark.parametrize(
     ("package", "problem"),
     [

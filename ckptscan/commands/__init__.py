@@ -14,6 +14,7 @@ from importlib import import_module
 
 import click
 
+from ckptscan.commands.help import meant
 from ckptscan.errors import CkptscanError
 from ckptscan.version import SCHEMAS, VERSION
 
@@ -57,7 +58,8 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            ctx.fail(f"no command is called {args[0]!r}. {_nearest(args[0])}")
+            known = meant(args[0], COMMANDS) or f" There are: {', '.join(COMMANDS)}."
+            ctx.fail(f"no command is called {args[0]!r}.{known}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -106,13 +108,6 @@ def show_error(error: CkptscanError, spec: str = "") -> None:
     click.echo(f"error: {printable(about + error.message)}", err=True)
     if error.hint:
         click.echo(f"hint: {printable(error.hint)}", err=True)
-
-
-def _nearest(name: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, COMMANDS, 1)
-    return f"Did you mean {close[0]}?" if close else f"There are: {', '.join(COMMANDS)}."
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

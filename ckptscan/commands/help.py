@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -69,7 +69,7 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # generic since Click 8.2
         return f"{message}{meant(str(value), map(str, self.choices))}"
 
 
-def meant(word: str, words: Any) -> str:
+def meant(word: str, words: Iterable[str]) -> str:
     """` Did you mean tree?` where one of these words is near; else nothing."""
     import difflib
 

@@ -81,7 +81,13 @@ def document(health: Health) -> dict[str, Any]:
             for one in health.packages
         ],
         "caches": [
-            {"name": one.name, "folder": one.folder, "bytes": one.nbytes, "writable": one.writable}
+            {
+                "name": one.name,
+                "folder": one.folder,
+                "bytes": one.nbytes,
+                "writable": one.writable,
+                "problem": one.problem or None,
+            }
             for one in health.caches
         ],
         "cards": [
