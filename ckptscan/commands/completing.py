@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import click
     from click.shell_completion import CompletionItem
 
+_OBEYED = frozenset(" \t\"'`$\\;&|<>(){}!*?[]~#")  # what a shell makes something of
+
 
 def complete_file(
     ctx: click.Context, param: click.Parameter, incomplete: str
@@ -91,6 +93,3 @@ def _beginning(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
     plain = [word for word in words if is_visible(word) and not set(word) & _OBEYED]
     return [CompletionItem(word) for word in plain if word.startswith(incomplete)]
-
-
-_OBEYED = frozenset(" \t\"'`$\\;&|<>(){}!*?[]~#")
