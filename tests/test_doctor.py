@@ -135,7 +135,7 @@ def test_a_package_has_to_be_there_and_new_enough(package: Package, problem: str
 def test_a_refused_token_is_told_and_hostile_text_is_not_obeyed() -> None:
     health = examine(offline=True)
     told = Reached("http://x\x1b[2J", 401, 0.1, "http://x\x1b[2J: the token is refused (401)")
-    lines = list(report(replace(health, reached=told), "text"))
+    lines = list(report(replace(health, reached=told), "text", None))
 
     assert "problem: http://x\\x1b[2J: the token is refused (401)" == lines[-1]
     assert all(line.isprintable() for line in lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ckptscan.commands.help import REACH, Command, under
-from ckptscan.commands.output import write
+from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import format_option, offline_option
 from ckptscan.errors import CkptscanError
 
@@ -31,5 +31,5 @@ def command(ctx: click.Context, format_name: str, offline: bool) -> None:
     from ckptscan.report.doctor import report
 
     health = examine(offline, TIMEOUT)
-    write(report(health, format_name))
+    write(report(health, format_name, columns()))
     ctx.exit(CkptscanError.exit_code if health.problems else 0)

@@ -14,13 +14,15 @@ SCHEMA = schema("doctor")
 _COLUMN = 18  # where values begin
 
 
-def report(health: Health, format_name: str) -> Iterator[str]:
-    """The lines of the report in one of the formats."""
+def report(health: Health, format_name: str, width: int | None) -> Iterator[str]:
+    """The lines of the report in one of the formats, at most `width` columns wide."""
     if format_name == "json":
         yield json.dumps(document(health), indent=2)
         return
     for name, value in _facts(health):
-        yield f"{name:<{_COLUMN}}{words.printable(value)}"
+        first, *rest = words.wrapped(words.printable(value), width, _COLUMN, 0)
+        yield f"{name:<{_COLUMN}}{first[_COLUMN:]}"
+        yield from rest
     yield ""
     for problem in health.problems:
         yield f"problem: {words.printable(problem)}"
