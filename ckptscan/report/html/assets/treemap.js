@@ -28,7 +28,6 @@ class Treemap {
     this.chart.on("click", (event) => this.choose(this.root.nodes[event.data && event.data.place]));
     new ResizeObserver(() => this.chart.resize()).observe(this.room);
     document.addEventListener("theme", () => this.show(this.node));
-    window.addEventListener("beforeprint", () => this.chart.resize());
     this.show(root);
   }
 
