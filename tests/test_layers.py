@@ -28,7 +28,7 @@ LEVELS = [
     table
     header
     paths
-    names dtypes
+    names dtypes sizes
     errors version late
 """.strip().split("\n")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
-from ckptscan.report.words import printable
+from ckptscan.commands.params import Size
 
 if TYPE_CHECKING:
     from ckptscan.diff import Diff
@@ -17,23 +17,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 SAMPLES = 4
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
-    """`64MiB` or `4096` -> bytes."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The bytes; a usage error where it is no size."""
-        if isinstance(value, int):
-            return value
-        import re
-
-        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)i?B?", value.strip(), re.I)
-        if match is None:
-            self.fail(f"{printable(str(value))} is no size: write 64MiB or 4096", param, ctx)
-        return int(float(match[1]) * (1 << 10 * " KMGT".index(match[2].upper() or " ")))
 
 
 class Contents(NamedTuple):

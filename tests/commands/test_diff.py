@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ckptscan.commands import cli
-from ckptscan.commands.contents import Size
 from ckptscan.content.pairs.fetching import Place
 from tests.conftest import ATTACKS, PACKS, Tensors, file_of
 from tests.content.making import Arrays, raw_file
@@ -116,14 +115,6 @@ def test_a_side_that_can_not_be_reached_is_named(standin: Standin) -> None:
     assert 3 == done.exit_code
     assert "B (org/none)" in done.stderr
     assert "" == done.stdout
-
-
-@pytest.mark.parametrize(
-    ("size", "most"),
-    [("0", 0), ("4096", 4096), ("1KiB", 1024), ("1.5M", 3 << 19), ("2 GB", 2 << 30)],
-)
-def test_a_size_is_read_as_people_write_it(size: str, most: int) -> None:
-    assert most == Size().convert(size, None, None)
 
 
 def put(folder: Path, arrays: Arrays) -> str:
