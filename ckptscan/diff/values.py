@@ -122,7 +122,8 @@ class LayerChange(NamedTuple):
     """Numbered children that one side lacks: layers, experts.
 
     `gone` are numbers of A, `new` of B. `is_renumbered` where those kept have other numbers in B.
-    `is_sure` is False where alike ones could be meant as well.
+    `is_sure` is False where alike ones could be meant as well. `is_read` where their norms told it,
+    `copied` are then numbers of A that new ones of B repeat.
     """
 
     a: str
@@ -133,6 +134,8 @@ class LayerChange(NamedTuple):
     new: IndexSet
     is_renumbered: bool
     is_sure: bool
+    is_read: bool = False
+    copied: IndexSet = IndexSet(())
 
     @property
     def noun(self) -> str:

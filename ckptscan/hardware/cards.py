@@ -241,5 +241,5 @@ def _plain(name: str) -> str:
 
 
 def _memory(text: str) -> int | None:
-    """`24GiB`, `24 GB` -> bytes; None for what is no size, or may be a card, as `3090` and `4070M`."""
+    """`24GiB`, `24 GB` -> bytes; None for what is no size, or a card: `3090`, `4070M`."""
     return parse_size(text) if text.strip()[-1:] in ("b", "B") else None

@@ -51,6 +51,8 @@ def document(diff: Diff, look: Look) -> dict[str, Any]:
                 "new": str(one.new),
                 "renumbered": one.is_renumbered,
                 "sure": one.is_sure,
+                "evidence": "norms" if one.is_read else "headers",
+                "copied": str(one.copied),
             }
             for one in diff.layers
         ],
