@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from ckptscan.content.pairs.values import SAMPLED, Found
+from ckptscan.content.pairs.values import CONSISTENT, SAMPLED, Found
 from ckptscan.diff.folding import Everything, Folded, fold, prefix_stars
 from ckptscan.diff.values import IDENTICAL, REMOVED, RESHAPED, Change, Diff
 from ckptscan.names import IndexSet
@@ -42,7 +42,7 @@ class Case:
         return sum(
             elements(one.a)
             for one in self.matched
-            if one.evidence.content == IDENTICAL
+            if one.evidence.content in (IDENTICAL, CONSISTENT)
             or (one.evidence.found and _is_like(one.evidence.found))
         )
 

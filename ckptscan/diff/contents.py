@@ -8,15 +8,17 @@ from dataclasses import replace
 from ckptscan.checkpoint import no_collection
 from ckptscan.content.pairs import values as pairs
 from ckptscan.content.pairs.fetching import Place
+from ckptscan.content.pairs.fitting import compare_weights, sample_weights
 from ckptscan.content.pairs.opening import is_closed, opened, whole
 from ckptscan.content.pairs.sampling import MOST, sample
-from ckptscan.content.pairs.values import Found, Pair, Reading, Wish
+from ckptscan.content.pairs.values import Found, Pair, Reading, Weights, Wish
 from ckptscan.content.pairs.whole import compare_whole
 from ckptscan.content.reading import Nobody, Progress
 from ckptscan.diff.aligning import align_by_content
 from ckptscan.diff.comparing import Wanted, compare
-from ckptscan.diff.pairs import Linked, Rows, linked
+from ckptscan.diff.pairs import linked
 from ckptscan.diff.proof import Proofs
+from ckptscan.diff.rows import Linked, Rows
 from ckptscan.diff.values import (
     AUXILIARY,
     CONTENT,
@@ -123,19 +125,24 @@ def _read(
         return Reading({})
     sides = pairs.Side("A", a, diff.a), pairs.Side("B", b, diff.b)
     places = Place(sides[0]), Place(sides[1])
-    opens = opened(*places, numbered) if wish.xet else whole(numbered)
-    proved = {key: Found(pairs.SAME, "xet") for key in numbered if is_closed(key, numbered, opens)}
-    left = {key: pair for key, pair in numbered.items() if key not in proved}
+    plain = {key: pair for key, pair in numbered.items() if isinstance(pair, Pair)}
+    others = {key: pair for key, pair in numbered.items() if isinstance(pair, Weights)}
+    opens = opened(*places, plain) if wish.xet else whole(plain)
+    proved = {key: Found(pairs.SAME, "xet") for key in plain if is_closed(key, plain, opens)}
+    left = {key: pair for key, pair in plain.items() if key not in proved}
     if wish.full:
         reading = compare_whole(*places, left, opens, wish, progress)
+        more = compare_weights(*places, others, wish, progress, reading.nbytes)
     else:
         reading = sample(*places, left, opens, wish)
+        more = sample_weights(*places, others, wish, reading.nbytes)
     for place in places:
         place.check()
-    return reading._replace(found={**reading.found, **proved})
+    found = {**reading.found, **more.found, **proved}
+    return Reading(found, reading.nbytes + more.nbytes, reading.wanted + more.wanted)
 
 
-def _pairs(asked: _Asked) -> Iterator[Pair]:
+def _pairs(asked: _Asked) -> Iterator[Pair | Weights]:
     for links in asked.values():
         yield from (one.pair for one in links if one.pair is not None)
 
@@ -161,8 +168,9 @@ def _merged(changes: Sequence[Change], asked: _Asked, reading: Reading) -> Itera
 def _key(found: Found) -> _Key:
     """What tensors have in common that are told together."""
     is_low = found.rank is not None
-    orders = found.is_permuted, found.is_turned
-    return found.state, found.proof, found.reason, is_low, *orders, found.is_tolerated
+    is_scaled = found.fit is not None and found.fit.is_scaled
+    flags = is_low, found.is_permuted, found.is_turned, found.is_tolerated, is_scaled
+    return found.state, found.proof, found.reason, *flags
 
 
 def _narrowed(
@@ -215,10 +223,14 @@ def _together(found: Sequence[Found]) -> Found:
     for one in others:
         if figures is not None and one.figures is not None:
             figures = figures.plus(one.figures)
+    fit = first.fit
+    for one in others:
+        fit = fit.plus(one.fit) if fit is not None and one.fit is not None else fit
     chances = [one.missed for one in found if one.missed is not None]
     ranks = [one.rank for one in found if one.rank is not None]
     return first._replace(
         figures=figures,
+        fit=fit,
         samples=sum(one.samples for one in found),
         elements=sum(one.elements for one in found),
         missed=tuple(map(max, zip(*chances, strict=True))) if chances else None,

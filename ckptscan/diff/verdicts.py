@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from ckptscan.diff.case import Case, elements, is_book
 from ckptscan.diff.presence import missing_head, missing_parts
-from ckptscan.diff.tuned import proof_of, tuned
+from ckptscan.diff.tuned import fit_of, fit_words, proof_of, tuned
 from ckptscan.diff.values import (
     ADDED,
     BY_SAMPLES,
@@ -147,21 +147,35 @@ def _has_names_in_common(case: Case) -> bool:
 
 def _quantized(case: Case) -> Iterator[Verdict]:
     """Weights are stored in another scheme."""
-    schemes: Counter[tuple[str, str, str]] = Counter()
+    schemes: dict[tuple[str, str, str], list[Change]] = {}
     for one in case.matched:
         fact = one.fact(REQUANTIZED)
         if fact:
             a, b = one.a[0].unit.packing is not None, one.b[0].unit.packing is not None
             what = "requantized" if a and b else "quantized" if b else "dequantized"
-            schemes[what, fact.before, fact.after] += elements(one.a)
-    for (what, before, after), count in schemes.most_common(2):
-        if count < _FEW * case.common:
+            schemes.setdefault((what, fact.before, fact.after), []).append(one)
+    most = sorted(schemes.items(), key=lambda one: -sum(elements(each.a) for each in one[1]))
+    for (what, before, after), some in most[:2]:
+        if sum(elements(one.a) for one in some) < _FEW * case.common:
             continue
         told = f"from {before} to {after}" if what != "quantized" else f"to {after}"
-        text = f"B is A {what} {told}" if case.is_one_model else f"weights are {what} {told}"
+        is_other = any(one.fact(CONTENT) for one in some)
+        is_one = case.is_one_model and not is_other
+        text = f"B is A {what} {told}" if is_one else f"weights are {what} {told}"
         if case.share(REQUANTIZED) < 0.5:
             text = f"a part of A is {what} {told}"
-        yield Verdict(what, text, HEADERS)
+        words = "of other numbers" if is_other else fit_words(some)
+        yield Verdict(what, ": ".join(filter(None, (text, words))), _fit_proof(some))
+
+
+def _fit_proof(some: list[Change]) -> str:
+    """On what it rests that codes stand for the other side's numbers."""
+    if any(one.fact(CONTENT) for one in some):
+        return PROVED
+    if fit_of(some) is None:
+        return HEADERS
+    is_whole = all(found.proof == "bytes" for one in some if (found := one.evidence.found))
+    return PROVED if is_whole else BY_SAMPLES
 
 
 def _cast(case: Case) -> Iterator[Verdict]:

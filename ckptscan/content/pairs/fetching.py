@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH = 32 << 20  # bytes of both sides that are held at once
 _LONGEST = 1 << 20  # bytes of one range
-_GAP = 4096  # bytes between two ranges of a remote file that cost less than a request
+GAP = 4096  # bytes between two ranges of a remote file that cost less than a request
 
 
 class Place:
@@ -68,7 +68,7 @@ class Place:
 
     def _gap(self, wanted: Sequence[tuple[str, int, int]]) -> int:
         """How large gaps may be, so that all of them cost no more than is to spare."""
-        most = _GAP if len(wanted) * _GAP <= self.spare else 0
+        most = GAP if len(wanted) * GAP <= self.spare else 0
         self.spare -= len(wanted) * most
         return most
 

@@ -20,6 +20,7 @@ from ckptscan.content.pairs.values import (
     Pair,
     Reading,
     Wish,
+    missed,
 )
 from ckptscan.sources import Filling
 
@@ -85,22 +86,13 @@ def judged(pair: Pair, opens: Opens, key: int, seen: Iterable[Figures]) -> Found
     if total.seen >= still:
         is_partly = still < pair.units
         return told._replace(state=SAME, proof="xet and bytes" if is_partly else "bytes")
-    return told._replace(state=SAMPLED, proof="sample", missed=missed(total.seen, blocks, still))
+    chances = missed(total.seen, len(blocks), still)
+    return told._replace(state=SAMPLED, proof="sample", missed=chances)
 
 
 def _is_like(blocks: Iterable[Figures]) -> bool:
     """Whether some block holds the same numbers on both sides, that are not all zero."""
     return any(not one.different and one.base for one in blocks)
-
-
-def missed(seen: int, blocks: list[Figures], units: int) -> tuple[float, float]:
-    """The chance that a change of a hundredth of the elements lies beside what was seen.
-
-    Spread over the tensor at random, and in one place: then only where it begins is random.
-    """
-    spread = float(0.99**seen)
-    within = units / 100 + seen / max(1, len(blocks))
-    return spread, max(0.0, 1 - len(blocks) * within / units)
 
 
 def _reordered(
