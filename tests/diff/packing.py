@@ -122,8 +122,12 @@ def e4m3(numbers: Array) -> Array:
     codes = np.arange(0x7F)
     power, part = codes >> 3, codes & 7
     known = np.where(power, (8 + part) * 2.0 ** (power - 10.0), part * 2.0**-9)
-    found = np.abs(np.abs(numbers)[..., None] - known).argmin(-1).astype("u1")
-    return found | (numbers < 0).astype("u1") << 7
+    return _nearest(known, np.abs(numbers)) | (numbers < 0).astype("u1") << 7
+
+
+def _nearest(known: Array, numbers: Array) -> Array:
+    """The codes whose numbers, which ascend, are nearest."""
+    return np.searchsorted((known[1:] + known[:-1]) / 2, numbers).astype("u1")
 
 
 def int8(weight: Array) -> Packed:
@@ -152,8 +156,8 @@ def nf4(weight: Array) -> Packed:
     known = np.linspace(-1, 1, 256).astype("f4")
     chunks = np.resize(largest - offset, (-(-len(largest) // 256), 256))
     outer = np.abs(chunks).max(1)
-    inner = np.abs((chunks / outer[:, None])[..., None] - known).argmin(-1).astype("u1")
-    codes = np.abs((blocks / largest[:, None])[..., None] - NF4).argmin(-1).reshape(-1)
+    inner = _nearest(known, chunks / outer[:, None])
+    codes = _nearest(NF4, blocks / largest[:, None]).reshape(-1)
     state = json.dumps({"quant_type": "nf4", "shape": weight.shape, "nested_offset": offset})
     return {
         "weight": ("U8", (codes[::2] << 4 | codes[1::2]).astype("u1")[:, None]),
@@ -166,7 +170,7 @@ def nf4(weight: Array) -> Packed:
 
 
 def _e2m1(numbers: Array) -> Array:
-    codes = np.abs(np.abs(numbers)[..., None] - E2M1).argmin(-1) | (numbers < 0) << 3
+    codes = _nearest(E2M1, np.abs(numbers)) | (numbers < 0).astype("u1") << 3
     return (codes[:, ::2] | codes[:, 1::2] << 4).astype("u1")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
+_OUTER = 256  # magnitudes that share one; bitsandbytes functional.py, nested blocksize
 _MOST_STATE = 1 << 16  # bytes of a quant_state; a real one has 200
 
 
@@ -94,6 +95,15 @@ class Pairs(NamedTuple):
         return Cells(table("F4")[found] * scales, dtype_halves("F4")[found] * np.abs(scales))
 
 
+class _Codes(NamedTuple):
+    """What magnitudes that are codes stand for, times those of `outer`, plus `offset`."""
+
+    outer: Field
+    known: Numbers
+    reach: Numbers
+    offset: float
+
+
 class Blocks(NamedTuple):
     """bitsandbytes: codes of 4 bits in one row, the first in the high bits, looked up in `codes`.
 
@@ -123,33 +133,48 @@ class Blocks(NamedTuple):
 
         known = self.codes.numbers(Window(0, 1, 0, 16), take)[0]
         reach = halves_of(known)
-        rows, halves = [], []
-        for top in range(window.top, window.bottom):
-            first = top * self.shape[1] + window.left
-            last = first + window.shape[1]
+        outer = self._outer_codes(take)
+        values, halves = [], []
+        for first, last in self._stretches(window):
             raw = self.weight.raw(Window(0, 1, first // 2, -(-last // 2)), take)[0]
-            found = np.stack((raw >> 4, raw & 0xF), axis=1).reshape(-1)
-            found = found[first % 2 : first % 2 + last - first]
-            largest, slack = self._largest(first // self.group, -(-last // self.group), take)
+            found = np.stack((raw >> 4, raw & 0xF), axis=1).reshape(-1)[: last - first]
+            largest, slack = self._largest(first // self.group, -(-last // self.group), outer, take)
             block = np.arange(first, last) // self.group - first // self.group
-            rows.append(known[found] * largest[block])
+            values.append(known[found] * largest[block])
             halves.append(reach[found] * largest[block] + np.abs(known[found]) * slack[block])
-        return Cells(np.array(rows), np.array(halves))
+        shape = window.shape
+        return Cells(np.concatenate(values).reshape(shape), np.concatenate(halves).reshape(shape))
 
-    def _largest(self, first: int, last: int, take: Take) -> tuple[Numbers, Numbers]:
+    def _stretches(self, window: Window) -> list[tuple[int, int]]:
+        """Where the elements of a window lie in the one row that holds all."""
+        columns = self.shape[1]
+        if window.shape[1] == columns:
+            return [(window.top * columns, window.bottom * columns)]
+        tops = [top * columns for top in range(window.top, window.bottom)]
+        return [(top + window.left, top + window.right) for top in tops]
+
+    def _outer_codes(self, take: Take) -> _Codes | None:
+        """What magnitudes that are codes stand for; None where they are numbers."""
+        if self.outer is None or self.outer_codes is None:
+            return None
+        known = self.outer_codes.numbers(Window(0, 1, 0, 256), take)[0]
+        return _Codes(self.outer, known, halves_of(known), self._offset(take))
+
+    def _largest(
+        self, first: int, last: int, codes: _Codes | None, take: Take
+    ) -> tuple[Numbers, Numbers]:
         """The largest magnitudes of some blocks, and how far each may be off."""
         import numpy as np
 
         held = Window(0, 1, first, last)
-        if self.outer is None or self.outer_codes is None:
+        if codes is None:
             largest = self.absmax.numbers(held, take)[0]
             return np.abs(largest), np.zeros(len(largest))
         found = self.absmax.raw(held, take)[0]
-        known = self.outer_codes.numbers(Window(0, 1, 0, 256), take)[0]
-        start, end = first // 256, -(-last // 256)
-        outer = self.outer.numbers(Window(0, 1, start, end), take)[0]
-        outer = outer[np.arange(first, last) // 256 - start]
-        return known[found] * outer + self._offset(take), halves_of(known)[found] * np.abs(outer)
+        start, end = first // _OUTER, -(-last // _OUTER)
+        outer = codes.outer.numbers(Window(0, 1, start, end), take)[0]
+        outer = outer[np.arange(first, last) // _OUTER - start]
+        return codes.known[found] * outer + codes.offset, codes.reach[found] * np.abs(outer)
 
     def _offset(self, take: Take) -> float:
         """What is added to magnitudes that are codes."""
