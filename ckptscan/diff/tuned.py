@@ -44,24 +44,26 @@ def fit_of(changes: Iterable[Change]) -> Fit | None:
     total: Fit | None = None
     for one in changes:
         fit = one.evidence.found.fit if one.evidence.found else None
-        if fit is None or one.evidence.content != CONSISTENT:
-            return None
-        total = fit if total is None else total.plus(fit)
+        if fit is not None and one.evidence.content == CONSISTENT:
+            total = fit if total is None else total.plus(fit)
     return total
 
 
 def fit_words(changes: Sequence[Change]) -> str:
-    """The same in words, empty where it is open."""
-    fit = fit_of(changes)
-    figures = figures_of(changes)
-    if fit is None or not figures.seen:
+    """The same in words, empty where it is open; zeros on both sides tell nothing."""
+    known = [one for one in changes if one.evidence.content == CONSISTENT]
+    fit, figures = fit_of(known), figures_of(known)
+    if fit is None or not figures.base:
         return ""
-    if not fit.inexact:
-        return "the same numbers but for rounding"
+    count, total = (sum(one.tensors for one in some) for some in (known, changes))
+    where = f"in {count:,} of {total:,} tensors " if count < total else ""
     scaled = "channels scaled, " if fit.is_scaled else ""
+    if not fit.inexact:
+        return f"{where}the same numbers but for rounding"
     if not figures.changed:
-        return f"{scaled}no number is more than half a step off"
-    return f"{scaled}relative L2 {figures.relative:.3g}, as methods leave that make up for errors"
+        return f"{where}{scaled}no number is more than half a step off"
+    relative = f"relative L2 {figures.relative:.3g}"
+    return f"{where}{scaled}{relative}, as methods leave that make up for errors"
 
 
 def tuned(case: Case) -> Iterator[Verdict]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from ckptscan.diff.case import Case, elements, is_book
 from ckptscan.diff.presence import missing_head, missing_parts
-from ckptscan.diff.tuned import fit_of, fit_words, proof_of, tuned
+from ckptscan.diff.tuned import fit_words, proof_of, tuned
 from ckptscan.diff.values import (
     ADDED,
     BY_SAMPLES,
@@ -172,7 +172,7 @@ def _fit_proof(some: list[Change]) -> str:
     """On what it rests that codes stand for the other side's numbers."""
     if any(one.fact(CONTENT) for one in some):
         return PROVED
-    if fit_of(some) is None:
+    if not fit_words(some):
         return HEADERS
     is_whole = all(found.proof == "bytes" for one in some if (found := one.evidence.found))
     return PROVED if is_whole else BY_SAMPLES
@@ -195,7 +195,10 @@ def _cast(case: Case) -> Iterator[Verdict]:
             yield Verdict("cast", text, proof)
         elif share > _FEW:
             plain = "the rest" if case.share(REQUANTIZED) > 0.5 else "a part of A"
-            yield Verdict("part-cast", f"{plain} is cast from {before} to {after}", HEADERS)
+            text = f"{plain} is cast from {before} to {after}"
+            yield Verdict(
+                "part-cast", text, proof_of(one for one in case.matched if one.fact(CAST))
+            )
 
 
 def _renamed(case: Case) -> Iterator[Verdict]:

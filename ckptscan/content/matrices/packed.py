@@ -224,7 +224,7 @@ def _scalar(bundle: Bundle, leaf: str | None, number: int) -> Field | None:
 
 def _blocks(bundle: Bundle, number: int) -> Matrix:
     group = bundle.packing.group
-    if not isinstance(group, int) or bundle.packing.bits != 4 or number:
+    if not isinstance(group, int) or bundle.packing.bits != 4 or number or bundle.shape[-1] % 2:
         raise _Unfit
     states = [f"{_STATE}{kind}" for kind in ("nf4", "fp4")]
     is_nested = "weight.nested_absmax" in bundle.rows

@@ -47,16 +47,18 @@ class Gptq(NamedTuple):
         ins, outs = right - left, bottom - top
         words = self.weight.words(_stream(left, right, top, bottom, self.bits), take)
         found = unpacked(words.T, ins, self.bits)  # a row an output
-        every = Window(0, self.groups, top, bottom)
+        group_of = np.arange(left, right) // self.group
+        first, last = left // self.group, (right - 1) // self.group + 1
+        if self.order is not None:
+            first, last = 0, self.groups
+            group_of = self.order.numbers(Window(0, 1, left, right), take)[0].astype("i8")
+        every = Window(first, last, top, bottom)
+        group_of = np.clip(group_of, first, last - 1) - first
         scales = self.scales.numbers(every, take)
-        zeros = np.full((self.groups, outs), 1 << (self.bits - 1))
+        zeros = np.full((last - first, outs), 1 << (self.bits - 1))
         if self.zeros is not None:
             held = self.zeros.words(_beside(every, self.bits), take)
             zeros = unpacked(held, outs, self.bits) + self.offset
-        group_of = np.arange(left, right) // self.group
-        if self.order is not None:
-            group_of = self.order.numbers(Window(0, 1, left, right), take)[0].astype("i8")
-        group_of = np.clip(group_of, 0, self.groups - 1)
         steps = scales[group_of].T
         values = steps * (found - zeros[group_of].T)
         return Cells(values, np.abs(steps) * uniform(found, self.bits))

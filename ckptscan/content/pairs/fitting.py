@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-_NEAR = 60_000  # ranges of files; a few seconds of work
+_NEAR = 30_000  # ranges of files; a few seconds of work
 _FAR = 1024  # where each is a request
 _WIDE = (2, 2048)  # rows and columns of a window whose rows lie in one piece
 _SQUARE = (32, 128)  # of others
@@ -146,7 +146,9 @@ def _drawn(key: int, pair: Weights, draw: random.Random) -> _Job:
         size = _WIDE[1], _WIDE[0]
     tiles = _tiles(pair, number)
     top, bottom = _span(one.shape[0], tiles[0], size[0], draw)
-    return _Job(key, number, Window(top, bottom, *_span(one.shape[1], tiles[1], size[1], draw)))
+    wanted = max(1, min(size[1], size[0] * size[1] // (bottom - top)))  # heads have many rows
+    left, right = _span(one.shape[1], tiles[1], wanted, draw)
+    return _Job(key, number, Window(top, bottom, left, right))
 
 
 def _tiles(pair: Weights, number: int) -> tuple[int, int]:
