@@ -60,7 +60,7 @@ def _vectors(diff: Diff, side: str, container: str) -> Iterator[_Vector]:
     for change in diff.changes:
         for part in change.a if side == "a" else change.b:
             unit = part.unit
-            if unit.is_book or part.region.arity != 1 or unit.copies > 1:
+            if unit.is_book or not part.region.arity or unit.copies > 1:
                 continue
             if len(unit.family.shape) != 1 or unit.family.shape[0] < _LEAST:
                 continue
@@ -79,11 +79,12 @@ def _prints(place: Place, vectors: list[_Vector]) -> dict[int, bytes]:
         width = (family.dtype.bits or 8) // 8
         length = min(family.shape[0], _ELEMENTS) * width
         rows = rows_of(table.names, vector.part)
-        numbers = [vector.part.unit.numbers.get(one, one) for (one,) in vector.part.region]
-        for number, row in zip(numbers, rows, strict=True):
+        own = vector.part.unit.numbers
+        for (first, *inner), row in zip(vector.part.region, rows, strict=True):
             if row not in bad and width:
                 path, start = place.at(row, 0)
-                wanted[path, start, length] = number, vector.name, family.dtype.name
+                name = *vector.name, *map(str, inner)
+                wanted[path, start, length] = own.get(first, first), name, family.dtype.name
     held: dict[int, list[tuple[tuple[str, ...], bytes]]] = {}
     for stretch, raw in place.read(list(wanted)).items():
         number, name, dtype = wanted[stretch]

@@ -34,7 +34,7 @@ from ckptscan.diff.values import (
 from ckptscan.diff.verdicts import verdicts
 from ckptscan.sources import Source
 from ckptscan.structure import Structure
-from ckptscan.structure.match import Part, Region
+from ckptscan.structure.match import Part, Region, containers_of
 
 PACKED = "a header pack holds no tensors"
 PERMUTED = "rows permuted, as layouts of rotary embeddings are"
@@ -113,7 +113,20 @@ def _links(diff: Diff, number: int, change: Change, a: Rows, b: Rows) -> Sequenc
         whole = change.a if len(change.a) == 1 else change.b
         return [Linked(indices, None, PACKED) for indices in whole[0].region]
     heads = {one.head_dim for one in diff.a.attention if one.head_dim}
-    return linked(change, number, a, b, heads.pop() if len(heads) == 1 else 0)
+    found = linked(change, number, a, b, heads.pop() if len(heads) == 1 else 0)
+    return list(map(_doubted, found)) if _are_numbers_open(diff, change) else found
+
+
+def _are_numbers_open(diff: Diff, change: Change) -> bool:
+    """Whether nothing tells which layer, or expert, of A a tensor of B belongs to."""
+    opened = {one.a for one in diff.layers if not one.is_sure}
+    held = {".".join(container) for _, container in containers_of(change.a[0].unit)}
+    return not opened.isdisjoint(held)
+
+
+def _doubted(one: Linked) -> Linked:
+    """The same, other numbers proving nothing."""
+    return one if one.pair is None else one._replace(pair=one.pair._replace(doubt=True))
 
 
 def _read(

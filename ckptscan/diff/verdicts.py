@@ -304,6 +304,9 @@ def _sizes(case: Case) -> Iterator[Verdict]:
     for one in resized:
         stacks.add(_lengths(one))
     pair = next(iter(stacks), None)
+    told = {(one.a_count, one.b_count) for one in case.diff.layers if one.noun == "expert"}
+    if len(stacks) == 1 and pair in told:
+        return  # routers, with their experts
     if len(stacks) == 1 and pair is not None:
         text = f"{pair[0]} -> {pair[1]} experts; which ones headers do not tell"
         yield Verdict("experts", text, HEADERS)
