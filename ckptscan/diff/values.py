@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,8 @@ KINDS = (
 )
 PRECEDENCE = (RESTRUCTURED, REQUANTIZED, RESHAPED, CAST, RENAMED, CONTENT, MOVED)
 HEADERS, PROVED, BY_SAMPLES = "headers", "proved", "sampled"
-_LAYERS = frozenset("layers layer h block blocks decoder_layers encoder_layers".split())
+# layers, h, block, resblocks, single_transformer_blocks
+_LAYERS = re.compile(r"h|.*(?:layers?|blocks?)", re.DOTALL)
 
 
 class Fact(NamedTuple):
@@ -143,7 +145,7 @@ class LayerChange(NamedTuple):
         container = self.a.rpartition(".")[2].lower()
         if "expert" in container:
             return "expert"
-        return "layer" if container in _LAYERS else "module"
+        return "layer" if _LAYERS.fullmatch(container) else "module"
 
 
 class Verdict(NamedTuple):
