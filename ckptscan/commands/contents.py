@@ -29,6 +29,14 @@ class Contents(NamedTuple):
     most: int | None = None
     tolerance: tuple[float, float] | None = None
 
+    def unread(self, only: str) -> Contents:
+        """Nothing read, for a part that needs none; a usage error where reading was asked for."""
+        if self.full or self.xet or self.most is not None:
+            raise click.UsageError(
+                f"--only {only} reads no tensor; leave --full, --xet and --max-bytes out"
+            )
+        return Contents(samples=0)
+
     def compare(
         self,
         a: tuple[Source, Structure],
@@ -63,8 +71,10 @@ def content_options(command: F) -> F:
         atol: float | None,
         **options: Any,
     ) -> Any:
-        if no_sample and (samples is not None or full):
-            raise click.UsageError("--no-sample reads no tensor; leave --sample and --full out")
+        if no_sample and (samples is not None or full or most is not None):
+            raise click.UsageError(
+                "--no-sample reads no tensor; leave --sample, --full and --max-bytes out"
+            )
         if not full and (rtol is not None or atol is not None):
             raise click.UsageError("--rtol and --atol are for all elements; add --full")
         tolerance = None if rtol is None and atol is None else (rtol or 0.0, atol or 0.0)

@@ -88,6 +88,11 @@ class Change(NamedTuple):
         """Bytes of these tensors, as stored."""
         return sum(part.nbytes for part in self.a or self.b)
 
+    @property
+    def is_tolerated(self) -> bool:
+        """Whether its content differs by no more than the user allows."""
+        return self.evidence.found is not None and self.evidence.found.is_tolerated
+
     def fact(self, kind: str) -> Fact | None:
         """The fact of a kind, None where there is none."""
         return next((one for one in self.facts if one.kind == kind), None)
@@ -211,8 +216,17 @@ class Diff:
 
     @property
     def has_changes(self) -> bool:
-        """Whether a tensor is known to differ, or to lie elsewhere."""
-        return any(change.kind not in (IDENTICAL, UNPROVED) for change in self.changes)
+        """Whether a tensor is known to differ by more than is tolerated, or to lie elsewhere."""
+        return any(
+            change.kind not in (IDENTICAL, UNPROVED)
+            and not (change.kind == CONTENT and change.is_tolerated)
+            for change in self.changes
+        )
+
+    @property
+    def has_other_content(self) -> bool:
+        """Whether numbers of a tensor that both have differ by more than is tolerated."""
+        return any(change.fact(CONTENT) and not change.is_tolerated for change in self.changes)
 
     @property
     def has_other_files(self) -> bool:
