@@ -3,15 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SLOW ?= slow
+OLDEST ?= $(PYTHON)
 DEMO := Qwen--Qwen2-57B-A14B-Instruct
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow servers lint types format golden bench fuzz fixtures coverage dist clean
+.PHONY: help demo dev test test-slow servers lint types format golden bench fuzz fixtures coverage dist oldest vulnerabilities clean
 
 help:
 	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
 	@echo "make test        run the test suite (makes the environment if it is missing)"
-	@echo "make test-slow   run the tests that take more than a few seconds"
+	@echo "make test-slow   run the tests that take seconds, and properties on many examples"
 	@echo "make servers     install the servers that slow tests of remote sources talk to"
 	@echo "make lint        ruff: rules and format"
 	@echo "make types       mypy --strict"
@@ -22,6 +23,8 @@ help:
 	@echo "make fixtures    rebuild the fixtures, all but the packs"
 	@echo "make coverage    run the suite and list the lines that it does not reach"
 	@echo "make dist        build the wheel and the source archive"
+	@echo "make oldest      run the suite with the oldest versions that are said to work (OLDEST=python3.10)"
+	@echo "make vulnerabilities  ask whether a requirement has a known vulnerability"
 	@echo "make clean       remove what was made"
 
 $(BIN)/python:
@@ -50,7 +53,8 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q -n auto
 
 test-slow: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -q -n auto -m "$(SLOW) and not online and not gpu"
+	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=many \
+		-m "($(SLOW) or hypothesis) and not online and not gpu"
 
 # moto and obstore beside the tests; the mirror olah apart, for what it pins. nginx is the system's
 servers: $(VENV)/.installed-dev
@@ -87,7 +91,19 @@ coverage: $(VENV)/.installed-dev
 	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report
 
 dist: $(VENV)/.installed-dev
-	@$(BIN)/python -m pip install -q build && $(BIN)/python -m build
+	@$(BIN)/python -m build
+
+# the suite with the oldest Python and the oldest versions that setup.cfg allows
+oldest:
+	@$(OLDEST) -c 'import sys; print("Python", sys.version.split()[0])'
+	@$(OLDEST) -m venv .oldest && $(OLDEST) tests/release/oldest.py > .oldest/constraints.txt
+	@.oldest/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]' -c .oldest/constraints.txt
+	@.oldest/bin/python -m pytest -q -n auto
+
+# known vulnerabilities of what is installed with ckptscan; asks a public service
+vulnerabilities:
+	@$(PYTHON) -m venv .vulnerabilities && .vulnerabilities/bin/python -m pip install -q . pip-audit
+	@.vulnerabilities/bin/pip-audit --local --skip-editable
 
 clean:
-	rm -rf $(VENV) .bench-venv .servers build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench-venv .servers .oldest .vulnerabilities build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

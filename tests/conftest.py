@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ckptscan.checkpoint import Checkpoint, load
 from ckptscan.dtypes import DTYPES
@@ -25,6 +29,22 @@ ATTACKS = FIXTURES / "attacks"
 NOWHERE = Path(__file__).parent / "nowhere"  # a folder that is not there
 
 Tensors = Mapping[str, tuple[str, Sequence[int]]]
+
+# A few examples by default; `make test-slow` draws many for the same properties
+for profile, examples in (("few", 30), ("many", 300)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile("few")
+
+
+def pytest_collection_finish() -> None:
+    """Nothing that collection made is ever garbage: the collector took a tenth of the run."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def header_text(tensors: Tensors, metadata: Mapping[str, str] | None = None) -> str:
@@ -97,8 +117,14 @@ def pack(model: str) -> Source:
     return open_source(str(PACKS / f"{model}.ckptpack"))
 
 
+@cache
+def packed(model: str) -> Structure:
+    """The structure of a real model, read once for all tests: nothing of it can change."""
+    return describe(load(pack(model)))
+
+
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _plain_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the user's reaches a test; text is 100 columns wide."""
     for name in [*os.environ]:
         if name.startswith(("HF_", "CKPTSCAN_")) or name in ("NO_COLOR", "FORCE_COLOR"):
@@ -106,6 +132,18 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("HF_HOME", str(NOWHERE / "huggingface"))  # no token of the user's is sent
     monkeypatch.setenv("CKPTSCAN_CACHE", str(NOWHERE / "ckptscan"))
+    if not request.node.get_closest_marker("online"):
+        # a client reads all certificates of the system, 30 ms each time; http needs none
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        monkeypatch.setenv("SSL_CERT_DIR", str(NOWHERE))
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_outlives_its_test() -> Iterator[None]:
+    yield
+    hub = sys.modules.get("huggingface_hub")
+    if hub is not None:
+        hub.close_session()
 
 
 @pytest.fixture

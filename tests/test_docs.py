@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from ckptscan.checks import all_checks
-from ckptscan.commands import COMMANDS
+from ckptscan.commands import COMMANDS, cli
 from ckptscan.report.catalogue import markdown_lines
 from fixtures.make import write_sparse
 from tests.conftest import HERE, PACKS
@@ -59,29 +58,25 @@ def hub() -> Iterator[Standin]:
 
 @pytest.mark.parametrize(("page", "command", "output"), BLOCKS)
 def test_a_command_prints_what_the_page_says(
-    page: str, command: str, output: str, folder: Path, hub: Standin
+    page: str,
+    command: str,
+    output: str,
+    folder: Path,
+    hub: Standin,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = {
-        "COLUMNS": "100",
-        "PYTHONPATH": str(ROOT),
-        "HF_ENDPOINT": hub.endpoint,
-        "CKPTSCAN_CACHE": str(folder / "kept"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "ckptscan", *command.split()[1:]],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=True,
-        cwd=folder,
-        env=os.environ | settings,
-    )
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("CKPTSCAN_CACHE", str(folder / "kept"))
+    words = command.split()
+    # the width that Click gives to help on a terminal, and not in a runner
+    done = CliRunner().invoke(cli, words[1:], prog_name=words[0], terminal_width=78)
     if os.environ.get("GOLDEN") == "accept":
         path = ROOT / page
         text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace(f"{command}\n{output}```", f"{command}\n{done.stdout}```"))
+        path.write_text(text.replace(f"{command}\n{output}```", f"{command}\n{done.output}```"))
 
-    assert output == done.stdout
+    assert (0, output) == (done.exit_code, done.output)
 
 
 def test_the_library_example_is_true(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,8 @@ import hashlib
 import pytest
 
 from ckptscan.checkpoint import load
-from ckptscan.structure import describe
 from fixtures.make import attacks, write_sparse
-from tests.conftest import ATTACKS, PACKS, pack
+from tests.conftest import ATTACKS, PACKS, pack, packed
 
 # model -> tensors, elements, bytes of tensors, files. Sources: the models' own index files, the
 # Hub's file sizes and published counts; see fixtures/README.md.
@@ -63,7 +62,7 @@ LARGE = {
 
 @pytest.mark.parametrize(("model", "totals"), TOTALS.items(), ids=TOTALS)
 def test_totals_are_exact(model: str, totals: tuple[int, int, int, int]) -> None:
-    checkpoint = load(pack(model))
+    checkpoint = packed(model).checkpoint
 
     assert (
         len(checkpoint.table),
@@ -76,9 +75,9 @@ def test_totals_are_exact(model: str, totals: tuple[int, int, int, int]) -> None
     assert all(fault.severity == "note" for _, fault in checkpoint.faults)
 
 
-@pytest.mark.parametrize("model", TOTALS.keys() - LARGE)
+@pytest.mark.parametrize("model", sorted(TOTALS.keys() - LARGE))
 def test_families_and_tree_sum_to_the_totals(model: str) -> None:
-    structure = describe(load(pack(model)))
+    structure = packed(model)
     tensors, elements, nbytes, _ = TOTALS[model]
 
     assert tensors == sum(family.count for family in structure.families) == structure.tensors

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ckptscan.checkpoint import load
 from fixtures.shapes import build, configs
-from tests.conftest import pack
+from tests.conftest import packed
 
 QWEN_MOE = {"moe": "qwen", "qk_norm": True}
 GPT_OSS = {"qkv_bias": True, "o_bias": True, "sinks": True, "moe": "mxfp4"}
@@ -27,7 +26,7 @@ GPT_OSS = {"qkv_bias": True, "o_bias": True, "sinks": True, "moe": "mxfp4"}
     ],
 )
 def test_a_built_header_is_the_real_one(model: str, shape: dict[str, object]) -> None:
-    checkpoint = load(pack(model))
+    checkpoint = packed(model).checkpoint
     config = {**checkpoint.config.documents["config.json"], "_shape": shape}
     plain = str(shape.get("plain", "BF16"))
     built = {

@@ -12,15 +12,14 @@ from tests.conftest import ATTACKS, PACKS
 HEAVY = {"numpy", "torch", "tabulate", "huggingface_hub", "safetensors", "tqdm"}
 
 
-def modules_after(code: str) -> set[str]:
-    """The top-level modules that are loaded once this code has run."""
+def modules_after(*codes: str) -> list[set[str]]:
+    """The modules that are loaded after each of these, run in turn in one process."""
+    lines = "\n".join(f"{code}\nprint('MODULES', *sys.modules)" for code in codes)
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print('MODULES', *sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", f"import sys\n{lines}"], capture_output=True, text=True, check=True
     )
-    return {name.partition(".")[0] for name in done.stdout.rpartition("MODULES")[2].split()}
+    told = (line.split() for line in done.stdout.splitlines())
+    return [set(words[1:]) for words in told if words[:1] == ["MODULES"]]
 
 
 def run(*arguments: str) -> str:
@@ -31,48 +30,30 @@ def run(*arguments: str) -> str:
     )
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import ckptscan",
-        "import ckptscan.commands",
-        run("--help"),
-        run("inspect", "--help"),
-        run("inspect", str(ATTACKS / "ok.safetensors")),
-        run("inspect", str(PACKS / "Qwen--Qwen2-7B.ckptpack"), "--format", "json"),
-        run("inspect", str(PACKS / "Qwen--Qwen2-7B.ckptpack"), "--view", "tensors"),
-        run("audit", str(ATTACKS / "ok.safetensors")),
-        run("diff", str(ATTACKS / "ok.safetensors"), str(PACKS / "Qwen--Qwen2-7B.ckptpack")),
-    ],
-    ids=[
-        "package",
-        "commands",
-        "help",
-        "inspect-help",
-        "small-file",
-        "json",
-        "tensors",
-        "audit",
-        "diff",
-    ],
-)
-def test_nothing_heavy_is_loaded(code: str) -> None:
-    assert set() == HEAVY & modules_after(code)
+SMALL, PACK = str(ATTACKS / "ok.safetensors"), str(PACKS / "Qwen--Qwen2-7B.ckptpack")
+STARTS = {
+    "package": "import ckptscan",
+    "commands": "import ckptscan.commands",
+    "help": run("--help"),
+    "inspect-help": run("inspect", "--help"),
+    "small-file": run("inspect", SMALL),
+    "json": run("inspect", PACK, "--format", "json"),
+    "tensors": run("inspect", PACK, "--view", "tensors"),
+    "audit": run("audit", SMALL),
+    "diff": run("diff", SMALL, PACK),
+}
+
+
+def test_nothing_heavy_is_loaded() -> None:
+    seen = modules_after(*STARTS.values())
+
+    assert all(seen)
+    for start, modules in zip(STARTS, seen, strict=True):
+        assert set() == HEAVY & {name.partition(".")[0] for name in modules}, start
 
 
 def test_an_audit_without_settings_loads_no_reader_of_them() -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            run("audit", "--no-config", str(ATTACKS / "ok.safetensors"))
-            + "\nimport sys; print('MODULES', *sys.modules)",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    modules = set(done.stdout.rpartition("MODULES")[2].split())
+    (modules,) = modules_after(run("audit", "--no-config", SMALL))
 
     assert set() == modules & {
         "tomllib",
@@ -84,15 +65,9 @@ def test_an_audit_without_settings_loads_no_reader_of_them() -> None:
 
 
 def test_importing_the_package_imports_no_room() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import ckptscan, sys; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    (modules,) = modules_after("import ckptscan")
 
-    rooms = {name for name in done.stdout.split() if name.startswith("ckptscan.")}
-    assert {"ckptscan.version"} == rooms
+    assert {"ckptscan.version"} == {name for name in modules if name.startswith("ckptscan.")}
 
 
 def test_the_console_script_runs() -> None:

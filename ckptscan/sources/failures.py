@@ -38,6 +38,8 @@ def in_our_words(error: Exception) -> Again:
     name = type(error).__name__
     if _is_of_certificates(error):
         return Again("its certificate is not trusted", hint=_NO_TRUST, tries=1)
+    if "location header" in str(error):  # httpx 0.28 reads it, though it is told not to follow
+        return Again("it redirects to no http address", tries=1)
     if "Connect" in name:  # ConnectError, ConnectTimeout: nobody is there
         return Again("no connection", hint=_NO_CONNECTION)
     for part, words in _FAILURES:

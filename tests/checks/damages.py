@@ -8,8 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ckptscan.checkpoint import load
-from tests.conftest import pack
+from tests.conftest import packed
 
 Tensors = dict[str, tuple[str, tuple[int, ...]]]
 Documents = dict[str, dict[str, Any]]
@@ -25,7 +24,7 @@ PACKED = re.compile(r"(?:\.qweight|_blocks)$")
 
 def held(model: str) -> tuple[Tensors, Documents]:
     """The tensors of a pack as one file, and its config."""
-    checkpoint = load(pack(model))
+    checkpoint = packed(model).checkpoint
     tensors = {row.name: (row.dtype.name, tuple(row.shape)) for row in checkpoint.table}
     documents = {
         name.removesuffix(".json"): copy.deepcopy(dict(document))

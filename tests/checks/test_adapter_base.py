@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from ckptscan.checkpoint import load
 from ckptscan.checks import Finding, Given, Subject, audit
 from ckptscan.checks.adapter_base import CHECKS
 from ckptscan.checks.evidence.base import base_of
 from ckptscan.structure import Structure, describe
 from tests.checks import looking
 from tests.checks.looking import ADAPTER, CONFIG, gptq, llama, mixture, without
-from tests.conftest import Tensors, checkpoint_of, index_of, pack, unheld
+from tests.conftest import Tensors, checkpoint_of, index_of, packed, unheld
 
 Held = dict[str, tuple[str, list[int]]]
 Q3 = "layers.3.self_attn.q_proj"
@@ -323,8 +322,8 @@ def test_of_an_incomplete_base_nothing_is_sure() -> None:
     ],
 )
 def test_a_real_adapter(base: str, expected: list[str]) -> None:
-    adapter = describe(load(pack("example--Llama-3.1-8B-lora-r16")))
-    told = found(adapter, describe(load(pack(base))))
+    adapter = packed("example--Llama-3.1-8B-lora-r16")
+    told = found(adapter, packed(base))
 
     assert expected == sorted({f"{one.code} {one.severity}" for one in told})
 
@@ -374,7 +373,7 @@ def everywhere(base: Structure) -> Held:
     """.split(),
 )
 def test_adapters_of_real_models(model: str) -> None:
-    base = describe(load(pack(model)))
+    base = packed(model)
     adapter = everywhere(base)
     wrong = renamed(adapter, "base_model.model.", "base_model.model.foo.bar.")
     expected = len(adapter) // 2

@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptscan.checkpoint import load
 from ckptscan.checks import Audit, Finding, Ignored, Where, audit
 from ckptscan.checks.baseline import apply_baseline, read_baseline, written
 from ckptscan.errors import UsageError
 from ckptscan.sources.base import Origin
 from tests.checks.test_allowing import UP, audit_of
-from tests.conftest import pack
+from tests.conftest import packed
 
 
 def found(
@@ -120,7 +119,7 @@ def test_no_secret_of_an_address_is_kept() -> None:
 
 
 def test_all_that_is_found_in_a_real_model_is_known_afterwards() -> None:
-    done = audit(load(pack("deepseek-ai--DeepSeek-V3")))
+    done = audit(packed("deepseek-ai--DeepSeek-V3"))
     text = written([done])
     again, gone = apply_baseline(done, read_baseline(text.encode(), "x"))
 

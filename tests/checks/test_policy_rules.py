@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ckptscan.checkpoint import load
 from ckptscan.checks import Finding, Given, audit
 from ckptscan.checks.policy import parse_rule
 from ckptscan.config import AUDITED
 from ckptscan.structure import Structure
 from tests.checks.looking import CONFIG, float8, gptq, llama, mixture
-from tests.conftest import checkpoint_of, pack, unheld
+from tests.conftest import checkpoint_of, packed, unheld
 
 
 def findings(structure: Structure, *lines: str) -> tuple[Finding, ...]:
@@ -191,7 +190,7 @@ def test_a_broken_rule_says_where_what_and_why() -> None:
     ],
 )
 def test_true_rules_of_real_models_hold(model: str, lines: tuple[str, ...]) -> None:
-    done = audit(load(pack(model)), ["P"], given=Given(policy=tuple(map(parse_rule, lines))))
+    done = audit(packed(model), ["P"], given=Given(policy=tuple(map(parse_rule, lines))))
 
     assert [] == [finding.message for finding in done.findings]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,13 +10,12 @@ import pytest
 from ckptscan.checkpoint import load
 from ckptscan.checks import Finding, audit
 from ckptscan.config import AUDITED
-from fixtures.models import unpacked
+from fixtures.models import rows, unpacked
 from tests.checks import true_findings
-from tests.checks.matrix.whole import single
-from tests.conftest import FIXTURES, PACKS, pack
+from tests.checks.matrix.whole import Tensors, single
+from tests.conftest import PACKS, pack
 
 MODELS = sorted(path.stem for path in PACKS.glob("*.ckptpack"))
-TYPES = FIXTURES / "families" / "models.json.gz"
 
 
 def grave(source: object) -> list[Finding]:
@@ -29,12 +26,16 @@ def grave(source: object) -> list[Finding]:
     return [one for one in done.findings if one.severity != "info"]
 
 
-def types() -> Iterator[tuple[str, dict[str, Any], dict[str, tuple[str, tuple[int, ...]]]]]:
-    """The model types: their names, configs, and tensors as stored and as loaded."""
-    for name, class_, config, *both in json.loads(gzip.decompress(TYPES.read_bytes())):
-        for tensors in filter(None, both):
-            held = {one: ("BF16", tuple(shape)) for one, shape in unpacked(tensors).items()}
-            yield name, config | {"architectures": [class_]}, held
+def types(some: slice) -> Iterator[tuple[str, dict[str, Any], Tensors]]:
+    """Some of the model types: names, configs, and tensors, as stored and as loaded."""
+    held = [
+        (name, config | {"architectures": [class_]}, tensors)
+        for name, class_, config, *both in rows()
+        for tensors in filter(None, both)
+    ]
+    for name, config, tensors in held[some]:
+        shapes = unpacked(tensors).items()
+        yield name, config, {one: ("BF16", tuple(shape)) for one, shape in shapes}
 
 
 def expected(name: str) -> set[str]:
@@ -55,7 +56,7 @@ def check(some: slice, with_config: bool) -> None:
     """Hold some of the types against the golden list."""
     told: dict[str, set[str]] = {}
     errors = []
-    for name, config, tensors in list(types())[some]:
+    for name, config, tensors in types(some):
         files = {"config": config} if with_config else {}
         found = grave(single(tensors, **files).source())
         errors += [f"{name}: {one.code} {one.message}" for one in found if one.severity == "error"]
@@ -83,7 +84,7 @@ def test_of_all_model_types_without_a_config_only_what_is_true_is_told() -> None
 
 
 def test_every_entry_of_the_golden_list_is_of_a_fixture() -> None:
-    known = {name for name, *_ in json.loads(gzip.decompress(TYPES.read_bytes()))}
+    known = {name for name, *_ in rows()}
     listed = {
         name
         for one in (true_findings.TYPES, true_findings.FALSE)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ckptscan.checkpoint import load
 from ckptscan.checks import Audit, Proof, audit
 from ckptscan.report.findings.proof import lines
 from tests.checks.looking import CONFIG, llama, lora, without
 from tests.checks.making import audit_of
-from tests.conftest import PACKS, Tensors, file_of, index_of, pack, unheld
+from tests.conftest import PACKS, Tensors, file_of, index_of, packed, unheld
 
 PROVED_NOT = {
     "example--Llama-3.1-8B-lora-r16": "not understood",
@@ -44,7 +43,7 @@ def in_shards(**moved: str) -> Audit:
 @pytest.mark.parametrize("path", sorted(PACKS.glob("*.ckptpack")), ids=lambda path: path.stem)
 def test_packs_are_proved_whole(path: str) -> None:
     model = str(path).rpartition("/")[2].removesuffix(".ckptpack")
-    found = _proof(audit(load(pack(model)), ("C016",)))
+    found = _proof(audit(packed(model), ("C016",)))
 
     assert PROVED_NOT.get(model, "proved") == found.verdict
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.checks.looking import float8, gptq, llama, lora, mixture
@@ -57,7 +57,6 @@ def test_what_is_found(arrays: Arrays, expected: list[str]) -> None:
     assert expected == found(arrays, "V001", "V008")
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_a_nan_is_found_wherever_it_lies(data: st.DataObject) -> None:
     arrays: dict[str, Any] = weights(llama(range(2)))

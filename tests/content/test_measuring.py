@@ -8,7 +8,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptscan.content.formats import INTEGERS, LAYOUTS, decode
@@ -133,7 +133,6 @@ def tallied(dtype: str, raw: bytes, cuts: list[int], page: int) -> object:
     return tally.statistics()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     dtype=st.sampled_from([*DTYPES]),
     pages=st.integers(1, 60),

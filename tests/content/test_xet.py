@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptscan.content.xet import Question, Span, Stretch, Whereabouts, proved_equal
@@ -70,7 +70,6 @@ def stretches(draw: st.DataObject, world: World) -> tuple[Stretch, Stretch]:
     return a, b
 
 
-@settings(max_examples=400)
 @given(worlds(), st.data())
 def test_what_is_proved_equal_is_equal(world: World, data: st.DataObject) -> None:
     places = Whereabouts(dict(enumerate(world.files)))

@@ -14,7 +14,7 @@ from ckptscan.diff import BESIDE, Diff, compare
 from ckptscan.sources.base import FileEntry
 from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import Structure, describe
-from tests.conftest import framed, header_text, pack
+from tests.conftest import framed, header_text, packed
 
 Tensors = dict[str, tuple[str, tuple[int, ...]]]
 Documents = dict[str, dict[str, Any]]
@@ -26,7 +26,7 @@ LAYER = re.compile(r"^(model\.layers\.)(\d+)(\..+)$")
 
 @lru_cache(maxsize=16)
 def _held(name: str) -> Model:
-    checkpoint = load(pack(name))
+    checkpoint = packed(name).checkpoint
     tensors = {row.name: (row.dtype.name, tuple(row.shape)) for row in checkpoint.table}
     config = dict(checkpoint.config.documents.get("config.json", {}))
     return tensors, {"config": config} if config else {}

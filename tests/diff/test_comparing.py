@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ckptscan
@@ -16,7 +16,7 @@ from ckptscan.sources import open_source
 from ckptscan.sources.base import FileEntry
 from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import Structure, describe
-from tests.conftest import Tensors, file_of, pack, source_of, structure_of
+from tests.conftest import Tensors, file_of, pack, packed, source_of, structure_of
 from tests.diff.making import codes, diff_of, real, structure, told
 from tests.diff.test_transformations import sided, sums
 from tests.structure.match.test_matching import MODELS
@@ -60,7 +60,6 @@ def test_nothing_is_read_while_comparing() -> None:
     assert before == [source.ranges for source in sources]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MODELS, MODELS)
 def test_the_counts_sum_and_the_way_back_mirrors(one: Tensors, two: Tensors) -> None:
     a, b = structure_of(one), structure_of(two)
@@ -72,7 +71,6 @@ def test_the_counts_sum_and_the_way_back_mirrors(one: Tensors, two: Tensors) -> 
     assert there.summary["added"] >= 0
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MODELS, st.randoms(use_true_random=False))
 def test_neither_order_nor_shards_matter(one: Tensors, rng: object) -> None:
     names = list(one)
@@ -141,7 +139,7 @@ def test_one_stored_file_is_equal_to_itself(tmp_path: Path) -> None:
 
 
 def test_one_pack_is_equal_to_itself() -> None:
-    one, two = (describe(load(pack("Qwen--Qwen2-7B"))) for _ in range(2))
+    one, two = packed("Qwen--Qwen2-7B"), describe(load(pack("Qwen--Qwen2-7B")))
 
     assert {"identical": 339} == told(compare(one, two))
 
@@ -244,7 +242,7 @@ def test_the_package_is_called_as_a_function() -> None:
     ],
 )
 def test_a_verdict_on_real_models(a: str, b: str, expected: list[str]) -> None:
-    diff = compare(describe(load(pack(a))), describe(load(pack(b))))
+    diff = compare(packed(a), packed(b))
 
     assert expected == codes(diff)[: len(expected)]
     assert sums(diff)

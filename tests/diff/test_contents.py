@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from numpy.typing import NDArray
 
 from ckptscan.checkpoint import load
@@ -320,7 +320,6 @@ def test_a_side_that_fails_is_named(wish: Wish) -> None:
         diff_of(Failing({"model.safetensors": raw}), source(A), wish)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MODELS, MODELS)
 def test_any_two_checkpoints_are_compared(one: Tensors, two: Tensors) -> None:
     for wish in (Wish(), FULL, Wish(most=100)):

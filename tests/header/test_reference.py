@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from safetensors import TensorSpec, serialize
 
@@ -76,7 +76,6 @@ def test_what_we_lay_out_the_reference_opens(
     assert reference(file_of(tensors, metadata)) is None
 
 
-@settings(max_examples=40)
 @given(TENSORS, st.sampled_from([None, (", ", ": "), (" ,", "\n:")]), st.integers(0, 8))
 def test_white_space_and_padding_change_nothing(
     tensors: Tensors, separators: tuple[str, str] | None, padding: int
@@ -96,7 +95,7 @@ def _padded(tensors: Tensors) -> bytes:
 @pytest.mark.parametrize("seed", range(4))
 def test_fuzzed_headers_have_the_reference_s_verdict(seed: int) -> None:
     """With equal offsets the reference's own variant is random; the verdict never is."""
-    found = list(disagreements(seed, 6000))
+    found = list(disagreements(seed, 2000))
     verdicts = [case for case in found if (case[1] is None) != (case[2] is None)]
 
     assert [] == verdicts

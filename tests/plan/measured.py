@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from ckptscan.checkpoint import load
 from ckptscan.hardware import parse_devices
 from ckptscan.plan import Ask, Local, MemoryPlan, Parallel, plan
-from ckptscan.structure import Structure, describe
+from ckptscan.structure import Structure
 from fixtures.shapes import build, configs, public
-from tests.conftest import FIXTURES, pack, unheld
+from tests.conftest import FIXTURES, packed, unheld
 
 GIB = 1 << 30
 
@@ -48,7 +47,7 @@ def rows(name: str) -> Iterator[Measured]:
 def structure_of(model: str) -> Structure:
     """The structure of a pack, or of a model that is built from its config."""
     if model.startswith("pack:"):
-        return describe(load(pack(model.removeprefix("pack:"))))
+        return packed(model.removeprefix("pack:"))
     config = configs()[model]
     return unheld(build(config), config=public(config))
 

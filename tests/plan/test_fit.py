@@ -9,7 +9,7 @@ import pytest
 
 from ckptscan.hardware import Devices, parse_devices
 from ckptscan.plan import Ask, Local, Parallel, plan
-from ckptscan.plan.fit import SPREADING, Holder, Matrix, headroom, holders, matrix
+from ckptscan.plan.fit import SPREADING, Holder, Holders, Matrix, headroom, holders, matrix
 from ckptscan.report.plans.fit import report
 from tests.plan.measured import structure_of
 
@@ -113,12 +113,18 @@ def test_what_does_not_fit_at_all_has_empty_rows() -> None:
     assert "before any cache" in found.rows[0].why
 
 
+@cache
+def _matrix_or_holders(gpu: str | None) -> Matrix | Holders:
+    if gpu:
+        return matrix(structure_of(LLAMA), Ask(devices=parse_devices(gpu), max_len=8192))
+    return holders(structure_of(LLAMA), Ask(max_len=8192))
+
+
 @pytest.mark.parametrize("format_name", ["text", "json", "markdown"])
 @pytest.mark.parametrize("gpu", [None, "l40s"])
 def test_reports(format_name: str, gpu: str | None) -> None:
     structure = structure_of(LLAMA)
-    ask = Ask(devices=parse_devices(gpu) if gpu else None, max_len=8192)
-    found = matrix(structure, ask) if gpu else holders(structure, ask)
+    found = _matrix_or_holders(gpu)
     text = "\n".join(report(structure.checkpoint, found, format_name, 100))
 
     if format_name == "json":

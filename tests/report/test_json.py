@@ -12,7 +12,7 @@ from ckptscan.checkpoint import load
 from ckptscan.names import IndexSet, fill
 from ckptscan.report import Layout, report
 from ckptscan.structure import Structure, describe
-from tests.conftest import pack, source_of, structure_of
+from tests.conftest import packed, source_of, structure_of
 
 
 def document(structure: Structure, **layout: object) -> dict[str, Any]:
@@ -23,13 +23,13 @@ def document(structure: Structure, **layout: object) -> dict[str, Any]:
 
 
 def test_a_report_as_json(golden: Callable[[str], None]) -> None:
-    structure = describe(load(pack("meta-llama--Llama-3.2-1B")))
+    structure = packed("meta-llama--Llama-3.2-1B")
 
     golden("\n".join(report(structure, "json", Layout())) + "\n")
 
 
 def test_totals_are_integers() -> None:
-    found = document(describe(load(pack("Qwen--Qwen2-57B-A14B-Instruct"))))
+    found = document(packed("Qwen--Qwen2-57B-A14B-Instruct"))
 
     assert "ckptscan.inspect/1" == found["schema"]
     assert {"count": 5771, "elements": 57_408_658_944, "bytes": 114_817_317_888} == found["tensors"]
@@ -43,7 +43,7 @@ def test_totals_are_integers() -> None:
 
 
 def test_pattern_and_axes_give_the_names_back() -> None:
-    checkpoint = load(pack("Qwen--Qwen3-Next-80B-A3B-Instruct"))
+    checkpoint = packed("Qwen--Qwen3-Next-80B-A3B-Instruct").checkpoint
     names: Counter[str] = Counter()
     for family in document(describe(checkpoint))["families"]:
         axes = [IndexSet.parse(axis) for axis in family["axes"]]
@@ -82,7 +82,7 @@ def test_the_view_of_tensors_adds_rows() -> None:
 
 
 def test_the_view_of_metadata_adds_it_to_the_files() -> None:
-    found = document(describe(load(pack("meta-llama--Llama-3.2-1B"))), view="metadata")
+    found = document(packed("meta-llama--Llama-3.2-1B"), view="metadata")
 
     assert {"format": "pt"} == found["files"][0]["metadata"]
 
@@ -128,4 +128,4 @@ def test_the_tree_sums_up() -> None:
         for child in node["children"]:
             check(child)
 
-    check(document(describe(load(pack("google-t5--t5-base"))))["tree"])
+    check(document(packed("google-t5--t5-base"))["tree"])

@@ -12,7 +12,7 @@ from ckptscan.errors import SourceNotFound
 from ckptscan.report import Layout
 from ckptscan.report.many import report_many
 from ckptscan.structure import Structure, describe
-from tests.conftest import pack, source_of
+from tests.conftest import packed, source_of
 
 MODELS = ["meta-llama--Llama-3.1-8B", "meta-llama--Llama-3.2-1B"]
 
@@ -21,7 +21,7 @@ def structures() -> list[Structure]:
     broken = describe(load(source_of({"model.safetensors": b"<html>"})))
     found = []
     for model in MODELS:
-        checkpoint = load(pack(model))
+        checkpoint = packed(model).checkpoint
         found.append(describe(checkpoint))
     return [*found, broken]
 

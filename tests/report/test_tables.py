@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ckptscan.checkpoint import load
 from ckptscan.report import VIEWS, Layout, report
-from ckptscan.structure import Structure, describe
-from tests.conftest import pack, structure_of
+from ckptscan.structure import Structure
+from tests.conftest import packed, structure_of
 
 
 def rows(structure: Structure, view: str) -> list[list[str]]:
@@ -21,20 +20,20 @@ def rows(structure: Structure, view: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_as_csv(view: str, golden: Callable[[str], None]) -> None:
-    structure = describe(load(pack("meta-llama--Llama-3.2-1B")))
+    structure = packed("meta-llama--Llama-3.2-1B")
 
     golden("\n".join(report(structure, "csv", Layout(view=view))) + "\n")
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_as_markdown(view: str, golden: Callable[[str], None]) -> None:
-    structure = describe(load(pack("openai-community--gpt2")))
+    structure = packed("openai-community--gpt2")
 
     golden("\n".join(report(structure, "markdown", Layout(view=view, top=12))) + "\n")
 
 
 def test_csv_columns_sum_to_the_totals() -> None:
-    head, *lines = rows(describe(load(pack("openai--gpt-oss-120b"))), "families")
+    head, *lines = rows(packed("openai--gpt-oss-120b"), "families")
     place = head.index("elements")
 
     assert 63_081_444_672 == sum(int(line[place]) for line in lines)

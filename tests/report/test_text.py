@@ -12,7 +12,7 @@ from ckptscan.sources import Origin
 from ckptscan.sources.memory import MemorySource
 from ckptscan.structure import Structure, describe
 from fixtures.make import attacks
-from tests.conftest import checkpoint_of, file_of, index_of, pack, source_of, structure_of
+from tests.conftest import checkpoint_of, file_of, index_of, packed, source_of, structure_of
 
 Golden = Callable[[str], None]
 
@@ -24,7 +24,7 @@ def text(structure: Structure, **layout: object) -> str:
 @pytest.mark.parametrize("width", [80, 120, 200])
 @pytest.mark.parametrize("model", ["Qwen--Qwen2-57B-A14B-Instruct", "deepseek-ai--DeepSeek-V3"])
 def test_the_tree_at_a_width(model: str, width: int, golden: Golden) -> None:
-    shown = text(describe(load(pack(model))), width=width)
+    shown = text(packed(model), width=width)
 
     assert max(map(len, shown.split("\n"))) <= width
     golden(shown)
@@ -33,7 +33,7 @@ def test_the_tree_at_a_width(model: str, width: int, golden: Golden) -> None:
 @pytest.mark.parametrize("view", ["families", "layers", "files"])
 @pytest.mark.parametrize("width", [80, 100])
 def test_a_view_fits_the_terminal(view: str, width: int, golden: Golden) -> None:
-    shown = text(describe(load(pack("Qwen--Qwen3-Next-80B-A3B-Instruct"))), width=width, view=view)
+    shown = text(packed("Qwen--Qwen3-Next-80B-A3B-Instruct"), width=width, view=view)
 
     assert max(map(len, shown.split("\n"))) <= width
     golden(shown)
@@ -54,27 +54,27 @@ def test_a_view_fits_the_terminal(view: str, width: int, golden: Golden) -> None
     ],
 )
 def test_the_tree_of_a_model(model: str, golden: Golden) -> None:
-    golden(text(describe(load(pack(model)))))
+    golden(text(packed(model)))
 
 
 @pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("tree", "tensors")])
 def test_a_view_of_deepseek_v3(view: str, golden: Golden) -> None:
-    golden(text(describe(load(pack("deepseek-ai--DeepSeek-V3"))), view=view))
+    golden(text(packed("deepseek-ai--DeepSeek-V3"), view=view))
 
 
 def test_the_tensors_of_a_model(golden: Golden) -> None:
-    golden(text(describe(load(pack("openai-community--gpt2"))), view="tensors"))
+    golden(text(packed("openai-community--gpt2"), view="tensors"))
 
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_rows_are_sorted_and_cut(sort: str, golden: Golden) -> None:
-    structure = describe(load(pack("Qwen--Qwen2-57B-A14B-Instruct")))
+    structure = packed("Qwen--Qwen2-57B-A14B-Instruct")
 
     golden("\n".join(text(structure, view=v, sort=sort, top=3) for v in VIEWS if v != "metadata"))
 
 
 def test_depth_cuts_the_tree(golden: Golden) -> None:
-    golden(text(describe(load(pack("Qwen--Qwen2-VL-7B-Instruct"))), depth=2))
+    golden(text(packed("Qwen--Qwen2-VL-7B-Instruct"), depth=2))
 
 
 BRANCHES = {
@@ -120,7 +120,7 @@ def test_tensors_of_parts_tell_their_file() -> None:
 
 
 def test_a_match_lists_the_files_that_hold_it() -> None:
-    checkpoint = load(pack("Qwen--Qwen2-57B-A14B-Instruct"))
+    checkpoint = packed("Qwen--Qwen2-57B-A14B-Instruct").checkpoint
     structure = describe(checkpoint, lambda name: name == "lm_head.weight")
 
     assert ["model-00029-of-00029.safetensors"] == [use.path for use in structure.files]
@@ -129,7 +129,7 @@ def test_a_match_lists_the_files_that_hold_it() -> None:
 
 
 def test_a_match_tells_how_much_matched(golden: Golden) -> None:
-    checkpoint = load(pack("Qwen--Qwen2-57B-A14B-Instruct"))
+    checkpoint = packed("Qwen--Qwen2-57B-A14B-Instruct").checkpoint
 
     golden(text(describe(checkpoint, lambda name: ".0.self_attn." in name)))
 

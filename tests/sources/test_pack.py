@@ -283,7 +283,7 @@ def test_a_pack_that_grows_too_large_is_refused(
         open_pack(str(tmp_path / "bomb.ckptpack"), bounds)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 4000), junk=st.binary(min_size=1, max_size=4))
 def test_a_damaged_pack_is_refused_or_read(place: int, junk: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.ckptpack"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ckptscan.structure import Structure
-from fixtures.models import unpacked
-from tests.conftest import FIXTURES, unheld
-
-MODELS = FIXTURES / "families" / "models.json.gz"
+from fixtures.models import rows, unpacked
+from tests.conftest import unheld
 
 
 class Model(NamedTuple):
@@ -32,8 +28,8 @@ class Model(NamedTuple):
         return str(self.config["architectures"][0]).endswith(("ForCausalLM", "LMHeadModel"))
 
 
-def models() -> Iterator[Model]:
-    """Every model type of the fixture."""
-    for name, class_, config, stored, _ in json.loads(gzip.decompress(MODELS.read_bytes())):
+def models(some: slice = slice(None)) -> Iterator[Model]:
+    """The model types of the fixture, or some of them."""
+    for name, class_, config, stored, _ in rows()[some]:
         tensors = {one: ("F32", shape) for one, shape in unpacked(stored).items()}
         yield Model(name, config | {"architectures": [class_]}, tensors)

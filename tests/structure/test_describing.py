@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from ckptscan.checkpoint import load
 from ckptscan.structure import describe
 from ckptscan.structure.tree import Node
-from tests.conftest import Tensors, checkpoint_of, pack, structure_of, unheld
+from tests.conftest import Tensors, checkpoint_of, packed, structure_of, unheld
 
 FILES = {"model.safetensors": {"a.0": ("F32", [4]), "a.1": ("F32", [4]), "b": ("BF16", [2])}}
 
@@ -138,7 +137,7 @@ def test_the_method_that_config_names_is_kept() -> None:
 
 
 def test_a_real_model_has_each_of_its_facts() -> None:
-    structure = describe(load(pack("meta-llama--Llama-3.2-1B")))
+    structure = packed("meta-llama--Llama-3.2-1B")
 
     assert "Llama-3.2-1B" == structure.fingerprint.nearest
     assert structure.main.parameters == structure.parameters.logical == 1_235_814_400

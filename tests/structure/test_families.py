@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptscan.checkpoint import Checkpoint, load
+from ckptscan.checkpoint import Checkpoint
 from ckptscan.names import fill
 from ckptscan.structure import Family, find_families
-from tests.conftest import Tensors, checkpoint_of, pack
+from tests.conftest import Tensors, checkpoint_of, packed
 
 W = ("F32", [2, 2])
 
@@ -159,7 +159,7 @@ def test_some_rows_have_families_too() -> None:
 
 
 def test_deepseek_v3_is_43_families() -> None:
-    found = find_families(load(pack("deepseek-ai--DeepSeek-V3")).table)
+    found = find_families(packed("deepseek-ai--DeepSeek-V3").checkpoint.table)
 
     assert 43 == len(found)
     assert all(family.instances is None for family in found)

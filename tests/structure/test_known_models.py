@@ -8,19 +8,20 @@ import pytest
 
 from ckptscan.checkpoint import load
 from ckptscan.report.formulas import whole
-from ckptscan.sources import open_source
 from ckptscan.structure import Structure, describe
 from ckptscan.structure.declared import known_sums
 from ckptscan.structure.formula import formula
 from ckptscan.structure.towers import towers
-from tests.conftest import PACKS
+from tests.conftest import PACKS, pack, packed
 
 MODELS = sorted(path.stem for path in PACKS.glob("*.ckptpack"))
 
 
 @cache
 def known(model: str) -> Structure:
-    return describe(load(open_source(str(PACKS / f"{model}.ckptpack")), all_sets="v0.3" in model))
+    if "v0.3" in model:
+        return describe(load(pack(model), all_sets=True))
+    return packed(model)
 
 
 # published counts, whatever they count: model cards, papers, the Hub
@@ -359,8 +360,7 @@ def test_the_towers_of_a_vision_language_model() -> None:
 
 
 def test_parts_of_a_tower_are_counted_too() -> None:
-    pack = open_source(str(PACKS / "Qwen--Qwen2-VL-7B-Instruct.ckptpack"))
-    checkpoint = load(pack)
+    checkpoint = packed("Qwen--Qwen2-VL-7B-Instruct").checkpoint
 
     blocks = describe(checkpoint, lambda name: name.startswith("visual.blocks."))
     patches = describe(checkpoint, lambda name: name.startswith("visual.patch_embed."))
@@ -369,9 +369,9 @@ def test_parts_of_a_tower_are_counted_too() -> None:
 
 
 def test_a_packed_weight_is_unpacked_also_where_its_scales_are_not_asked_for() -> None:
-    pack = open_source(str(PACKS / "hugging-quants--Meta-Llama-3.1-8B-Instruct-GPTQ-INT4.ckptpack"))
+    checkpoint = packed("hugging-quants--Meta-Llama-3.1-8B-Instruct-GPTQ-INT4").checkpoint
 
-    found = describe(load(pack), lambda name: name == "model.layers.0.mlp.up_proj.qweight")
+    found = describe(checkpoint, lambda name: name == "model.layers.0.mlp.up_proj.qweight")
 
     meaning = found.meaning(found.families[0])
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ckptscan.checkpoint import load
-from ckptscan.structure import Layers, describe
-from tests.conftest import Tensors, pack, structure_of
+from ckptscan.structure import Layers
+from tests.conftest import Tensors, packed, structure_of
 
 W = ("F32", [2, 2])
 
@@ -55,4 +54,4 @@ def test_indices_at_the_root_and_in_segments_have_containers() -> None:
 def test_real_models_have_their_known_layouts(
     model: str, expected: tuple[str, str, int, str]
 ) -> None:
-    assert expected == shown(describe(load(pack(model))).layers[0])
+    assert expected == shown(packed(model).layers[0])

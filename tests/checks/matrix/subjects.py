@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 from collections.abc import Iterable, Iterator
 
-from fixtures.models import unpacked
+from fixtures.models import rows, unpacked
 from tests.checks.matrix.whole import Whole, single, whole_of
-from tests.conftest import FIXTURES
 
 # dense, mixtures, quantized in six ways, encoders, with vision, Meta's layouts, an adapter
 SMALL = """
@@ -36,10 +33,7 @@ def of_packs(models: Iterable[str]) -> Iterator[tuple[str, Whole]]:
 
 def of_types(count: int, seed: int) -> Iterator[tuple[str, Whole]]:
     """So many language models of all the types, chosen by chance; heads are as config ties them."""
-    path = FIXTURES / "families" / "models.json.gz"
-    types = [
-        one for one in json.loads(gzip.decompress(path.read_bytes())) if "ForCausalLM" in one[1]
-    ]
+    types = [one for one in rows() if "ForCausalLM" in one[1]]
     for name, class_, config, stored, _ in random.Random(seed).sample(types, count):
         tensors = {one: ("BF16", tuple(shape)) for one, shape in unpacked(stored).items()}
         if config.get("tie_word_embeddings") is not False:

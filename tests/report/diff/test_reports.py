@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
@@ -33,10 +34,12 @@ PAIRS = {
 Golden = Callable[[str], None]
 
 
+@cache
 def described(name: str) -> Structure:
     return describe(load(pack(name), beside=BESIDE))
 
 
+@cache
 def diff_of(pair: str) -> Diff:
     one, two = PAIRS[pair]
     return compare(described(one), described(two))

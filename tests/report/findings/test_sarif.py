@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from ckptscan.checkpoint import load, open_checkpoint
+from ckptscan.checkpoint import open_checkpoint
 from ckptscan.checks import Audit, Ignored, audit
 from ckptscan.report.findings import report
 from tests.checks.damages import DAMAGES, held
-from tests.conftest import ATTACKS, PACKS, checkpoint_of, pack, unheld
+from tests.conftest import ATTACKS, PACKS, checkpoint_of, packed, unheld
 from tests.report.findings.making import EVIL, FINDINGS, audit_with
 
 # sarif-schema-2.1.0.json: object -> required keys, then those of the others that we write
@@ -111,7 +111,7 @@ def document(done: Audit) -> dict[str, Any]:
         audit_with(*FINDINGS, crashed=True),
         audit_with(),
         audit(open_checkpoint(ATTACKS / "hostile-names.safetensors")),
-        audit(load(pack("deepseek-ai--DeepSeek-V3"))),
+        audit(packed("deepseek-ai--DeepSeek-V3")),
     ],
     ids=["every-kind", "nothing", "hostile", "real"],
 )
@@ -239,7 +239,7 @@ def test_hostile_names_are_as_the_official_schema_wants_them(name: str) -> None:
 @has_schema
 @pytest.mark.parametrize("model", MODELS)
 def test_real_models_are_as_the_official_schema_wants_them(model: str) -> None:
-    assert [] == faults(audit(load(pack(model))))
+    assert [] == faults(audit(packed(model)))
 
 
 @pytest.mark.slow

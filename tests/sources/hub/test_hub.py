@@ -26,7 +26,6 @@ from tests.standin import Repository, Standin, repository_of_files, repository_o
 
 ALL = SHARDS * TENSORS
 INDEX = "model.safetensors.index.json"
-DEEPSEEK = "deepseek-ai/DeepSeek-V3"
 
 
 def org_x(standin: Standin) -> Repository:
@@ -111,36 +110,44 @@ def test_a_folder_a_file_and_an_index_may_be_named(standin: Standin) -> None:
             read(f"hf://org/sub/{missing}")
 
 
-def test_deepseek_v3_takes_two_requests_a_shard_and_few_bytes(
-    standin: Standin, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "tensors"),
+    [
+        ("Qwen/Qwen2-57B-A14B-Instruct", 5_771),
+        pytest.param("deepseek-ai/DeepSeek-V3", 91_991, marks=pytest.mark.slow),
+    ],
+)
+def test_a_model_takes_two_requests_a_shard_and_few_bytes(
+    name: str, tensors: int, standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """163 shards, 91,991 tensors, 11.9 MB of headers; then one request, then none."""
-    standin.add(repository_of_pack(str(PACKS / "deepseek-ai--DeepSeek-V3.ckptpack"), DEEPSEEK))
-    expected = open_source(str(PACKS / "deepseek-ai--DeepSeek-V3.ckptpack"))
+    """DeepSeek-V3: 163 shards, 11.9 MB of headers; then one request, then none."""
+    path = str(PACKS / f"{name.replace('/', '--')}.ckptpack")
+    standin.add(repository_of_pack(path, name))
+    expected = open_source(path)
     sizes = [
         8 + int.from_bytes(expected.read(entry.path, 0, 8), "little")
         for entry in expected.files()
         if entry.path.endswith(".safetensors")
     ]
 
-    found = read(DEEPSEEK)
-    assert 91_991 == len(found.table)
+    found = read(name)
+    assert tensors == len(found.table)
     assert 2 * len(sizes) == standin.count(file="*.safetensors")
     assert 2 * 2 == standin.count(file="*.json")
-    assert 1 == standin.count(file=DEEPSEEK)
+    assert 1 == standin.count(file=name)
     assert 2 * len(sizes) + 5 == len(standin.requests)
     assert 1.25 * sum(sizes) >= standin.body_bytes("*.safetensors", origin="cdn")
 
     standin.clear()
-    assert list(found.table) == list(read(DEEPSEEK).table)
+    assert list(found.table) == list(read(name).table)
     assert 1 == len(standin.requests)
 
     standin.clear()
     commit = found.origin.commit
-    assert list(found.table) == list(read(f"{DEEPSEEK}@{commit}").table)
-    assert list(found.table) == list(read(DEEPSEEK, offline=True).table)
+    assert list(found.table) == list(read(f"{name}@{commit}").table)
+    assert list(found.table) == list(read(name, offline=True).table)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert list(found.table) == list(read(DEEPSEEK).table)
+    assert list(found.table) == list(read(name).table)
     assert [] == standin.requests
 
 

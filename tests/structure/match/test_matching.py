@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptscan.names import fill
@@ -36,7 +36,6 @@ def held(structure: Structure) -> Counter[str]:
     return Counter(structure.checkpoint.table.names)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MODELS, MODELS)
 def test_no_tensor_is_lost_or_told_twice(one: Tensors, two: Tensors) -> None:
     a, b = structure_of(one), structure_of(two)
@@ -47,7 +46,6 @@ def test_no_tensor_is_lost_or_told_twice(one: Tensors, two: Tensors) -> None:
     assert all(each.a or each.b for each in found)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MODELS)
 def test_a_model_matches_itself_by_name(one: Tensors) -> None:
     found = match(structure_of(one), structure_of(one))

@@ -1,0 +1,1 @@
+"""What is released: the wheel, the source archive, and the oldest versions that we say work."""
