@@ -10,7 +10,7 @@ from ckptscan.content.pairs import values as pairs
 from ckptscan.content.pairs.fetching import Place
 from ckptscan.content.pairs.fitting import compare_weights, sample_weights
 from ckptscan.content.pairs.opening import is_closed, opened, whole
-from ckptscan.content.pairs.sampling import MOST, sample
+from ckptscan.content.pairs.sampling import MOST, ORDER, sample
 from ckptscan.content.pairs.values import Found, Pair, Reading, Weights, Wish
 from ckptscan.content.pairs.whole import compare_whole
 from ckptscan.content.reading import Nobody, Progress
@@ -37,6 +37,7 @@ from ckptscan.structure import Structure
 from ckptscan.structure.match import Part, Region, containers_of
 
 PACKED = "a header pack holds no tensors"
+NUMBERS = "which layer or expert it was is open"
 PERMUTED = "rows permuted, as layouts of rotary embeddings are"
 _Key = tuple[object, ...]
 
@@ -125,8 +126,10 @@ def _are_numbers_open(diff: Diff, change: Change) -> bool:
 
 
 def _doubted(one: Linked) -> Linked:
-    """The same, other numbers proving nothing."""
-    return one if one.pair is None else one._replace(pair=one.pair._replace(doubt=True))
+    """The same, other elements proving nothing."""
+    if one.pair is None:
+        return one
+    return one._replace(pair=one.pair._replace(doubt=True), reason=NUMBERS)
 
 
 def _read(
@@ -172,6 +175,8 @@ def _merged(changes: Sequence[Change], asked: _Asked, reading: Reading) -> Itera
             found = Found(reason=one.reason)
             if one.pair is not None:
                 found = reading.found[reached]
+                if found.reason == ORDER and one.reason:
+                    found = found._replace(reason=one.reason)
                 reached += 1
             together.setdefault(_key(found), []).append((one.indices, found))
         for some in together.values():

@@ -19,7 +19,8 @@ from ckptscan.structure.packing import Packing
 class Linked(NamedTuple):
     """One tensor of a change, or one that was joined or split: its place in A's region.
 
-    `pair` is None where it can't be compared, for a `reason`.
+    `pair` is None where it can't be compared, for a `reason`; else that is why other elements may
+    prove nothing.
     """
 
     indices: tuple[int, ...]

@@ -33,7 +33,7 @@ NEAR = 8192  # blocks; a second or two of work
 FAR = 1024  # where each is a request for both sides
 UNASKED = "no sample was asked for"
 BUDGET = "more than was to be read"
-ORDER = "its elements, or it among others, may lie in another order"
+ORDER = "its elements may lie in another order"
 _CORNER = 16  # rows and columns of a square that are held against each other
 _UNLIKE = 0.5  # relative difference from which an order of elements is not believed; 1.41 is chance
 
