@@ -37,6 +37,7 @@ from ckptscan.structure import Structure
 from ckptscan.structure.match import Part, Region, containers_of
 
 PACKED = "a header pack holds no tensors"
+_PREPARED = 256  # packed weights of one pattern of which samples are read; more would take long
 NUMBERS = "which layer or expert it was is open"
 PERMUTED = "rows permuted, as layouts of rotary embeddings are"
 _Key = tuple[object, ...]
@@ -89,10 +90,11 @@ def with_content(
         return diff
     with no_collection():
         rows = Rows(diff.a), Rows(diff.b)
+        most = None if wish.full else _PREPARED
         asked = {
             number: links
             for number, change in enumerate(diff.changes)
-            if (links := _links(diff, number, change, *rows)) is not None
+            if (links := _links(diff, number, change, rows, most)) is not None
         }
         reading = _read(diff, asked, a, b, wish, progress or Nobody())
         changes = tuple(_merged(diff.changes, asked, reading))
@@ -106,7 +108,9 @@ def with_content(
 _Asked = Mapping[int, Sequence[Linked]]
 
 
-def _links(diff: Diff, number: int, change: Change, a: Rows, b: Rows) -> Sequence[Linked] | None:
+def _links(
+    diff: Diff, number: int, change: Change, rows: tuple[Rows, Rows], most: int | None
+) -> Sequence[Linked] | None:
     """The pairs of a change whose content is open; None where it is not, or there is one side."""
     if not change.a or not change.b or change.evidence.content != UNPROVED:
         return None
@@ -114,7 +118,7 @@ def _links(diff: Diff, number: int, change: Change, a: Rows, b: Rows) -> Sequenc
         whole = change.a if len(change.a) == 1 else change.b
         return [Linked(indices, None, PACKED) for indices in whole[0].region]
     heads = {one.head_dim for one in diff.a.attention if one.head_dim}
-    found = linked(change, number, a, b, heads.pop() if len(heads) == 1 else 0)
+    found = linked(change, number, *rows, heads.pop() if len(heads) == 1 else 0, most)
     return list(map(_doubted, found)) if _are_numbers_open(diff, change) else found
 
 
@@ -138,7 +142,7 @@ def _read(
     """What is found of each pair; keys count all pairs in the order of the changes."""
     numbered = dict(enumerate(_pairs(asked)))
     if not numbered:
-        return Reading({})
+        return Reading({}, 0, sum(one.nbytes for links in asked.values() for one in links))
     sides = pairs.Side("A", a, diff.a), pairs.Side("B", b, diff.b)
     places = Place(sides[0]), Place(sides[1])
     plain = {key: pair for key, pair in numbered.items() if isinstance(pair, Pair)}
@@ -155,7 +159,9 @@ def _read(
     for place in places:
         place.check()
     found = {**reading.found, **more.found, **proved}
-    return Reading(found, reading.nbytes + more.nbytes, reading.wanted + more.wanted)
+    left_out = sum(one.nbytes for links in asked.values() for one in links)
+    wanted = reading.wanted + more.wanted + left_out
+    return Reading(found, reading.nbytes + more.nbytes, wanted)
 
 
 def _pairs(asked: _Asked) -> Iterator[Pair | Weights]:

@@ -21,8 +21,13 @@ _NAMED = frozenset({"name", "layers"})
 _HEAD = 128  # rows of a head where nothing tells
 
 
-def linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> list[Linked]:
-    """The pairs of a change that has two sides; `heads` is the rows of a head, 0 if unknown."""
+def linked(
+    change: Change, group: int, a: Rows, b: Rows, heads: int, most: int | None = None
+) -> list[Linked]:
+    """The pairs of a change that has two sides; `heads` is the rows of a head, 0 if unknown.
+
+    `most` limits those that have to be prepared, see `weights`.
+    """
     whole = change.a if len(change.a) == 1 else change.b
     reason = _unnamed(change, a.table, b.table)
     is_other = not reason and needs_matrices(change)
@@ -31,8 +36,9 @@ def linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> list[Lin
     if reason:
         return [Linked(indices, None, reason) for indices in whole[0].region]
     try:
-        link = weights if is_other else _linked
-        return list(link(change, group, a, b, heads))
+        if is_other:
+            return list(weights(change, group, a, b, heads, most))
+        return list(_linked(change, group, a, b, heads))
     except KeyError:  # a name that its family does not spell as it stands in the file
         return [
             Linked(indices, None, "its names can't be told apart") for indices in whole[0].region

@@ -20,12 +20,13 @@ class Linked(NamedTuple):
     """One tensor of a change, or one that was joined or split: its place in A's region.
 
     `pair` is None where it can't be compared, for a `reason`; else that is why other elements may
-    prove nothing.
+    prove nothing. `nbytes` would settle what was left out as too much.
     """
 
     indices: tuple[int, ...]
     pair: Pair | Weights | None
     reason: str = ""
+    nbytes: int = 0
 
 
 class Rows:

@@ -11,6 +11,7 @@ from math import prod
 
 from ckptscan.content.matrices import Above, Beside, Field, Matrix, Stored, Turned, packed
 from ckptscan.content.matrices.packed import Bundle
+from ckptscan.content.pairs.sampling import BUDGET
 from ckptscan.content.pairs.values import Weights
 from ckptscan.diff.facts import is_turned
 from ckptscan.diff.rows import Linked, Rows, is_composed
@@ -42,9 +43,20 @@ def needs_matrices(change: Change) -> bool:
     return is_turned(change) and change.a[0].unit.family.kind.nbytes > LARGE
 
 
-def weights(change: Change, group: int, a: Rows, b: Rows, heads: int) -> Iterator[Linked]:
-    """The pairs of a change that has two sides; `heads` is the rows of a head, 0 if unknown."""
-    for indices, ours, theirs in _together(change, a, b):
+def weights(
+    change: Change, group: int, a: Rows, b: Rows, heads: int, most: int | None = None
+) -> Iterator[Linked]:
+    """The pairs of a change that has two sides; `heads` is the rows of a head, 0 if unknown.
+
+    Of many tensors no more than `most` are prepared, from all over; None for all.
+    """
+    held = list(_together(change, a, b))
+    step = -(-len(held) // most) if most else 1
+    for place, (indices, ours, theirs) in enumerate(held):
+        if place % step:
+            nbytes = a.nbytes_of(ours) + b.nbytes_of(theirs)
+            yield Linked(indices, None, BUDGET, nbytes)
+            continue
         yield _linked(change, group, indices, (a, ours), (b, theirs), heads)
 
 

@@ -126,4 +126,4 @@ def test_experts_that_were_pruned_in_the_middle_are_not_told_as_changed() -> Non
     assert "B has 2 experts fewer (6 -> 4); which ones headers do not tell" == diff.verdicts[0].text
     assert "changed" not in states(diff)
     reasons = {one.evidence.found.reason for one in diff.changes if one.evidence.found}
-    assert {"", "which layer or expert it was is open"} == reasons
+    assert {"", "other shapes", "which layer or expert it was is open"} == reasons

@@ -42,14 +42,16 @@ def chosen(
     requests = _NEAR if are_near else _FAR
     turns = list(in_turn(pairs, wish.seed))
     for level in range(wish.samples):
+        before = requests
         for key in turns:
             job = _drawn(key, pairs[key], random.Random(f"{wish.seed}:{key}:{level}"))
             costs = [_cost(*side) for side in zip((a, b), needed(pairs[key], job), strict=True)]
-            most -= sum(nbytes for _, nbytes in costs)
-            requests -= sum(count for count, _ in costs)
-            if min(most, requests) < 0:
-                return
-            yield job
+            count, nbytes = map(sum, zip(*costs, strict=True))
+            if nbytes <= most and count <= requests:
+                most, requests = most - nbytes, requests - count
+                yield job
+        if requests == before:
+            return
 
 
 def _cost(place: Place, wanted: Stretches) -> tuple[int, int]:
