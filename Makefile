@@ -7,7 +7,7 @@ OLDEST ?= $(PYTHON)
 DEMO := Qwen--Qwen2-57B-A14B-Instruct
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow servers lint types format golden bench fuzz fixtures coverage dist oldest vulnerabilities clean
+.PHONY: help demo dev test test-slow servers lint types format golden bench bench-peers fuzz fixtures coverage dist oldest vulnerabilities clean
 
 help:
 	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
@@ -19,6 +19,7 @@ help:
 	@echo "make format      let ruff format the code"
 	@echo "make golden      accept the present output as expected output"
 	@echo "make bench       time ckptscan beside the reference library and a peer"
+	@echo "make bench-peers put the same questions to other tools and write docs/peers.md"
 	@echo "make fuzz        fuzz the reader against the reference library (SECONDS=60)"
 	@echo "make fixtures    rebuild the fixtures, all but the packs"
 	@echo "make coverage    run the suite and list the lines that it does not reach"
@@ -80,6 +81,9 @@ golden: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.bench
 
+bench-peers: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.bench.peers
+
 fuzz: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.header.fuzzing --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
 
@@ -106,4 +110,4 @@ vulnerabilities:
 	@.vulnerabilities/bin/pip-audit --local --skip-editable
 
 clean:
-	rm -rf $(VENV) .bench-venv .servers .oldest .vulnerabilities build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench-venv .peers-venv .servers .oldest .vulnerabilities build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
