@@ -90,13 +90,16 @@ def _span(total: int, tile: int, wanted: int, draw: random.Random) -> tuple[int,
 
 
 def bands(key: int, pair: Weights) -> Iterator[Job]:
-    """All of a pair, as many rows at once as can be held."""
+    """All of a pair, as many rows at once as can be held; parts of rows that are too long."""
     for number, matrix in enumerate(pair.a):
         rows, columns = matrix.shape
-        tile = _tiles(pair, number)[0]
-        step = max(1, BAND // (tile * columns)) * tile
+        high, wide = _tiles(pair, number)
+        width = min(columns, max(1, BAND // (high * wide)) * wide)
+        step = max(1, BAND // (high * width)) * high
         for top in range(0, rows, step):
-            yield Job(key, number, Window(top, min(rows, top + step), 0, columns))
+            for left in range(0, columns, width):
+                window = Window(top, min(rows, top + step), left, min(columns, left + width))
+                yield Job(key, number, window)
 
 
 def needed(pair: Weights, job: Job) -> tuple[Stretches, Stretches]:
