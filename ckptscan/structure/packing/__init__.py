@@ -38,7 +38,7 @@ from ckptscan.structure.packing.qweight import (
     read_qweight,
 )
 from ckptscan.structure.packing.rows import MLX_LEAVES, PACKED_LEAVES, read_mlx, read_packed
-from ckptscan.structure.packing.scaled import SCALED_LEAVES, read_scaled
+from ckptscan.structure.packing.scaled import SCALED_LEAVES, read_scaled, scale_edges
 from ckptscan.structure.packing.torchao import TORCHAO_LEAVES, read_torchao
 from ckptscan.structure.packing.values import (
     CACHE_SCALES,
@@ -49,7 +49,7 @@ from ckptscan.structure.packing.values import (
     Shape,
 )
 
-__all__ = ["CACHE_SCALES", "Hints", "Packing", "Shape", "unpack"]
+__all__ = ["CACHE_SCALES", "Hints", "Packing", "Shape", "scale_edges", "unpack", "usual_names"]
 
 
 class Scheme(NamedTuple):
@@ -90,6 +90,15 @@ def unpack(leaves: Mapping[str, Kind], hints: Hints = _NO_HINTS) -> tuple[Packin
                 found.append(_complete(packing, bundle, scheme))
                 break
     return tuple(found)
+
+
+def usual_names(packing: Packing, leaves: Mapping[str, Kind]) -> Mapping[str, str]:
+    """The leaves of a packed weight by the names that they have beside a tensor `weight`."""
+    held = {leaf: leaves[leaf] for leaf in (packing.weight, *packing.auxiliary) if leaf in leaves}
+    for bundle in split_bundles(held, _PLAIN, _NO_HINTS):
+        if packing.weight in bundle.own.values():
+            return bundle.own
+    return {}
 
 
 def _complete(packing: Packing, bundle: Bundle, scheme: Scheme) -> Packing:

@@ -101,11 +101,11 @@ def _as_stored(bundle: Bundle, scale: str | None, scheme: str, bits: int) -> Pac
 
 def granularity(weight: Shape, scale: Shape) -> tuple[int | Shape | None, bool]:
     """The group or block that shares a scale, None for a tensor or channel; whether it fits."""
-    edges = _blocks(weight, scale)
+    edges = scale_edges(weight, scale)
     return (None, False) if edges is None else (_group(weight, edges), True)
 
 
-def _blocks(weight: Shape, scale: Shape) -> Shape | None:
+def scale_edges(weight: Shape, scale: Shape) -> Shape | None:
     """How many elements share one scale along each axis; None where the scale does not fit."""
     if math.prod(scale) == 1 and all(scale):
         return weight
