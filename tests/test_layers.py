@@ -43,7 +43,7 @@ ALLOWED = {
     "obstore": {"sources"},
     "torch": {"verify", "hardware"},
     "safetensors": {"verify"},
-    "numpy": {"content"},
+    "numpy": {"content", "verify"},
     "plotly": {"report"},
     "pyarrow": {"report"},
 }

@@ -10,7 +10,8 @@ from ckptscan.content.matrices.scaled import Blocks, Bytes, Pairs
 from ckptscan.content.matrices.values import Field, Matrix, is_readable
 from ckptscan.content.matrices.words import Awq, Gptq, Rows
 from ckptscan.header import Kind
-from ckptscan.structure.packing import Packing, scale_edges
+from ckptscan.structure.packing import Packing
+from ckptscan.structure.packing.scaled import block_edges
 
 _SCALES = ("weight_scale", "weight_scale_inv", "scale", "scale_weight", "weight_scales")
 _STATE = "weight.quant_state.bitsandbytes__"
@@ -174,7 +175,7 @@ def _bytes(bundle: Bundle, number: int) -> Matrix:
     scale = bundle.kinds[leaf]
     if scale.dtype.name == "U8":
         raise _Unfit  # exponents
-    edges = scale_edges(bundle.shape, scale.shape)
+    edges = block_edges(bundle.shape, scale.shape)
     if edges is None:
         raise _Unfit
     high, wide = edges[-2:]

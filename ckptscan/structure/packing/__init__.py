@@ -38,7 +38,7 @@ from ckptscan.structure.packing.qweight import (
     read_qweight,
 )
 from ckptscan.structure.packing.rows import MLX_LEAVES, PACKED_LEAVES, read_mlx, read_packed
-from ckptscan.structure.packing.scaled import SCALED_LEAVES, read_scaled, scale_edges
+from ckptscan.structure.packing.scaled import SCALED_LEAVES, read_scaled
 from ckptscan.structure.packing.torchao import TORCHAO_LEAVES, read_torchao
 from ckptscan.structure.packing.values import (
     CACHE_SCALES,
@@ -49,7 +49,16 @@ from ckptscan.structure.packing.values import (
     Shape,
 )
 
-__all__ = ["CACHE_SCALES", "Hints", "Packing", "Shape", "scale_edges", "unpack", "usual_names"]
+__all__ = [
+    "CACHE_SCALES",
+    "Bundle",
+    "Hints",
+    "Packing",
+    "Shape",
+    "bundle_of",
+    "unpack",
+    "usual_names",
+]
 
 
 class Scheme(NamedTuple):
@@ -99,6 +108,12 @@ def usual_names(packing: Packing, leaves: Mapping[str, Kind]) -> Mapping[str, st
         if packing.weight in bundle.own.values():
             return bundle.own
     return {}
+
+
+def bundle_of(leaves: Mapping[str, Kind], weight: str) -> Bundle:
+    """The tensors of the weight that one of the leaves is, under their usual names."""
+    bundles = split_bundles(leaves, _PLAIN, _NO_HINTS)
+    return next(one for one in bundles if weight in one.own.values())
 
 
 def _complete(packing: Packing, bundle: Bundle, scheme: Scheme) -> Packing:

@@ -1,0 +1,1 @@
+"""A few tensors loaded onto a device, and what headers and plan promise held against them."""
