@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 from ckptscan.content.blocks import LARGEST, TOO_LARGE, faults_of
+from ckptscan.content.dequantize import PackedWeights
 from ckptscan.content.pairs.values import Pair, Weights
 from ckptscan.diff.values import Change
-from ckptscan.header import Kind
 from ckptscan.structure import Structure
 from ckptscan.structure.match import Part
 from ckptscan.structure.match.regions import Indices
 from ckptscan.structure.match.rows import rows_of
-from ckptscan.structure.packing import Packing
 
 
 class Linked(NamedTuple):
@@ -34,7 +33,7 @@ class Rows:
 
     def __init__(self, structure: Structure) -> None:
         self.table = structure.checkpoint.table
-        self.quantization: Mapping[str, object] = structure.checkpoint.config.quantization
+        self._structure = structure
         refused = {file for file, fault in structure.checkpoint.faults if fault.error}
         self._sound = [shard.path not in refused for shard in self.table.shards]
         self._faults: dict[int, dict[int, str]] = {}
@@ -50,44 +49,24 @@ class Rows:
             held.setdefault(self.table.names[row], []).append(row)
         return [held[name] for name in part.names()]
 
-    def kind(self, row: int) -> Kind:
-        """Dtype, shape and size of a row."""
-        return self.table.kinds[self.table.codes[row]]
-
     def nbytes_of(self, tensors: Iterable[tuple[Part, Sequence[Sequence[int]]]]) -> int:
         """Bytes of these tensors, with the books of packed ones."""
-        total = 0
-        for part, held in tensors:
-            packing = part.unit.packing
-            for row in (row for copies in held for row in copies):
-                books = self.books_of(row, packing).values() if packing else (row,)
-                total += sum(self.kind(one).nbytes for one in books)
-        return total
+        return sum(self._nbytes(row) for _, held in tensors for copies in held for row in copies)
 
     def size_of(self, part: Part) -> int:
         """Bytes of a part's tensors with their books, which are as large for each."""
-        packing = part.unit.packing
-        if packing is None:
-            return part.nbytes
-        books = self.books_of(part.unit.family.rows[0], packing).values()
-        return part.tensors * sum(self.kind(one).nbytes for one in books)
-
-    def books_of(self, row: int, packing: Packing) -> dict[str, int]:
-        """The rows that hold a packed weight, by their names below its module."""
-        component = self.table.shards[self.table.shard_of(row)].component
-        module = self.table.names[row].removesuffix(packing.weight)
-        wanted = {leaf: (component, module + leaf) for leaf in packing.auxiliary}
-        found = {leaf: self._named[key] for leaf, key in wanted.items() if key in self._named}
-        return {packing.weight: row, **found}
+        return part.tensors * self._nbytes(part.unit.family.rows[0])
 
     @cached_property
-    def _named(self) -> Mapping[tuple[str, str], int]:
-        """Rows by component and name."""
-        return {
-            (shard.component, self.table.names[row]): row
-            for shard in self.table.shards
-            for row in shard.rows
-        }
+    def packed(self) -> PackedWeights:
+        """The packed weights, each with its books."""
+        return PackedWeights(self._structure)
+
+    def _nbytes(self, row: int) -> int:
+        """Bytes of a tensor, with its books."""
+        found = self.packed.at(row)
+        held = (row,) if found is None else found.rows.values()
+        return sum(self.table[one].nbytes for one in held)
 
     def fault(self, row: int) -> str:
         """Why a row can't be read, empty where it can or has no elements."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
-from ckptscan.content.matrices import Above, Beside, Field, Matrix, Stored, Turned, packed
-from ckptscan.content.matrices.packed import Bundle
+from ckptscan.content.dequantize import NoFormula
+from ckptscan.content.matrices import Above, Beside, Matrix, Stored, Turned, packed
 from ckptscan.content.pairs.values import Weights
 from ckptscan.diff.facts import is_turned
 from ckptscan.diff.rows import Linked, Rows, is_composed, whole_of
 from ckptscan.diff.values import REQUANTIZED, RESHAPED, Change
 from ckptscan.structure.match import Part, Unit
 from ckptscan.structure.match.regions import Indices
-from ckptscan.structure.packing import usual_names
 
 LARGE = 256 << 20  # bytes of a turned matrix from which on it is read by windows
 _DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F4"})
@@ -160,39 +159,24 @@ def _stored(unit: Unit, row: int) -> list[Matrix]:
     if dtype.name not in _DTYPES or not dtype.bits or not prod(shape):
         raise _Reason("dtypes that are not compared")
     high, wide = (1, 1, *shape)[-2:]
-    columns, held = (wide, dtype.name) if dtype.bits >= 8 else (wide // 2, "U8")
     if wide * dtype.bits % 8:
         raise _Reason("dtypes that are not compared")
     nbytes = high * wide * dtype.bits // 8
     count = prod(shape) // (high * wide)
-    field = Field(row, columns, held)
-    return [
-        Stored(field._replace(start=number * nbytes), high, dtype.name) for number in range(count)
-    ]
+    return [Stored(row, (high, wide), dtype.name, number * nbytes) for number in range(count)]
 
 
 def _packed(rows: Rows, unit: Unit, row: int, other: Unit | None) -> list[Matrix]:
     """The matrices of a packed weight, with its books."""
-    packing = unit.packing
     shape = unit.shape or (other.shape if other is not None and other.each == unit.each else None)
-    if packing is None or shape is None or packing.problems:
+    found = rows.packed.at(row)
+    if found is None:
         raise _Reason("its packing is not understood")
-    books = rows.books_of(row, packing)
-    for one in books.values():
+    for one in found.rows.values():
         if rows.fault(one):
             raise _Reason(rows.fault(one))
-    kinds = {leaf: rows.kind(one) for leaf, one in books.items()}
-    usual = usual_names(packing, kinds)
-    said = rows.quantization.get("checkpoint_format")
-    found = packed(
-        Bundle(
-            packing,
-            shape,
-            {name: books[own] for name, own in usual.items()},
-            {name: kinds[own] for name, own in usual.items()},
-            said if isinstance(said, str) else "",
-        )
-    )
-    if found is None:
-        raise _Reason(f"{packing.scheme} is not unpacked")
-    return found
+    stored = found.stored._replace(packing=found.stored.packing._replace(shape=shape))
+    try:
+        return packed(found._replace(stored=stored))
+    except NoFormula as none:
+        raise _Reason(str(none)) from none

@@ -126,7 +126,7 @@ def needed(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     """The bytes that lines take, a part of each tensor. Raises NoFormula."""
     formula = formula_of(stored)
     left, right = lines.within(stored.logical[-3 - formula.axis])
-    weights = lines.count * (right - left)
+    weights = lines.size * (right - left)
     if weights > MOST:
         raise NoFormula(f"the lines have {weights:,} weights")
     with _fitting():

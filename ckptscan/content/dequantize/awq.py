@@ -32,11 +32,12 @@ _ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     if bits_of(stored) != 4:
         raise NoFormula(f"the order of codes of {bits_of(stored)} bits is not known")
+    out = stored.logical[-2]
     first, last = (line // _group(stored) for line in (lines.start, lines.stop - 1))
     return (
-        stored.rows("qweight", lines.matrix, lines.start, lines.stop, lines.bits(4)),
+        stored.rows("qweight", lines.matrix, lines.start, lines.stop, lines.bits(4, out)),
         *(
-            stored.rows(leaf, lines.matrix, first, last + 1, lines.bits(each))
+            stored.rows(leaf, lines.matrix, first, last + 1, lines.bits(each, out))
             for leaf, each in (("scales", stored.bits("scales")), ("qzeros", 4))
             if leaf in stored.bundle.kinds
         ),
@@ -77,7 +78,7 @@ def _gemv_parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
 def _gemv_decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     import numpy as np
 
-    count, wide = lines.count, stored.logical[-1]
+    count, wide = lines.size, stored.logical[-1]
     codes = unpacked(raw["qweight"].reshape(count, -1), 4, wide)
     zeros = unpacked(raw["qzeros"].reshape(count, -1), 4, stored.shape("scales")[-1])
     scales = stored.read("scales", raw, count, -1).astype("<f4")

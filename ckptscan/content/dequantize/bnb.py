@@ -78,8 +78,8 @@ def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     if codes.max(initial=0) >= len(entries):
         raise NoFormula("quant_map has too few entries")
     largest, slack = (one[places] for one in _magnitudes(stored, start // block, raw))
-    codes, largest, slack = (one.reshape(lines.count, -1) for one in (codes, largest, slack))
-    return Coded(codes, entries, largest, slack=slack)
+    shape = lines.size, -1
+    return Coded(codes.reshape(shape), entries, largest.reshape(shape), slack=slack.reshape(shape))
 
 
 def _magnitudes(stored: Stored, first: int, raw: Raw) -> tuple[Numbers, Numbers]:

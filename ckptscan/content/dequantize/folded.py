@@ -122,7 +122,7 @@ def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
 
     fold = _fold(stored)
     start, stop = _run(stored, lines)
-    codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.count, -1)
+    codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.size, -1)
     books = {
         leaf: _book(stored, fold, leaf, raw, start, stop).reshape(codes.shape)
         for leaf in _books(stored)
@@ -184,7 +184,7 @@ def _ternary_decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
 
     fold = _fold(stored)
     start, stop = _run(stored, lines)
-    codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.count, -1)
+    codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.size, -1)
     scale = stored.read("weight_scale", raw).astype("<f4")
     if stored.said.get("linear_class") != "autobitlinear":
         scale = np.float32(1) / scale

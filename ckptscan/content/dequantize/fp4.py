@@ -64,7 +64,7 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     packed, scale = _leaves(stored)
     width = stored.logical[-1] // 2
     first = lines.matrix * stored.logical[-2] + lines.start
-    rows = part_of(packed, first, lines.count, width, lines.bits(4))
+    rows = part_of(packed, first, lines.size, width, lines.bits(4, stored.logical[-1]))
     if _is_swizzled(stored, packed, scale):
         begin, end = lines.start // _TILE, -(-lines.stop // _TILE)
         scales = stored.rows(scale, 0, begin * _TILE, end * _TILE)
@@ -77,7 +77,7 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
 def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     packed, _ = _leaves(stored)
     left, right = lines.within(stored.logical[-1])
-    codes = unpacked(raw[packed].reshape(lines.count, -1), 4, right - left)
+    codes = unpacked(raw[packed].reshape(lines.size, -1), 4, right - left)
     return Coded(codes, table("F4").astype("<f4"), _scales(stored, lines, raw))
 
 

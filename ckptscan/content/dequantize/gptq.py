@@ -41,13 +41,13 @@ def _step(stored: Stored) -> int:
 
 
 def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
-    bits, step = bits_of(stored), _step(stored)
+    bits, step, out = bits_of(stored), _step(stored), stored.logical[-2]
     rows = [-(-line // step) * step * bits // 32 for line in (lines.start, lines.stop)]
     words = min(rows[1], stored.shape("qweight")[-2])
-    parts = [stored.rows("qweight", lines.matrix, rows[0], words, lines.bits(32))]
+    parts = [stored.rows("qweight", lines.matrix, rows[0], words, lines.bits(32, out))]
     groups = _read_groups(stored, lines)
     parts.extend(
-        stored.rows(leaf, lines.matrix, *groups, lines.bits(each))
+        stored.rows(leaf, lines.matrix, *groups, lines.bits(each, out))
         for leaf, each in (("scales", stored.bits("scales")), ("qzeros", bits))
         if leaf in stored.bundle.kinds
     )
@@ -79,7 +79,7 @@ def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     left, right = lines.within(stored.logical[-2])
     out = right - left
     words = raw["qweight"].reshape(-1, out, 4).transpose(1, 0, 2).reshape(out, -1)
-    codes = unpacked(np.ascontiguousarray(words), bits, lines.count).T
+    codes = unpacked(np.ascontiguousarray(words), bits, lines.size).T
     scales = stored.read("scales", raw, -1, out).astype("<f4")
     groups = _groups(stored, lines, raw, len(scales))
     zeros = _zeros(stored, raw, len(scales), out)

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.content.dequantize.values import (
+    Bits,
     Lines,
     NoFormula,
     Part,
@@ -75,9 +76,9 @@ def grid_part(stored: Stored, leaf: str, lines: Lines) -> Part:
     grid = grid_of(stored, leaf)
     bits = stored.bits(leaf)
     left, right = grid.columns(stored, lines)
-    span = None if lines.span is None else (left * bits, right * bits)
+    of = Bits(left * bits, right * bits, grid.cols * bits)
     first, count = grid.first(stored, lines), grid.count(lines)
-    return part_of(leaf, first, count, grid.cols * bits // 8, span)
+    return part_of(leaf, first, count, grid.cols * bits // 8, of)
 
 
 def grid_values(

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     beside = [leaf for leaf in ("scales", "biases") if leaf in stored.bundle.kinds]
+    of = lines.bits(bits_of(stored), stored.logical[-1])
     return (
-        stored.rows("weight", lines.matrix, lines.start, lines.stop, lines.bits(bits_of(stored))),
+        stored.rows("weight", lines.matrix, lines.start, lines.stop, of),
         *(grid_part(stored, leaf, lines) for leaf in beside),
     )
 
@@ -38,7 +39,7 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
 def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     bits = bits_of(stored)
     left, right = lines.within(stored.logical[-1])
-    codes = unpacked(raw["weight"].reshape(lines.count, -1), bits, right - left)
+    codes = unpacked(raw["weight"].reshape(lines.size, -1), bits, right - left)
     if "biases" in raw:
         scales = grid_values(stored, "scales", lines, raw["scales"])
         biases = grid_values(stored, "biases", lines, raw["biases"])

@@ -17,7 +17,13 @@ _SCALE = "weight_scale"
 
 
 def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
-    rows = stored.rows("weight", lines.matrix, lines.start // 2, -(-lines.stop // 2), lines.bits(8))
+    rows = stored.rows(
+        "weight",
+        lines.matrix,
+        lines.start // 2,
+        -(-lines.stop // 2),
+        lines.bits(8, stored.logical[-1]),
+    )
     return rows, grid_part(stored, _SCALE, lines)
 
 
@@ -28,7 +34,7 @@ def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     held = raw["weight"].reshape(-1, right - left)
     codes = np.stack((held & 0xF, held >> 4), axis=1).reshape(-1, right - left)
     signed = ((np.arange(16) ^ 8) - 8).astype("<f4")
-    return Coded(codes[: lines.count], signed, grid_values(stored, _SCALE, lines, raw[_SCALE]))
+    return Coded(codes[: lines.size], signed, grid_values(stored, _SCALE, lines, raw[_SCALE]))
 
 
 MODELOPT_INT4 = Formula(-2, _parts, _decoded, lambda stored: 2, lambda stored: 1)

@@ -32,9 +32,10 @@ _INDEX = "weight_g_idx"
 
 def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     bits = bits_of(stored)
+    of = lines.bits(bits, stored.logical[-1])
     held = lines.whole if _INDEX in stored.bundle.kinds else lines
     parts = [
-        stored.rows("weight_packed", lines.matrix, lines.start, lines.stop, lines.bits(bits)),
+        stored.rows("weight_packed", lines.matrix, lines.start, lines.stop, of),
         grid_part(stored, "weight_scale", held),
         *stored.whole(_INDEX),
     ]
@@ -56,7 +57,7 @@ def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
 
     bits = bits_of(stored)
     left, right = lines.within(stored.logical[-1])
-    codes = unpacked(raw["weight_packed"].reshape(lines.count, -1), bits, right - left)
+    codes = unpacked(raw["weight_packed"].reshape(lines.size, -1), bits, right - left)
     groups = None
     if _INDEX in raw:
         groups = stored.read(_INDEX, raw).astype("i8")[left:right]
@@ -80,7 +81,7 @@ def _zeros(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
     packed = np.ascontiguousarray(words.reshape(columns, -1))
     bits = bits_of(stored)
     first = lines.start - _words(bits, lines)[0] * 32 // bits
-    codes = unpacked(packed, bits, first + lines.count)
+    codes = unpacked(packed, bits, first + lines.size)
     found: Numbers = codes[:, first:].T.astype("<f4")
     return found
 

@@ -51,10 +51,10 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     return _rows(stored, _leaf(stored), lines), *grids, *stored.whole(_INDEX)
 
 
-def _rows(stored: Stored, leaf: str, lines: Lines) -> Part:
-    """The bytes of elements that are one a weight."""
-    span = lines.bits(stored.bits(leaf))
-    return stored.rows(leaf, lines.matrix, lines.start, lines.stop, span)
+def _rows(stored: Stored, leaf: str, lines: Lines, axis: int = -1) -> Part:
+    """The bytes of elements that are one a weight; a line lies along this axis."""
+    of = lines.bits(stored.bits(leaf), stored.logical[axis])
+    return stored.rows(leaf, lines.matrix, lines.start, lines.stop, of)
 
 
 def _tile(stored: Stored) -> int:
@@ -71,7 +71,8 @@ def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     for grid in _grids(stored):
         dtype = _EXPONENTS if grid != _ZEROS and stored.bundle.dtype(grid) == "U8" else ""
         numbers = grid_values(stored, grid, lines, raw[grid], dtype, groups)
-        found = found._replace(**{"zero" if grid == _ZEROS else "scale": numbers})
+        is_zero = grid == _ZEROS
+        found = found._replace(zero=numbers) if is_zero else found._replace(scale=numbers)
     return found
 
 
@@ -80,7 +81,7 @@ def _elements(stored: Stored, leaf: str, lines: Lines, raw: Raw) -> Coded:
     import numpy as np
 
     codes, known = stored.elements(leaf, raw)
-    return Coded(codes.reshape(lines.count, -1), known, np.ones((1, 1), "<f4"))
+    return Coded(codes.reshape(lines.size, -1), known, np.ones((1, 1), "<f4"))
 
 
 def _int8_parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
@@ -100,7 +101,7 @@ def _scb(stored: Stored) -> str:
 
 
 def _eetq_parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
-    return _rows(stored, "weight", lines), *stored.whole("weight_scales")
+    return _rows(stored, "weight", lines, -2), *stored.whole("weight_scales")
 
 
 def _eetq_decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:

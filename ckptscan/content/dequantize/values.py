@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float32]
     Raw = Mapping[str, NDArray[np.uint8]]
+
+
+_WORD = 32  # bits to which rows of codes are filled up
 
 
 class NoFormula(ValueError):
@@ -36,7 +39,7 @@ class Lines(NamedTuple):
     span: tuple[int, int] | None = None
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many lines."""
         return self.stop - self.start
 
@@ -49,42 +52,59 @@ class Lines(NamedTuple):
         """The first weight of each line and the one after the last, of so many in a line."""
         return self.span or (0, wide)
 
-    def bits(self, each: int) -> tuple[int, int] | None:
-        """The part of each line in bits, of weights of so many; None for all of it."""
-        return None if self.span is None else (self.span[0] * each, self.span[1] * each)
+    def bits(self, each: int, wide: int) -> Bits:
+        """The part of each line in bits, of so many weights of so many bits."""
+        left, right = self.within(wide)
+        return Bits(left * each, right * each, wide * each)
+
+
+class Bits(NamedTuple):
+    """Bits of a row of a tensor, from the first to before the last, of so many in all."""
+
+    first: int
+    last: int
+    total: int
 
 
 class Part(NamedTuple):
     """Bytes of one tensor of a packed weight; `leaf` is its usual name, `start` counts in it.
 
-    They are `count` runs of `length` bytes that begin `pitch` apart; one for whole lines.
+    They are as many `times` runs of `length` bytes, `pitch` apart; one for whole lines.
     """
 
     leaf: str
     start: int
     length: int
-    count: int = 1
+    times: int = 1
     pitch: int = 0
 
     @property
     def stop(self) -> int:
         """The byte after the last one."""
-        return self.start + (self.count - 1) * self.pitch + self.length
+        return self.start + (self.times - 1) * self.pitch + self.length
 
     @property
     def nbytes(self) -> int:
         """Bytes of all runs."""
-        return self.count * self.length
+        return self.times * self.length
+
+    @property
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """Where each run begins, and how long it is."""
+        return ((self.start + number * self.pitch, self.length) for number in range(self.times))
 
 
-def part_of(
-    leaf: str, first: int, count: int, pitch: int, span: tuple[int, int] | None = None
-) -> Part:
-    """So many rows of `pitch` bytes from the first one on; of each the bits of a span, if given."""
-    if span is None or (span[0] < 8 and span[1] > 8 * (pitch - 1)):
-        return Part(leaf, first * pitch, count * pitch)
-    begin, end = span[0] // 8, -(-span[1] // 8)
-    return Part(leaf, first * pitch + begin, end - begin, count, pitch)
+def part_of(leaf: str, first: int, times: int, pitch: int, bits: Bits | None = None) -> Part:
+    """So many rows of `pitch` bytes from the first one on; of each these bits, all where None.
+
+    Raises NoFormula where rows do not end with the word that their last bit is in.
+    """
+    if bits is not None and not bits.total <= 8 * pitch < bits.total + _WORD:
+        raise NoFormula(f"rows of {leaf} are not as long as those of the weight")
+    if bits is None or bits.last - bits.first == bits.total:
+        return Part(leaf, first * pitch, times * pitch)
+    begin, end = bits.first // 8, -(-bits.last // 8)
+    return Part(leaf, first * pitch + begin, end - begin, times, pitch)
 
 
 class Stored(NamedTuple):
@@ -105,17 +125,15 @@ class Stored(NamedTuple):
         """The bits of an element of a leaf."""
         return self.bundle.kinds[leaf].dtype.bits or 8
 
-    def rows(
-        self, leaf: str, matrix: int, start: int, stop: int, span: tuple[int, int] | None = None
-    ) -> Part:
-        """The bytes of rows of one matrix of a leaf, of each the bits of a span if one is given."""
+    def rows(self, leaf: str, matrix: int, start: int, stop: int, of: Bits | None = None) -> Part:
+        """The bytes of rows of one matrix of a leaf, of each these bits, all where None."""
         shape = self.shape(leaf)
         bits = self.bits(leaf)
         width = shape[-1] * bits // 8
         first = matrix * shape[-2] + start
         if width * 8 != shape[-1] * bits:
             raise NoFormula(f"rows of {leaf} are no whole bytes")
-        return part_of(leaf, first, stop - start, width, span)
+        return part_of(leaf, first, stop - start, width, of)
 
     def whole(self, *leaves: str) -> tuple[Part, ...]:
         """All bytes of some leaves, of those that are there."""
@@ -144,7 +162,8 @@ class Stored(NamedTuple):
 
         dtype = self.bundle.dtype(leaf)
         if dtype in LAYOUTS and LAYOUTS[dtype].bits <= 8:
-            return codes(dtype, raw[leaf]), table(dtype).astype("<f4")
+            known: Numbers = table(dtype).astype("<f4")
+            return codes(dtype, raw[leaf]), known
         if self.bits(leaf) != 8:
             raise NoFormula(f"its elements are {dtype}, not codes")
         return raw[leaf], np.arange(256, dtype="u1").view(INTEGERS.get(dtype, "u1")).astype("<f4")
@@ -173,7 +192,7 @@ class Coded(NamedTuple):
     scale: Numbers
     zero: Numbers | float = 0.0
     bias: Numbers | float = 0.0
-    slack: Numbers | float = 0.0
+    slack: Numbers | None = None
 
     @property
     def values(self) -> Numbers:
@@ -186,8 +205,10 @@ class Coded(NamedTuple):
         """How far each weight may lie from what it stands for: half a step, see `halves_of`."""
         import numpy as np
 
-        reach = halves_of(self.known.astype("f8"))[self.codes] * np.abs(self.scale)
-        found: Numbers = reach + np.abs(self.known[self.codes]) * self.slack
+        reach: Numbers = halves_of(self.known.astype("f8")).astype("<f4")
+        found: Numbers = reach[self.codes] * np.abs(self.scale)
+        if self.slack is not None:
+            found += np.abs(self.known[self.codes]) * self.slack
         return found
 
 

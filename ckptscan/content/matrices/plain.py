@@ -6,50 +6,51 @@ from collections.abc import Iterator, Sequence
 from math import lcm
 from typing import NamedTuple
 
-from ckptscan.content.formats import codes, table
-from ckptscan.content.matrices.values import (
-    Cells,
-    Field,
-    Matrix,
-    Take,
-    Window,
-    dtype_halves,
-    is_readable,
-)
+from ckptscan.content.dequantize.values import whole_bytes
+from ckptscan.content.formats import LAYOUTS, codes, decode, halves_of, table
+from ckptscan.content.matrices.values import Cells, Matrix, Stretch, Take, Window
 
 
 class Stored(NamedTuple):
-    """A tensor, or a matrix of it, in any dtype of numbers; `field` holds it row by row.
+    """A matrix of a tensor in any dtype of numbers, row by row from the byte `start` on."""
 
-    Numbers of 4 bits lie two in a byte; `field` then counts bytes.
-    """
-
-    field: Field
-    rows: int
+    row: int
+    shape: tuple[int, int]
     dtype: str
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.rows, self.field.columns * (1 if is_readable(self.dtype) else 2)
+    start: int = 0
 
     @property
     def tile(self) -> tuple[int, int]:
         """Any window will do, of whole bytes."""
-        return (1, 1) if is_readable(self.dtype) else (1, 2)
+        return 1, whole_bytes(self._bits)
 
     @property
     def is_wide(self) -> bool:
         """Rows are in one piece."""
         return True
 
+    @property
+    def _bits(self) -> int:
+        return LAYOUTS[self.dtype].bits
+
+    def needs(self, window: Window) -> list[Stretch]:
+        """The bytes that a window takes."""
+        rows, columns = window.shape
+        pitch, length = (one * self._bits // 8 for one in (self.shape[1], columns))
+        first = self.start + window.top * pitch + window.left * self._bits // 8
+        if length == pitch:
+            return [(self.row, first, rows * pitch)]
+        return [(self.row, first + number * pitch, length) for number in range(rows)]
+
     def cells(self, window: Window, take: Take) -> Cells:
-        """The numbers of a window; those of few bits stand for others, as codes do."""
-        if is_readable(self.dtype):
-            return Cells(self.field.numbers(window, take))
-        half = window._replace(left=window.left // 2, right=-(-window.right // 2))
-        found = codes(self.dtype, self.field.raw(half, take).reshape(-1)).reshape(window.shape)
-        return Cells(table(self.dtype)[found], dtype_halves(self.dtype)[found])
+        """The numbers of a window; those of less than a byte stand for others, as codes do."""
+        import numpy as np
+
+        raw = np.concatenate([take(*stretch) for stretch in self.needs(window)])
+        if self._bits >= 8:
+            return Cells(decode(self.dtype, raw).reshape(window.shape))
+        found, known = codes(self.dtype, raw).reshape(window.shape), table(self.dtype)
+        return Cells(known[found], halves_of(known)[found])
 
 
 class Turned(NamedTuple):
@@ -78,6 +79,10 @@ class Turned(NamedTuple):
     def dtype(self) -> str:
         """That of the matrix."""
         return self.of.dtype
+
+    def needs(self, window: Window) -> list[Stretch]:
+        """The bytes that a window takes."""
+        return self.of.needs(window.turned)
 
     def cells(self, window: Window, take: Take) -> Cells:
         """The numbers of a window."""
@@ -109,6 +114,10 @@ class Above(NamedTuple):
     def dtype(self) -> str:
         """That of the parts."""
         return self.parts[0].dtype
+
+    def needs(self, window: Window) -> list[Stretch]:
+        """The bytes that a window takes."""
+        return [each for part, one in self._within(window) for each in part.needs(one)]
 
     def cells(self, window: Window, take: Take) -> Cells:
         """The numbers of a window."""

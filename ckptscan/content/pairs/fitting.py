@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ckptscan.content.dequantize import NoFormula
 from ckptscan.content.matrices import Cells, Matrix
 from ckptscan.content.pairs.choosing import in_turn
 from ckptscan.content.pairs.fetching import FAR_GAP, Place
@@ -31,7 +32,7 @@ from ckptscan.content.pairs.values import (
     Wish,
     missed,
 )
-from ckptscan.content.pairs.windows import BAND, Job, Stretches, bands, chosen, needed
+from ckptscan.content.pairs.windows import BAND, Both, Job, Stretches, bands, chosen, needed
 from ckptscan.content.reading import Progress
 
 if TYPE_CHECKING:
@@ -97,16 +98,23 @@ def _left(pairs: Mapping[int, Weights], reason: str) -> Reading:
 def _judged_all(a: Place, b: Place, pairs: Mapping[int, Weights], jobs: Sequence[Job]) -> Reading:
     """What these windows say of each pair."""
     seen: dict[int, list[Seen]] = {}
+    odd: dict[int, str] = {}
     before = a.nbytes + b.nbytes
     for batch in _batches(pairs, jobs):
         held = _read(a, [one[1][0] for one in batch]), _read(b, [one[1][1] for one in batch])
         for job, _ in batch:
             pair = pairs[job.key]
-            ours = _cells(pair.a[job.number], job, a, held[0])
-            theirs = _cells(pair.b[job.number], job, b, held[1])
+            try:
+                ours = _cells(pair.a[job.number], job, a, held[0])
+                theirs = _cells(pair.b[job.number], job, b, held[1])
+            except NoFormula as none:
+                odd[job.key] = str(none)
+                continue
             seen.setdefault(job.key, []).append(best(ours, theirs, pair))
     found = {
-        key: _judged(pair, seen[key]) if key in seen else Found(reason=BUDGET)
+        key: _judged(pair, seen[key])
+        if key in seen and key not in odd
+        else Found(reason=odd.get(key, BUDGET))
         for key, pair in pairs.items()
     }
     is_open = (OPEN, SAMPLED)
@@ -118,14 +126,14 @@ def _judged_all(a: Place, b: Place, pairs: Mapping[int, Weights], jobs: Sequence
     return Reading(found, a.nbytes + b.nbytes - before, wanted)
 
 
-def _batches(
-    pairs: Mapping[int, Weights], jobs: Iterable[Job]
-) -> Iterator[list[tuple[Job, tuple[Stretches, Stretches]]]]:
+def _batches(pairs: Mapping[int, Weights], jobs: Iterable[Job]) -> Iterator[list[tuple[Job, Both]]]:
     """Windows with what they take, so many that it can be held."""
-    held: list[tuple[Job, tuple[Stretches, Stretches]]] = []
+    held: list[tuple[Job, Both]] = []
     count = nbytes = 0
     for job in jobs:
         both = needed(pairs[job.key], job)
+        if both is None:
+            continue
         count += sum(map(len, both))
         nbytes += sum(length for side in both for _, _, length in side)
         held.append((job, both))

@@ -5,25 +5,23 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ckptscan.content.matrices import Window
+from ckptscan.content.dequantize import NoFormula
+from ckptscan.content.matrices import Stretch, Window
 from ckptscan.content.pairs.choosing import in_turn
 from ckptscan.content.pairs.fetching import Place, joined
 from ckptscan.content.pairs.sampling import are_far
 from ckptscan.content.pairs.values import Weights, Wish
 from ckptscan.sources import Filling
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 _RANGES = 8  # ranges of a file at hand whose reading takes as long as a block of a plain tensor
 _WIDE = (2, 2048)  # rows and columns of a window whose rows lie in one piece
 _SQUARE = (32, 128)  # of others
 BAND = 1 << 20  # elements that are held at once
 
-Stretches = list[tuple[int, int, int]]  # rows of the table, first bytes, lengths
+Stretches = list[Stretch]
+Both = tuple[Stretches, Stretches]
 
 
 class Job(NamedTuple):
@@ -49,7 +47,10 @@ def chosen(
         before = left
         for key in turns:
             job = _drawn(key, pairs[key], random.Random(f"{wish.seed}:{key}:{level}"))
-            costs = [_cost(*side) for side in zip((a, b), needed(pairs[key], job), strict=True)]
+            both = needed(pairs[key], job)
+            if both is None:
+                continue
+            costs = [_cost(*side) for side in zip((a, b), both, strict=True)]
             new = {path for one in costs for path in one.far} - known
             count = sum(one.ranges for one in costs) + len(new)
             nbytes = sum(one.nbytes for one in costs)
@@ -118,17 +119,10 @@ def bands(key: int, pair: Weights) -> Iterator[Job]:
                 yield Job(key, number, window)
 
 
-def needed(pair: Weights, job: Job) -> tuple[Stretches, Stretches]:
-    """The bytes of both sides that a window takes."""
-    import numpy as np
-
-    sides: tuple[Stretches, Stretches] = [], []
-    for matrices, asked in zip((pair.a, pair.b), sides, strict=True):
-
-        def take(row: int, start: int, length: int, asked: Stretches = asked) -> NDArray[np.uint8]:
-            asked.append((row, start, length))
-            return np.zeros(length, "u1")
-
-        with np.errstate(all="ignore"):
-            matrices[job.number].cells(job.window, take)
-    return sides
+def needed(pair: Weights, job: Job) -> Both | None:
+    """The bytes of both sides that a window takes; None where they are more than can be held."""
+    try:
+        ours, theirs = (side[job.number].needs(job.window) for side in (pair.a, pair.b))
+    except NoFormula:
+        return None
+    return ours, theirs

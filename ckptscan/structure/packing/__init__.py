@@ -57,7 +57,6 @@ __all__ = [
     "Shape",
     "bundle_of",
     "unpack",
-    "usual_names",
 ]
 
 
@@ -99,15 +98,6 @@ def unpack(leaves: Mapping[str, Kind], hints: Hints = _NO_HINTS) -> tuple[Packin
                 found.append(_complete(packing, bundle, scheme))
                 break
     return tuple(found)
-
-
-def usual_names(packing: Packing, leaves: Mapping[str, Kind]) -> Mapping[str, str]:
-    """The leaves of a packed weight by the names that they have beside a tensor `weight`."""
-    held = {leaf: leaves[leaf] for leaf in (packing.weight, *packing.auxiliary) if leaf in leaves}
-    for bundle in split_bundles(held, _PLAIN, _NO_HINTS):
-        if packing.weight in bundle.own.values():
-            return bundle.own
-    return {}
 
 
 def bundle_of(leaves: Mapping[str, Kind], weight: str) -> Bundle:
