@@ -7,7 +7,7 @@ CkptscanError                exit 3   could not look
         SourceRefused                 whoever holds it wants a login, a token or an agreement
         SourceUnreachable             the net or the server fails, or the time is over
     PackError                         a header pack that breaks its own rules
-    DeviceError                       this machine's cards can't be asked
+    DeviceError                       the device is not there, closed to us, or full
     UsageError               exit 2   what was asked makes no sense here
 
 A fault inside the user's file is never an error: it is a value (header.Fault) and ends in the
@@ -48,12 +48,12 @@ class SourceUnreachable(SourceError):
     """The net or the server fails, also after retries, or the time is over."""
 
 
-class DeviceError(CkptscanError):
-    """No card of this machine can be asked, or there is nothing to ask it with."""
-
-
 class PackError(SourceError):
     """A header pack that breaks its own rules."""
+
+
+class DeviceError(CkptscanError):
+    """The device that is asked or loaded onto is not there, closed to us, or full."""
 
 
 class Interrupted(KeyboardInterrupt):

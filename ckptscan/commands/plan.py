@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckptscan.commands.output import columns, write
+from ckptscan.commands.output import columns, marks, write
 from ckptscan.commands.params import format_option, source_options
 from ckptscan.commands.plan_local import local_options
 from ckptscan.commands.plan_params import plan_options
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ckptscan.sources import Access
     from ckptscan.structure import Structure
 
-FORMATS = ("text", "json", "markdown")  # report.plans.FORMATS
+FORMATS = ("text", "json", "markdown", "html")  # report.plans.FORMATS
 NO_FIT = 1
 
 
@@ -79,7 +79,7 @@ def command(
     if asks_what_fits:
         ctx.exit(_fit(structure, asks, format_name, require_fit=require_fit))
     plans = [plan(structure, ask) for ask in asks]
-    shown = Shown(explained, expected, shows_command, columns())
+    shown = Shown(explained, expected, shows_command, columns(), marks())
     write(report(checkpoint, plans, format_name, shown))
     ctx.exit(NO_FIT if require_fit and not all(one.fits for one in plans) else 0)
 

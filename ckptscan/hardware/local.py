@@ -6,13 +6,14 @@ is wanted (`mine@torch`): its figure is the one that engines count from.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from ckptscan.errors import DeviceError, UsageError
 from ckptscan.hardware.cards import CARDS, MIB, Card, Devices, apple
@@ -114,18 +115,50 @@ def _output(command: Sequence[str]) -> str:
 def _asked_of_torch() -> Devices:
     """The cards as torch sees them; raises DeviceError where it is not installed or sees none."""
     try:
-        torch: Any = import_module("torch")
+        seen = cards_of_torch()
     except ImportError:
         raise DeviceError("torch is not installed", "--gpu mine asks the driver alone") from None
-    cuda = torch.cuda
-    if not cuda.is_available():
+    if not seen:
         raise DeviceError("torch sees no card", "--gpu mine asks the driver alone")
-    cards = []
-    for place in range(cuda.device_count()):
+    return _alike([one.card for one in seen])
+
+
+class Seen(NamedTuple):
+    """A card as torch sees it now; `free` bytes are left on it, None where it does not tell."""
+
+    card: Card
+    free: int | None = None
+
+
+def cards_of_torch(with_free: bool = False) -> list[Seen]:
+    """The CUDA or ROCm cards that torch sees, in its order; raises ImportError without torch.
+
+    What is free is asked only where it is wanted, for that sets each card up.
+    """
+    torch: Any = import_module("torch")
+    cuda = torch.cuda
+    found = []
+    for place in range(cuda.device_count() if cuda.is_available() else 0):
         seen = cuda.get_device_properties(place)
         total = int(seen.total_memory)
         name = "".join(filter(str.isprintable, str(seen.name)))[:200]
-        capability = int(seen.major) * 10 + int(seen.minor)
-        cards.append(Card(name, (), round(total / 10**9), None, total, None, None, capability,
-                          "torch on this machine"))  # fmt: skip
-    return _alike(cards)
+        capability = int(seen.major) * 10 + int(seen.minor) if torch.version.cuda else 0
+        card = Card(name, (), round(total / 10**9), None, total, None, None, capability,
+                    "torch on this machine")  # fmt: skip
+        found.append(Seen(card, int(cuda.mem_get_info(place)[0]) if with_free else None))
+    return found
+
+
+def has_driver() -> bool:
+    """Whether NVIDIA's driver answers."""
+    return bool(_nvidia())
+
+
+def closed_devices() -> list[str]:
+    """Devices of NVIDIA and AMD that are there and may not be opened by this user."""
+    import glob
+
+    found = sorted([*glob.glob("/dev/nvidia[0-9]*"), "/dev/nvidiactl", "/dev/kfd"])
+    return [
+        path for path in found if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK)
+    ]

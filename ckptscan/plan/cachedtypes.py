@@ -22,6 +22,7 @@ TAKEN: Mapping[str, tuple[str, ...]] = {
     "vllm-0.6": _PLAIN,
     "vllm-0.7": _PLAIN,
     "vllm-0.11": _V1,
+    "vllm-0.14": _V1,
     "vllm": (*_V1, *_PACKED),
     "sglang": (*_PLAIN, "bfloat16", "bf16"),
     "llama.cpp": (*_WHOLE, "f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"),

@@ -13,6 +13,7 @@ from ckptscan.plan.kvcache import (
     CacheDType,
     LayerCache,
     cache_dtype,
+    plain_bytes,
     reach_of,
     state_of,
     token_bytes,
@@ -23,6 +24,7 @@ from ckptscan.plan.values import Ask
 
 _CROSS = Late(r"(?i)cross|enc_?dec|encoder_attn")
 BESIDE, _TO_ENCODER = 1 << 20, 1 << 21  # places of caches that a layer has beside its first
+_NO_CHUNK = 2048  # vLLM, config/model.py: get_mamba_chunk_size
 _WORD_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -40,6 +42,10 @@ class Profile(Protocol):
     @property
     def state_width(self) -> int | None:
         """Bytes of an element of a state where no config is read; None is the model's dtype."""
+
+    @property
+    def keeps_latents(self) -> bool:
+        """Whether latent attention caches latents, rather than heads unfolded."""
 
     @property
     def has_sparse_format(self) -> bool:
@@ -134,7 +140,11 @@ def _layer(
     if one.kind not in ("linear", "ssm", "none"):
         index_width = model.facts.config.number("index_head_dim") or 0
         index_width *= model.facts.config.number("index_topk") is not None
-        size, label, formula = token_bytes(one, dtype, tp, index_width), one.label, ""
+        label, formula = one.label, ""
+        if engine.keeps_latents:
+            size = token_bytes(one, dtype, tp, index_width)
+        else:
+            size = plain_bytes(one, dtype, tp)
         if not size:
             size, label = _from_rows(modules, dtype, tp)
         kind, reach = reach_of(model.facts, place, len(model.indices))
@@ -144,7 +154,9 @@ def _layer(
     if states:
         state = state_of(modules, model.facts, width, _state_width(engine, model, width), tp)
         size = state.convolution + state.recurrent
-        found.append((BESIDE, LayerCache(STATE, 0, size), state.label, state.formula))
+        chunk = _chunk(model) if "ssm" in states else 0
+        cache = LayerCache(STATE, 0, size, chunk)
+        found.append((BESIDE, cache, state.label, state.formula))
     cross = [m for m in modules if m.role in ("k", "v") and _CROSS.search(m.path) and m.shape]
     if cross:
         rows = sum(m.shape[0] for m in cross if m.shape)
@@ -152,6 +164,11 @@ def _layer(
         cache = LayerCache(CROSS, dtype.nbytes(-(-rows // tp), 0), 0, tokens)
         found.append((_TO_ENCODER, cache, "config", f"{tokens:,} encoder tokens"))
     return found
+
+
+def _chunk(model: Model) -> int:
+    """Tokens that a state space is computed by at once."""
+    return model.facts.config.number("mamba_chunk_size", "chunk_size") or _NO_CHUNK
 
 
 def _is_encoder(model: Model) -> bool:

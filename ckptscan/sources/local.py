@@ -73,6 +73,10 @@ class LocalSource:
         except OSError as error:
             raise _unreadable(path, error) from error
 
+    def location(self, path: str) -> str:
+        """The path of a file for the system."""
+        return self._at(path)
+
     def _at(self, path: str) -> str:
         return os.path.join(self._root, *path.split("/"))
 

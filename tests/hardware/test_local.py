@@ -122,7 +122,8 @@ def test_torch_is_asked_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> No
     cuda = SimpleNamespace(
         is_available=lambda: True, device_count=lambda: 2, get_device_properties=lambda _: seen
     )
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    torch = SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda="12.8"))
+    monkeypatch.setitem(sys.modules, "torch", torch)
     mine = parse_devices("mine@torch")
 
     assert (85_000_000_000, "engine", 2) == (mine.card.total_bytes, mine.card.label, mine.count)

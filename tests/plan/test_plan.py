@@ -48,6 +48,20 @@ def test_on_one_card_the_weights_are_the_checkpoint_s(model: str, engine: str) -
     assert stored + sum(term.nbytes for term in one.left_out) == weights(one)
 
 
+def test_an_order_of_inputs_is_held_once_and_sorted_by() -> None:
+    """GPTQ with desc_act: Marlin keeps the order of a fused layer and what sorts by it."""
+    said = {"quantization_config": {"quant_method": "gptq", "bits": 4, "desc_act": True}}
+    config = configs()["Llama-2-7B-GPTQ"]
+    structure = unheld(build(config), config={**public(config), **said})
+    one = plan(structure, Ask(engine="vllm-0.11"))
+    changes = {term.name: term.nbytes for term in one.left_out}
+    order, layers = 4 * 4096, 32
+
+    # of q, k, v and gate, up three stand in for nothing; each kept one is sorted by once more
+    assert -3 * 2 * order * layers == changes["orders of inputs that parts share"]
+    assert structure.nbytes + sum(changes.values()) == weights(one)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_terms_add_up_and_say_how(model: str) -> None:
     one = planned(f"pack:{model}")
@@ -170,7 +184,7 @@ def test_a_context_beyond_the_model_s_is_told() -> None:
         ({"dp": 60_000, "tp": 8}, "480,000 cards are more", "split less"),
         ({"ep": 2}, "--ep 2 does not work", "no experts"),
         ({"tp": 4, "gpu": "2xh100"}, "take 4 cards, 2 are there", "more cards"),
-        ({"engine": "vlm"}, "no engine is called 'vlm'", "vllm-0.11"),
+        ({"engine": "vlm"}, "no engine is called 'vlm'", "vllm-0."),
         ({"engine": "\x1b[31m" * 50}, "no engine is called", "nearest"),
         ({"kv_dtype": "fp9"}, "no KV cache dtype is called 'fp9'", "nearest: fp8"),
     ],
@@ -342,8 +356,9 @@ def test_states_are_counted_apart() -> None:
         ("vLLM 0.6.3", "vllm-0.6"),
         ("vllm==0.24.0", "vllm-0.21"),
         ("vllm-v0.11", "vllm-0.11"),
+        ("vllm-0.11.2", "vllm-0.14"),
         ("vllm-0.1", "vllm-0.6"),
-        ("vllm-0.7.3", "vllm-0.6"),  # V1 became the default with 0.8
+        ("vllm-0.7.3", "vllm-0.7"),  # V1 became the default with 0.8
         ("vllm-0.8.0", "vllm-0.11"),
         ("sglang-0.5.9", "sglang-0.5"),
         ("sglang", "sglang-0.5"),
@@ -410,3 +425,21 @@ def test_any_config_gives_a_plan(said: dict[str, object], engine: str) -> None:
     structure: Structure = unheld(build(config), config={**public(config), **said})
 
     assert plan(structure, Ask(engine=engine)).ranks
+
+
+def test_states_of_a_state_space_are_kept_at_each_block_where_prefixes_are_cached() -> None:
+    """vLLM's mamba_cache_mode "all": a state a block, and blocks of whole chunks."""
+    model, ways = "Nemotron-3-Nano-30B-A3B", (False, True)
+    one, other = (
+        planned(
+            model, engine="vllm-0.21", gpu="h100", blocks=1000, max_len=65536, prefix_caching=way
+        )
+        for way in ways
+    )
+    page = 2 * 2 * 128 * 2
+    state = 64 * 64 * 128 * 4 + 3 * 6144 * 2
+
+    assert 16 * -(-state // (16 * page)) == one.kv.block_size
+    assert 128 * -(-state // (128 * page)) == other.kv.block_size
+    assert (32 + 4) == round(1000 / one.kv.concurrency)
+    assert 5 * -(-65536 // other.kv.block_size) == round(1000 / other.kv.concurrency)

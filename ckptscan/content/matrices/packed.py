@@ -82,6 +82,6 @@ def packed(found: Found) -> list[Matrix]:
     Raises NoFormula where its tensors do not fit one another, or nobody knows what they mean.
     """
     last = found.stored.matrices - 1
-    for lines in (*some_lines(found.stored, 1), *some_lines(found.stored, 1, last)):
+    for lines in some_lines(found.stored, 1, last):  # those that lie furthest behind
         needed(found.stored, lines)
     return [Packed(found, number) for number in range(last + 1)]

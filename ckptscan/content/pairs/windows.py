@@ -15,7 +15,9 @@ from ckptscan.content.pairs.sampling import are_far
 from ckptscan.content.pairs.values import Weights, Wish
 from ckptscan.sources import Filling
 
-_RANGES = 8  # ranges of a file at hand whose reading takes as long as a block of a plain tensor
+# what takes as long as a block of plain tensors at hand: ranges, and of a window all the rest
+_RANGES = 16
+_BLOCKS = 2
 _WIDE = (2, 2048)  # rows and columns of a window whose rows lie in one piece
 _SQUARE = (32, 128)  # of others
 BAND = 1 << 20  # elements that are held at once
@@ -40,7 +42,7 @@ def chosen(
     `reach` is in blocks, or in requests where one side lies elsewhere; the first of each file is
     two, as it has to be found.
     """
-    left = reach if are_far(a, b) else reach * _RANGES
+    left, is_far = reach, are_far(a, b)
     known: set[tuple[str, str]] = set()
     turns = list(in_turn(pairs, wish.seed))
     for level in range(wish.samples):
@@ -52,7 +54,8 @@ def chosen(
                 continue
             costs = [_cost(*side) for side in zip((a, b), both, strict=True)]
             new = {path for one in costs for path in one.far} - known
-            count = sum(one.ranges for one in costs) + len(new)
+            ranges = sum(one.ranges for one in costs)
+            count = ranges + len(new) if is_far else _BLOCKS + ranges // _RANGES
             nbytes = sum(one.nbytes for one in costs)
             if nbytes <= most and count <= left:
                 most, left = most - nbytes, left - count

@@ -34,6 +34,7 @@ class LlamaCpp:
     name: str = "llama.cpp"
     covers: str = "builds of 2026, ik_llama.cpp and ollama"
     reads_scheme: bool = False
+    keeps_latents: bool = True
     reads_state_dtype: bool = False
     state_width: int | None = 4
     has_sparse_format: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.plan.caches import Caches
 from ckptscan.plan.devicemap import HOST
@@ -11,6 +11,9 @@ from ckptscan.plan.kernels import unread
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
 from ckptscan.plan.values import GIB, KV, Ask, Beside, MemoryPlan, Rank, Term
+
+if TYPE_CHECKING:
+    from ckptscan.plan.engines.transformers import Transformers
 
 _STEP = 16  # tokens to which the longest context is told
 
@@ -23,12 +26,12 @@ class Mapped(NamedTuple):
     caches: Caches
 
 
-def planned(name: str, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
+def planned(engine: Transformers, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
     """The plan of a deployment, whether it fits or not."""
     kv = _kv(model, ask, what)
     against = tuple(_why_not(model, ask, what))
     return MemoryPlan(
-        name,
+        engine.name,
         ask,
         len(what.ranks),
         what.ranks,

@@ -94,7 +94,7 @@ def _zero2(p: int, copies: int, training: Training, wide: Widths) -> tuple[Term,
     return (
         weights,
         _term("gradients", p * wide.weights, f"{p:,} x {wide.weights} B; {source}"),
-        _term("optimizer and gradients in 32 bits", p * each / copies,
+        _term("optimizer, 32-bit gradients", p * each / copies,
               f"{p:,} x ({_optimizer(wide)}{' + 4' if wide.master else ''}) B / {copies}; "
               f"{source}"),
     )  # fmt: skip
@@ -111,7 +111,7 @@ def _zero3(p: int, largest: int, copies: int, training: Training, wide: Widths) 
     if training.offload == "optimizer":
         return (weights, gathered)
     each = wide.optimizer + 4
-    rest = _term("optimizer and gradients in 32 bits", p * each / copies,
+    rest = _term("optimizer, 32-bit gradients", p * each / copies,
                  f"{p:,} x ({_optimizer(wide)} + 4) B / {copies}; {source}")  # fmt: skip
     return (weights, rest, gathered)
 

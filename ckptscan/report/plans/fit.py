@@ -1,4 +1,4 @@
-"""What holds a model, and how far cards reach: text, json, markdown."""
+"""What holds a model, and how far cards reach: text, json, markdown; html has its own module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ckptscan.report.plans.phrases import gib, readable
 
 SCHEMA = "ckptscan.fit/1"
 MOST_ROWS = 40
-_HEADS = ("GiB in all", "left a card", "requests", "longest")
+HEADS = ("GiB in all", "left a card", "requests", "longest")
 
 
 def report(
@@ -28,6 +28,11 @@ def report(
         body = documents[0] if len(documents) == 1 else {"fits": documents}
         yield json.dumps(head | body, indent=2)
         return
+    if format_name == "html":
+        from ckptscan.report.plans.fit_page import page
+
+        yield from page(checkpoint, found)
+        return
     for number, one in enumerate(found):
         if number:
             yield ""
@@ -39,36 +44,42 @@ def report(
 
 def _holders(checkpoint: Checkpoint, found: Holders, format_name: str) -> Iterator[str]:
     title = checkpoint.origin.title
-    noun = "sequence" if found.engine == TRAINING else "request"
-    wanted = f"{words.plural(found.requests, noun)} of {found.context:,} tokens"
-    lines = [(f"{one.cards} x {one.card.name}{_split(one)}", _cells(one)) for one in found.holders]
+    asked = wanted(found)
+    lines = [(holder_name(one), holder_cells(one)) for one in found.holders]
     if not lines:
         why = readable(found.refused)
-        yield f"nothing of {found.tried} holds {words.label(title)} with {wanted}: {why}"
+        yield f"nothing of {found.tried} holds {words.label(title)} with {asked}: {why}"
         return
     if format_name == "markdown":
-        yield f"## {cell(title)}: {found.engine}, {wanted}"
+        yield f"## {cell(title)}: {found.engine}, {asked}"
         yield ""
-        yield f"| cards | {' | '.join(_HEADS)} |"
-        yield "| --- |" + " ---: |" * len(_HEADS)
+        yield f"| cards | {' | '.join(HEADS)} |"
+        yield "| --- |" + " ---: |" * len(HEADS)
         yield from (f"| {cell(name)} | {' | '.join(cells)} |" for name, cells in lines)
         return
-    yield f"{words.label(title)}, {found.engine}, {wanted}: fewest bytes first"
+    yield f"{words.label(title)}, {found.engine}, {asked}: fewest bytes first"
     yield ""
-    yield from _aligned([("cards", _HEADS), *lines[:MOST_ROWS]])
+    yield from _aligned([("cards", HEADS), *lines[:MOST_ROWS]])
     if len(lines) > MOST_ROWS:
         yield f"and {len(lines) - MOST_ROWS} more; --format json has all"
 
 
-def _split(one: Holder) -> str:
-    """How the cards share the model where it is not by --tp alone, and its formats there."""
+def wanted(found: Holders) -> str:
+    """What the cards are to hold beside the model: `8 requests of 32,768 tokens`."""
+    noun = "sequence" if found.engine == TRAINING else "request"
+    return f"{words.plural(found.requests, noun)} of {found.context:,} tokens"
+
+
+def holder_name(one: Holder) -> str:
+    """The cards, how they share the model where it is not by --tp alone, its formats there."""
     sizes = [f"{name} {size}" for name, size in one.parallel._asdict().items() if size > 1]
     said = sizes if len(sizes) > 1 or one.parallel.dp > 1 else []
     said += [one.recipe] if one.recipe is not None else []
-    return f" ({', '.join(said)})" if said else ""
+    return f"{one.cards} x {one.card.name}" + (f" ({', '.join(said)})" if said else "")
 
 
-def _cells(one: Holder) -> tuple[str, ...]:
+def holder_cells(one: Holder) -> tuple[str, ...]:
+    """The figures of a holder, in the order of HEADS."""
     requests = f"{one.requests:.2f}" if one.requests else "-"
     longest = f"{one.longest:,}" if one.longest else "-"
     return (gib(one.total), gib(one.headroom), requests, longest)

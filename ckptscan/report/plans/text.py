@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan, Rank
 from ckptscan.report import words
+from ckptscan.report.bars import refined
 from ckptscan.report.plans import Shown
 from ckptscan.report.plans.comparing import compared
 from ckptscan.report.plans.phrases import deployment, gib, readable
@@ -59,7 +60,7 @@ def _rank(plan: MemoryPlan, rank: Rank, shown: Shown) -> Iterator[str]:
     column = min(max(map(len, named)), 44)
     yield f"{'rank ' + str(rank.rank):<{column}} {'GiB':>8} label"
     for row, name in zip(rows, named, strict=True):
-        drawn = bar(row, whole)
+        drawn = refined(bar(row, whole), shown.bars)
         line = f"{name:<{column}} {gib(row.nbytes):>8} {row.label:<9} |{drawn:<{BAR}}|"
         yield line
         if shown.explained:
