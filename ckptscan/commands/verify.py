@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands import INTERRUPTED, show_error
-from ckptscan.commands.contents import Size
 from ckptscan.commands.output import columns, write
-from ckptscan.commands.params import format_option, source_options
+from ckptscan.commands.params import Size, format_option, source_options
 from ckptscan.commands.verify_params import Device, wish_options
 
 if TYPE_CHECKING:
