@@ -26,11 +26,21 @@ def compared(written: Written, weights: np.ndarray[object, np.dtype[np.float64]]
 @pytest.mark.parametrize("case", [case for case in CASES if case != "aqlm"])
 def test_codes_stand_for_the_numbers_that_were_written(case: str) -> None:
     written = CASES[case]()
-    same = compared(written, written.weights)
-    other = compared(written, np.roll(written.weights, 1, axis=0))
+    found = compared(written, written.weights)
 
-    assert (CONSISTENT, 0) == (same.state, same.fit.inexact if same.fit else None)
-    assert CHANGED == other.state
+    assert CONSISTENT == found.state
+    assert found.fit is not None
+    assert 0 == found.fit.inexact
+
+
+@pytest.mark.parametrize(
+    "case", ["gptq-4", "awq", "mlx-3", "int8-asymmetric", "nf4-nested", "hqq-4"]
+)
+def test_codes_of_other_numbers_are_told(case: str) -> None:
+    written = CASES[case]()
+    found = compared(written, np.roll(written.weights, 1, axis=0))
+
+    assert CHANGED == found.state
 
 
 def test_sums_of_entries_are_not_judged() -> None:
