@@ -13,11 +13,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ckptscan.content.pairs.sampling import BUDGET
-from ckptscan.diff.pairs import linked, reason_of
+from ckptscan.diff.pairs import linked, needs_matrices, reason_of
 from ckptscan.diff.proof import Proofs, indices_in
 from ckptscan.diff.rows import Linked, Rows, is_composed, whole_of
 from ckptscan.diff.values import UNPROVED, Change, Diff
-from ckptscan.diff.weights import needs_matrices
 from ckptscan.structure.match import Part, Region, containers_of
 from ckptscan.structure.match.regions import Indices, nothing
 

@@ -9,8 +9,7 @@ from ckptscan.content.pairs.bits import can_cast
 from ckptscan.content.pairs.values import Pair, Run
 from ckptscan.diff.facts import is_turned
 from ckptscan.diff.rows import Linked, Rows, is_composed, is_joined, whole_of
-from ckptscan.diff.values import RESHAPED, Change
-from ckptscan.diff.weights import needs_matrices, weights
+from ckptscan.diff.values import REQUANTIZED, RESHAPED, Change
 from ckptscan.structure.families import Family
 from ckptscan.structure.match import Part
 from ckptscan.table import TensorTable
@@ -19,13 +18,17 @@ _TABLES = frozenset({"embedding", "lm_head"})
 _HEADS = frozenset({"q", "k"})
 _NAMED = frozenset({"name", "layers"})
 _HEAD = 128  # rows of a head where nothing tells
+LARGE = 256 << 20  # bytes of a turned matrix from which on it is read by windows
 
 
 def linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> list[Linked]:
     """The pairs of a change that can be compared; `heads` is the rows of a head, 0 if unknown."""
-    pairs = weights if needs_matrices(change) else _linked
     try:
-        return list(pairs(change, group, a, b, heads))
+        if needs_matrices(change):
+            from ckptscan.diff.weights import weights  # and with it the formulas of all schemes
+
+            return list(weights(change, group, a, b, heads))
+        return list(_linked(change, group, a, b, heads))
     except KeyError:  # a name that its family does not spell as it stands in the file
         return [
             Linked(indices, None, "its names can't be told apart")
@@ -45,6 +48,19 @@ def _linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> Iterato
 def reason_of(change: Change, a: TensorTable, b: TensorTable) -> str:
     """Why no tensor of a change can be compared, empty where some can."""
     return _unnamed(change, a, b) or ("" if needs_matrices(change) else _unlike(change))
+
+
+def needs_matrices(change: Change) -> bool:
+    """Whether elements of both sides lie in other orders, or are codes."""
+    if change.fact(REQUANTIZED):
+        return True
+    parts = (*change.a, *change.b)
+    dtypes = {part.unit.family.dtype.name for part in parts}
+    if any(part.unit.copies > 1 for part in parts) or (len(dtypes) > 1 and "F4" in dtypes):
+        return True
+    if is_composed(change):
+        return is_turned(change) and len(parts) > 2
+    return is_turned(change) and change.a[0].unit.family.kind.nbytes > LARGE
 
 
 def _unnamed(change: Change, a: TensorTable, b: TensorTable) -> str:

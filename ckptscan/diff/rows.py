@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.content.blocks import LARGEST, TOO_LARGE, faults_of
-from ckptscan.content.dequantize import PackedWeights
 from ckptscan.content.pairs.values import Pair, Weights
 from ckptscan.diff.values import Change
 from ckptscan.structure import Structure
 from ckptscan.structure.match import Part
 from ckptscan.structure.match.regions import Indices
 from ckptscan.structure.match.rows import rows_of
+
+if TYPE_CHECKING:
+    from ckptscan.content.dequantize import PackedWeights
 
 
 class Linked(NamedTuple):
@@ -60,6 +62,8 @@ class Rows:
     @cached_property
     def packed(self) -> PackedWeights:
         """The packed weights, each with its books."""
+        from ckptscan.content.dequantize import PackedWeights
+
         return PackedWeights(self._structure)
 
     def _nbytes(self, row: int) -> int:

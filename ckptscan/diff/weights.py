@@ -13,12 +13,11 @@ from ckptscan.content.dequantize import NoFormula
 from ckptscan.content.matrices import Above, Beside, Matrix, Stored, Turned, packed
 from ckptscan.content.pairs.values import Weights
 from ckptscan.diff.facts import is_turned
-from ckptscan.diff.rows import Linked, Rows, is_composed, whole_of
-from ckptscan.diff.values import REQUANTIZED, RESHAPED, Change
+from ckptscan.diff.rows import Linked, Rows, whole_of
+from ckptscan.diff.values import RESHAPED, Change
 from ckptscan.structure.match import Part, Unit
 from ckptscan.structure.match.regions import Indices
 
-LARGE = 256 << 20  # bytes of a turned matrix from which on it is read by windows
 _DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F4"})
 _HEADS = frozenset({"q", "k"})
 _NAMED = frozenset({"name", "layers"})
@@ -27,19 +26,6 @@ _HEAD = 128  # rows of a head where nothing tells
 
 class _Reason(Exception):
     """Why a weight can't be compared, in words."""
-
-
-def needs_matrices(change: Change) -> bool:
-    """Whether elements of both sides lie in other orders, or are codes."""
-    if change.fact(REQUANTIZED):
-        return True
-    parts = (*change.a, *change.b)
-    dtypes = {part.unit.family.dtype.name for part in parts}
-    if any(part.unit.copies > 1 for part in parts) or (len(dtypes) > 1 and "F4" in dtypes):
-        return True
-    if is_composed(change):
-        return is_turned(change) and len(parts) > 2
-    return is_turned(change) and change.a[0].unit.family.kind.nbytes > LARGE
 
 
 def weights(change: Change, group: int, a: Rows, b: Rows, heads: int) -> Iterator[Linked]:

@@ -118,7 +118,7 @@ def test_experts_that_were_joined_and_turned_are_the_same(wish: Wish) -> None:
 
 
 def test_a_large_turned_matrix_is_compared_by_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckptscan.diff.weights.LARGE", 1 << 16)
+    monkeypatch.setattr("ckptscan.diff.pairs.LARGE", 1 << 16)
     b = edited(A, "gate_proj|up_proj", lambda array: np.ascontiguousarray(array.T))
     same = diff_of(source(A), source(b), FULL)
     other = diff_of(source(A), source(edited(b, "up_proj", noisy)), FULL)

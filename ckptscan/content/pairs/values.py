@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ckptscan.content.matrices import Matrix
 from ckptscan.sources import Source
 from ckptscan.structure import Structure
+
+if TYPE_CHECKING:
+    from ckptscan.content.matrices import Matrix
 
 SAME, CHANGED, SAMPLED, OPEN = "identical", "changed", "sampled", "unproved"
 CONSISTENT = "consistent"  # packed codes that stand for the other side's numbers
