@@ -8,16 +8,21 @@ from math import prod
 from ckptscan.content.pairs.bits import can_cast
 from ckptscan.content.pairs.values import Pair, Run
 from ckptscan.diff.facts import is_turned
-from ckptscan.diff.rows import Linked, Rows, is_composed, is_joined, whole_of
+from ckptscan.diff.rows import (
+    Linked,
+    Rows,
+    is_composed,
+    is_joined,
+    is_named,
+    rows_of_head,
+    whole_of,
+)
 from ckptscan.diff.values import REQUANTIZED, RESHAPED, Change
 from ckptscan.structure.families import Family
 from ckptscan.structure.match import Part
 from ckptscan.table import TensorTable
 
 _TABLES = frozenset({"embedding", "lm_head"})
-_HEADS = frozenset({"q", "k"})
-_NAMED = frozenset({"name", "layers"})
-_HEAD = 128  # rows of a head where nothing tells
 LARGE = 256 << 20  # bytes of a turned matrix from which on it is read by windows
 
 
@@ -106,11 +111,10 @@ def _one(
     role = change.a[0].unit.role.name
     elements = min(prod(shape), prod(other))
     runs = _runs(one, two, (ours[1], theirs[1]), (0, 0, elements), has_other_order, role in _TABLES)
-    rows = 0
-    if role in _HEADS and len(shape) == 2 and not has_other_order and shape[0]:
-        rows = heads if heads and shape[0] % heads == 0 else min(shape[0], _HEAD)
+    is_matrix = len(shape) == 2 and not has_other_order
+    rows = rows_of_head(change, shape[0], heads) if is_matrix else 0
     doubt = has_other_order or not change.evidence.is_sure
-    doubt |= bool(rows) and change.evidence.how not in _NAMED
+    doubt |= bool(rows) and not is_named(change)
     is_square = len(shape) == 2 and shape[0] == shape[1] > 1 and shape == other
     return Linked(indices, Pair(tuple(runs), group, doubt, rows, is_square))
 

@@ -17,6 +17,10 @@ from ckptscan.structure.match.rows import rows_of
 if TYPE_CHECKING:
     from ckptscan.content.dequantize import PackedWeights
 
+_HEADS = frozenset({"q", "k"})
+_NAMED = frozenset({"name", "layers"})
+_HEAD = 128  # rows of a head where nothing tells
+
 
 class Linked(NamedTuple):
     """One tensor of a change, or one that was joined or split: its place in A's region.
@@ -100,3 +104,15 @@ def is_joined(change: Change) -> bool:
 def whole_of(change: Change) -> Part:
     """The part of which each tensor is one pair: the fused one, where some were joined or split."""
     return (change.b if is_joined(change) else change.a)[0]
+
+
+def is_named(change: Change) -> bool:
+    """Whether names alone tell which tensor became which: by others rows may be permuted."""
+    return change.evidence.how in _NAMED
+
+
+def rows_of_head(change: Change, out: int, heads: int) -> int:
+    """How many of the rows of q or k are one head, 0 for other weights; `heads` where known."""
+    if change.a[0].unit.role.name not in _HEADS or not out:
+        return 0
+    return heads if heads and out % heads == 0 else min(out, _HEAD)

@@ -13,15 +13,12 @@ from ckptscan.content.dequantize import NoFormula
 from ckptscan.content.matrices import Above, Beside, Matrix, Stored, Turned, packed
 from ckptscan.content.pairs.values import Weights
 from ckptscan.diff.facts import is_turned
-from ckptscan.diff.rows import Linked, Rows, whole_of
+from ckptscan.diff.rows import Linked, Rows, is_named, rows_of_head, whole_of
 from ckptscan.diff.values import RESHAPED, Change
 from ckptscan.structure.match import Part, Unit
 from ckptscan.structure.match.regions import Indices
 
 _DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F4"})
-_HEADS = frozenset({"q", "k"})
-_NAMED = frozenset({"name", "layers"})
-_HEAD = 128  # rows of a head where nothing tells
 
 
 class _Reason(Exception):
@@ -86,10 +83,7 @@ def _pair(change: Change, group: int, ours: _Side, theirs: _Side, heads: int) ->
     a, b = _as_many(a, b)
     if [matrix.shape for matrix in a] != [matrix.shape for matrix in b]:
         raise _Reason("other shapes")
-    rows = 0
-    if one.role.name in _HEADS and change.evidence.how not in _NAMED:
-        out = a[0].shape[0]
-        rows = heads if heads and out % heads == 0 else min(out, _HEAD)
+    rows = 0 if is_named(change) else rows_of_head(change, a[0].shape[0], heads)
     nbytes = sum(rows_.nbytes_of(tensors) for rows_, tensors in (ours, theirs))
     return Weights(a, b, group, nbytes, not change.evidence.is_sure, rows)
 
