@@ -32,7 +32,7 @@ PAGES = ["README.md", "README.zh-CN.md", *sorted(f"docs/{path.name}" for path in
 CONSOLE = re.compile(r"```console\n(\$ .*?)```", re.DOTALL)
 STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-EXCERPT = re.compile(r"```jsonc\n// \$ (ckptscan .*)\n(.*?)```", re.DOTALL)
+EXCERPT = re.compile(r"```jsonc\n// \$ (ckptscan [^\n]*)\n(.*?)```", re.DOTALL)
 # commands of workflows and scripts, which are not run
 MENTIONED = re.compile(r"```(?:sh|yaml)\n(.*?)```", re.DOTALL)
 HELP = re.compile(r"```console\n\$ ckptscan [a-z -]*--help\n.*?```", re.DOTALL)
@@ -131,13 +131,28 @@ def test_python_examples_are_true(page: str) -> None:
 def test_an_excerpt_is_a_part_of_what_a_command_writes(
     page: str, command: str, shown: str
 ) -> None:
-    document = json.loads(run(command).stdout)
+    command, _, file = command.partition("; cat ")
+    written = run(command).stdout
+    document = json.loads(Path(file).read_text(encoding="utf-8") if file else written)
     part = part_of(json.loads(shown), document)
     if os.environ.get("GOLDEN") == "accept":
-        replace(page, shown, json.dumps(part, indent=2) + "\n")
+        replace(page, shown, laid_out(part) + "\n")
 
     assert json.loads(shown) == part
     assert [] == faults(document)
+
+
+def laid_out(value: Any, indent: int = 0) -> str:
+    """JSON whose short objects and lists stand on one line."""
+    line = json.dumps(value)
+    if len(line) + indent < 100 or not isinstance(value, dict | list):
+        return line
+    inner = " " * (indent + 2)
+    ends, parts = "[]", [laid_out(one, indent + 2) for one in value]
+    if isinstance(value, dict):
+        ends = "{}"
+        parts = [f"{json.dumps(key)}: {laid_out(one, indent + 2)}" for key, one in value.items()]
+    return f",\n{inner}".join([f"{ends[0]}\n{inner}{parts[0]}", *parts[1:]]) + f"\n{' ' * indent}{ends[1]}"
 
 
 def part_of(shown: Any, true: Any) -> Any:
