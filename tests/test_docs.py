@@ -22,13 +22,17 @@ from ckptscan.commands import COMMANDS, cli
 from ckptscan.report.catalogue import markdown_lines
 from fixtures.make import write_sparse
 from tests.conftest import HERE, PACKS
-from tests.tiny import write_tiny
 from tests.schemas.published import faults
 from tests.standin import Standin, repository_of_pack
+from tests.tiny import write_tiny
 
 ROOT = HERE.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "README.zh-CN.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = [
+    "README.md",
+    "README.zh-CN.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
 CONSOLE = re.compile(r"```console\n(\$ .*?)```", re.DOTALL)
 STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -36,6 +40,7 @@ EXCERPT = re.compile(r"```jsonc\n// \$ (ckptscan [^\n]*)\n(.*?)```", re.DOTALL)
 # commands of workflows and scripts, which are not run
 MENTIONED = re.compile(r"```(?:sh|yaml)\n(.*?)```", re.DOTALL)
 HELP = re.compile(r"```console\n\$ ckptscan [a-z -]*--help\n.*?```", re.DOTALL)
+CALL = re.compile(rf"\bckptscan ({'|'.join(COMMANDS)})\b([^\n|>;&#]*)")
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 BLOCKS = [
     pytest.param(page, block, id=f"{page}: {block.partition(chr(10))[0]}")
@@ -66,10 +71,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _among_checkpoints(folder: Path, hub: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+def _among_checkpoints(
+    folder: Path, hub: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-    monkeypatch.setenv("CKPTSCAN_CACHE", str(folder / "kept"))
+    monkeypatch.setenv("CKPTSCAN_CACHE", str(tmp_path / "kept"))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +123,9 @@ def test_python_examples_are_true(page: str) -> None:
     for example in PYTHON.findall(TEXTS[page]):
         for statement in ast.parse(example).body:
             source = ast.get_source_segment(example, statement) or ""
-            said = example.split("\n")[(statement.end_lineno or 1) - 1][statement.end_col_offset or 0 :]
+            said = example.split("\n")[(statement.end_lineno or 1) - 1][
+                statement.end_col_offset or 0 :
+            ]
             expected = said.partition("#")[2].strip()
             if isinstance(statement, ast.Expr) and expected:
                 assert eval(expected, {}) == eval(source, scope), source
@@ -128,9 +137,7 @@ def test_python_examples_are_true(page: str) -> None:
     ("page", "command", "shown"),
     [(page, *one) for page, text in TEXTS.items() for one in EXCERPT.findall(text)],
 )
-def test_an_excerpt_is_a_part_of_what_a_command_writes(
-    page: str, command: str, shown: str
-) -> None:
+def test_an_excerpt_is_a_part_of_what_a_command_writes(page: str, command: str, shown: str) -> None:
     command, _, file = command.partition("; cat ")
     written = run(command).stdout
     document = json.loads(Path(file).read_text(encoding="utf-8") if file else written)
@@ -152,7 +159,10 @@ def laid_out(value: Any, indent: int = 0) -> str:
     if isinstance(value, dict):
         ends = "{}"
         parts = [f"{json.dumps(key)}: {laid_out(one, indent + 2)}" for key, one in value.items()]
-    return f",\n{inner}".join([f"{ends[0]}\n{inner}{parts[0]}", *parts[1:]]) + f"\n{' ' * indent}{ends[1]}"
+    return (
+        f",\n{inner}".join([f"{ends[0]}\n{inner}{parts[0]}", *parts[1:]])
+        + f"\n{' ' * indent}{ends[1]}"
+    )
 
 
 def part_of(shown: Any, true: Any) -> Any:
@@ -167,11 +177,9 @@ def part_of(shown: Any, true: Any) -> Any:
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_of_scripts_have_these_options(page: str) -> None:
     for block in MENTIONED.findall(TEXTS[page]):
-        for command in re.findall(r"\bckptscan ((?:\\\n|[^\n|>;&#])+)", block):
-            name, *words = shlex.split(command)
-            if name not in COMMANDS:
-                continue
+        for name, options in CALL.findall(block):
             found = import_module(COMMANDS[name]).command
+            words = shlex.split(options)
             found.make_parser(click.Context(found)).parse_args(words)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.content.making import Arrays, raw_file
 from tests.diff.contents import CONFIG, edited, merged, model
@@ -27,13 +29,19 @@ def write_tiny(root: Path) -> None:
     _write(root / "tiny-llama", arrays)
     _write(root / "tiny-llama-merged", edited(arrays, "q_proj", merged))
     _write(root / "tiny-llama-damaged", edited(arrays, r"layers\.2\.mlp\.up_proj", np.zeros_like))
-    _keep(root / "models--org--tiny-llama", root / "tiny-llama")
+    _write(root / "counted", edited(arrays, "", _counted))
+    _keep(root / "models--org--tiny-llama", root / "counted")
 
 
 def _write(folder: Path, arrays: Arrays) -> None:
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(raw_file(arrays))
     (folder / "config.json").write_text(json.dumps(_TOLD, indent=2))
+
+
+def _counted(array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that no version of numpy draws otherwise, so that their sha256 can be shown."""
+    return (np.arange(array.size) % 16_000).astype("<u2").reshape(array.shape)
 
 
 def _keep(cache: Path, folder: Path) -> None:
