@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ckptscan.sources.objects import Store
     from ckptscan.structure import Family, Layers, Node, Structure, describe
     from ckptscan.table import Shard, Tensor, TensorTable
+    from ckptscan.verify import Probe, Verification, Wish, verify
 
 # public name -> the module it lives in
 _HOMES = {
@@ -55,11 +56,14 @@ _HOMES = {
     "MemoryPlan": "plan",
     "Node": "structure",
     "Parallel": "plan",
+    "Probe": "verify",
     "Shard": "table",
     "Store": "sources.objects",
     "Structure": "structure",
     "Tensor": "table",
     "TensorTable": "table",
+    "Verification": "verify",
+    "Wish": "verify",
     "audit": "checks",
     "describe": "structure",
     "diff": "",
@@ -69,6 +73,7 @@ _HOMES = {
     "peek_content": "content",
     "plan": "plan",
     "read_content": "content",
+    "verify": "",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -77,8 +82,8 @@ __all__ = [*_HOMES, "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ckptscan' has no attribute {name!r}")
-    if name == "diff":  # the room of that name, which can be called
-        return import_module("ckptscan.diff")
+    if not _HOMES[name]:  # a room of that name, which can be called
+        return import_module(f"ckptscan.{name}")
     return getattr(import_module(f"ckptscan.{_HOMES[name]}"), name)
 
 

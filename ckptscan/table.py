@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, overload
 
 from ckptscan.dtypes import DType
@@ -104,7 +105,11 @@ class TensorTable(Sequence[Tensor]):
 
     def shard_of(self, row: int) -> int:
         """The number of the shard that holds this row."""
-        return bisect_right(self.shards, row, key=lambda shard: shard.rows.start) - 1
+        return bisect_right(self._firsts, row) - 1
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        return [shard.rows.start for shard in self.shards]
 
 
 class TableBuilder:

@@ -43,8 +43,7 @@ ALLOWED = {
     "obstore": {"sources"},
     "torch": {"verify", "hardware"},
     "safetensors": {"verify"},
-    "numpy": {"content"},
-    "plotly": {"report"},
+    "numpy": {"content", "verify"},
     "pyarrow": {"report"},
 }
 STANDARD = set(__import__("sys").stdlib_module_names)

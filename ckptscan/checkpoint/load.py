@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ckptscan import sets as filesets
+from ckptscan.checkpoint.common import Alone
 from ckptscan.checkpoint.finding import choose, find_sets, parts_of
 from ckptscan.checkpoint.reading import Reader, Witness
 from ckptscan.checkpoint.values import Checkpoint, FileFault, SetSummary
@@ -65,15 +66,17 @@ def load(
     all_sets: bool = False,
     beside: Sequence[str] = (),
     witness: Witness | None = None,
+    common: Alone | None = None,
 ) -> Checkpoint:
     """The checkpoint in a source: the set that is asked for, or the one a loader would take.
 
     `beside` names further small files to be read into its configs (see `config.AUDITED`). `witness`
-    is told the path and the first bytes of each weight file, up to its header's end.
+    is told the path and the first bytes of each weight file, up to its header's end. `common` is
+    what this reading shares with another.
     Raises SourceError where something can't be read, UsageError for a set that is not there.
     """
     with no_collection():
-        reader = Reader(source, beside, witness)
+        reader = Reader(source, beside, witness, common)
         indexes = reader.indexes()
         if source.origin.is_index and indexes[source.origin.target].problem:
             problem = indexes[source.origin.target].problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ckptscan import sets as filesets
+from ckptscan.checkpoint.common import Alone
 from ckptscan.checkpoint.values import FileFault
 from ckptscan.config import (
     CONFIG_NAMES,
@@ -16,10 +17,10 @@ from ckptscan.config import (
     read_config,
 )
 from ckptscan.errors import SourceError
-from ckptscan.header import Fault, Header, parse_header
+from ckptscan.header import Fault, Header
 from ckptscan.index import MAX_INDEX, Index, read_index
 from ckptscan.names import natural_key
-from ckptscan.sources import UNSAFE, Fetching, Job, Source, read_head, read_small
+from ckptscan.sources import UNSAFE, Fetching, FileEntry, Job, Source, read_head, read_small
 
 # is told the path and the first bytes of each weight file, up to its header's end
 Witness = Callable[[str, bytes], None]
@@ -29,10 +30,15 @@ class Reader:
     """A source and what was read of it; a header is read once."""
 
     def __init__(
-        self, source: Source, beside: Sequence[str] = (), witness: Witness | None = None
+        self,
+        source: Source,
+        beside: Sequence[str] = (),
+        witness: Witness | None = None,
+        common: Alone | None = None,
     ) -> None:
         self.source = source
         self._witness = witness
+        self._common = common or Alone()
         self._config_names = (*CONFIG_NAMES, *beside)
         self._side_names = (*SIDE_NAMES, *beside)
         listed = sorted(source.files(), key=lambda entry: natural_key(entry.path))
@@ -59,7 +65,7 @@ class Reader:
         """
         single = source.origin.is_single_file
         paths = list(self.entries) if single else filesets.weight_paths(self.entries)
-        weights = [path for path in paths if not self.entries[path].problem]
+        weights = [path for path in paths if self._is_wanted(path)]
         indexes = self._sides(filesets.index_paths(self.entries), MAX_INDEX)
         configs = [path for path in self.entries if path.rpartition("/")[2] in self._side_names]
         pending = {job.path for job in indexes}
@@ -81,9 +87,9 @@ class Reader:
                 self.header(path)
 
     def _sides(self, paths: Sequence[str], most: int) -> list[Job]:
-        """Jobs for small files, those left out that can't be read or are too large."""
-        found = [self.entries[path] for path in paths]
-        return [Job(e.path, "whole", most) for e in found if not e.problem and e.size <= most]
+        """Jobs for small files, those left out that are not wanted or too large."""
+        found = [self.entries[path] for path in paths if self._is_wanted(path)]
+        return [Job(entry.path, "whole", most) for entry in found if entry.size <= most]
 
     def _heads(self, weights: Sequence[str]) -> list[Job]:
         """Jobs for the headers of weight files, of the length that their indexes foretell."""
@@ -96,34 +102,55 @@ class Reader:
                     expected[full] = index.expected_head(shard, self.sizes[full]) or 0
         return [Job(path, "head", expected.get(path, 0)) for path in weights]
 
+    def _is_wanted(self, path: str) -> bool:
+        """Whether a file can be read, and no other reading has it."""
+        entry = self.entries[path]
+        return not entry.problem and not self._common.has(entry)
+
     def header(self, path: str) -> Header:
         """The header of a weight file; raises SourceError."""
         if path not in self._headers:
             entry = self.entries[path]
-            head = read_head(self.source, entry)
-            if self._witness is not None:
-                self._witness(path, head)
-            self._headers[path] = parse_header(head, entry.size)
+            self._headers[path] = self._common.find(entry, Header) or self._parsed(entry)
         return self._headers[path]
+
+    def _parsed(self, entry: FileEntry) -> Header:
+        head = read_head(self.source, entry)
+        if self._witness is not None:
+            self._witness(entry.path, head)
+        header = self._common.parsed(head, entry.size)
+        self._common.note(entry, header)
+        return header
 
     def indexes(self) -> dict[str, Index]:
         """Every index of the source, by path; those that can't be used say why."""
         for path in filesets.index_paths(self.entries):
             if path not in self._indexes:
-                raw = read_small(self.source, self.entries[path], MAX_INDEX)
-                unread = Index(problem="can't be read")
-                self._indexes[path] = read_index(raw) if raw is not None else unread
+                entry = self.entries[path]
+                self._indexes[path] = self._common.find(entry, Index) or self._index(entry)
         return self._indexes
+
+    def _index(self, entry: FileEntry) -> Index:
+        raw = read_small(self.source, entry, MAX_INDEX)
+        index = read_index(raw) if raw is not None else Index(problem="can't be read")
+        self._common.note(entry, index)
+        return index
 
     def small(self, path: str) -> bytes | None:
         """A small file as a whole; None where it is absent, too large or can't be read."""
         entry = self.entries.get(path)
         is_large = path.rpartition("/")[2] in TOKENIZERS and isinstance(self.source, Fetching)
         most = MAX_AFAR if is_large else MAX_CONFIG
+        if entry is None:
+            return None
+        known = self._common.find(entry, bytes)
         try:
-            return read_small(self.source, entry, most) if entry else None
+            found = read_small(self.source, entry, most) if known is None else known
         except SourceError:  # a pack lists large files and does not hold them
             return None
+        if found is not None:
+            self._common.note(entry, found)
+        return found
 
     def config(self, folder: str) -> Config:
         """The config files of a folder, read once; those that can't be used are faults."""

@@ -24,6 +24,7 @@ COMMANDS = {
     "checks": "ckptscan.commands.checks",
     "explain": "ckptscan.commands.explain",
     "plan": "ckptscan.commands.plan",
+    "verify": "ckptscan.commands.verify",
     "gpus": "ckptscan.commands.gpus",
     "pack": "ckptscan.commands.pack",
     "lock": "ckptscan.commands.lock",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
 FOUND = 1
-FORMATS = ("text", "json", "markdown", "github", "sarif")  # report.findings.FORMATS
+FORMATS = ("text", "json", "markdown", "github", "sarif", "html")  # report.findings.FORMATS
 NEVER = "never"
 
 

@@ -37,9 +37,9 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.
 
 
 class Contents(NamedTuple):
-    """How much of the tensors is compared."""
+    """How much of the tensors is compared; `samples` is None where nobody asked for a number."""
 
-    samples: int = SAMPLES
+    samples: int | None = None
     full: bool = False
     xet: bool = False
     seed: int = 0
@@ -53,15 +53,18 @@ class Contents(NamedTuple):
         wanted: Callable[[str], bool] | None,
     ) -> Diff:
         """The diff with what the tensors tell. Raises SourceError that names the side."""
-        if not (self.samples or self.full or self.xet):
+        if self.samples == 0 and not (self.full or self.xet):
             from ckptscan.diff import compare
 
             return compare(a[1], b[1], wanted)
-        from ckptscan.content.pairs.values import Wish
+        from ckptscan.content.pairs.values import BRIEF, THOROUGH, Wish
         from ckptscan.diff.contents import compare_tensors
         from ckptscan.sources.progress import Meter
 
-        return compare_tensors(a, b, wanted, Wish(*self), Meter("tensors"))
+        samples = SAMPLES if self.samples is None else self.samples
+        reach = BRIEF if self.samples is None else THOROUGH
+        wish = Wish(samples, self.full, self.xet, self.seed, self.most, self.tolerance, reach)
+        return compare_tensors(a, b, wanted, wish, Meter("tensors"))
 
 
 def content_options(command: F) -> F:
@@ -85,7 +88,7 @@ def content_options(command: F) -> F:
         if not full and (rtol is not None or atol is not None):
             raise click.UsageError("--rtol and --atol are for all elements; add --full")
         tolerance = None if rtol is None and atol is None else (rtol or 0.0, atol or 0.0)
-        wanted = 0 if no_sample else SAMPLES if samples is None else samples
+        wanted = 0 if no_sample else samples
         asked = Contents(wanted, full, xet, seed, most, tolerance)
         return command(*arguments, contents=asked, **options)
 
@@ -111,7 +114,7 @@ def content_options(command: F) -> F:
             "samples",
             type=click.IntRange(1, 4096),
             metavar="N",
-            help=f"Blocks of each tensor that are read.  [default: {SAMPLES}]",
+            help=f"Blocks of each tensor that are read.  [default: {SAMPLES}, of some tensors]",
         ),
     ):
         with_contents = option(with_contents)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -16,11 +17,13 @@ from ckptscan.report.diff import FORMATS, SECTIONS, Look
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
+    from ckptscan.checkpoint import Checkpoint
     from ckptscan.diff import Diff
-    from ckptscan.sources import Access, Source
+    from ckptscan.sources import Access, FileEntry, Source
     from ckptscan.structure import Structure
 
 _Read = tuple["Source", "Structure"]
+R = TypeVar("R")
 DIFFERS = 1  # or a file of a side is refused by the reference library, or missing
 Test = Callable[[str], bool]
 
@@ -102,39 +105,73 @@ class _Unread(Exception):
 def _both(
     a: str, b: str, set_name: str | None, all_sets: bool, access: Access
 ) -> tuple[_Read, _Read]:
-    """Both sources and structures, read at once where they lie elsewhere; raises _Unread."""
-    import threading
+    """Both sources and structures, read at once where they lie elsewhere; raises _Unread.
 
+    What both hold is read of A alone.
+    """
     from ckptscan.checkpoint import load
+    from ckptscan.checkpoint.common import Following, Leading
     from ckptscan.diff import BESIDE
     from ckptscan.sources import open_source
-    from ckptscan.structure import describe
+    from ckptscan.structure import describe, describe_like
 
-    def read(name: str, spec: str) -> _Read:
-        try:
+    def opened(name: str, spec: str) -> tuple[Source, Sequence[FileEntry]]:
+        with _unread(name, spec):
             source = open_source(spec, access)
-            return source, describe(load(source, set_name, all_sets, BESIDE))
-        except CkptscanError as error:
-            raise _Unread(f"{name} ({spec})", error) from error
+            return source, source.files()
 
-    if not any(map(_is_elsewhere, (a, b))):
-        return read("A", a), read("B", b)
-    done: list[_Read | BaseException] = []
-
-    def read_other() -> None:
+    def led() -> Checkpoint:
         try:
-            done.append(read("B", b))
+            with _unread("A", a):
+                return load(one, set_name, all_sets, BESIDE, common=leading)
+        finally:
+            leading.over()
+
+    def followed() -> Checkpoint:
+        with _unread("B", b):
+            return load(two, set_name, all_sets, BESIDE, common=Following(leading))
+
+    together = _at_once if any(map(_is_elsewhere, (a, b))) else _in_turn
+    (one, held), (two, _) = together(lambda: opened("A", a), lambda: opened("B", b))
+    leading = Leading(held)
+    ours, theirs = together(led, followed)
+    structure = describe(ours)
+    return (one, structure), (two, describe_like(theirs, structure))
+
+
+def _in_turn(first: Callable[[], R], second: Callable[[], R]) -> tuple[R, R]:
+    return first(), second()
+
+
+def _at_once(first: Callable[[], R], second: Callable[[], R]) -> tuple[R, R]:
+    """What both give, each in a thread; raises what the first raised, then what the second did."""
+    import threading
+
+    done: list[R | BaseException] = []
+
+    def do_second() -> None:
+        try:
+            done.append(second())
         except BaseException as error:  # told where it can be seen
             done.append(error)
 
-    other = threading.Thread(target=read_other, daemon=True)  # dies with the process, on Ctrl-C too
+    other = threading.Thread(target=do_second, daemon=True)  # dies with the process, on Ctrl-C too
     other.start()
-    one = read("A", a)
+    one = first()
     other.join()
     two = done[0]
     if isinstance(two, BaseException):
         raise two
     return one, two
+
+
+@contextmanager
+def _unread(name: str, spec: str) -> Iterator[None]:
+    """A failure to read in it is one of this side."""
+    try:
+        yield
+    except CkptscanError as error:
+        raise _Unread(f"{name} ({spec})", error) from error
 
 
 def _is_elsewhere(spec: str) -> bool:

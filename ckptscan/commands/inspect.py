@@ -9,7 +9,7 @@ import click
 
 from ckptscan.commands import show_error
 from ckptscan.commands.named import expand_all
-from ckptscan.commands.output import columns, write
+from ckptscan.commands.output import columns, marks, write
 from ckptscan.commands.params import Match, format_option, set_options, source_options
 from ckptscan.errors import CkptscanError
 from ckptscan.report.options import FORMATS, SORTS, VIEWS, Layout
@@ -81,7 +81,7 @@ def command(
 
     if format_name == "latex" and (view != "formula" or len(sources) > 1):
         raise click.UsageError("latex is a format of one source's --view formula")
-    layout = Layout(view, depth, sort, top, columns(), expanded)
+    layout = Layout(view, depth, sort, top, columns(), expanded, marks())
     ask = _Ask(matches, set_name, all_sets, peek, access)
     if len(sources) == 1:
         specs = expand(sources[0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckptscan.commands.output import columns, write
+from ckptscan.commands.output import columns, marks, write
 from ckptscan.commands.params import format_option, source_options
 from ckptscan.commands.plan_local import local_options
 from ckptscan.commands.plan_params import plan_options
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ckptscan.sources import Access
     from ckptscan.structure import Structure
 
-FORMATS = ("text", "json", "markdown")  # report.plans.FORMATS
+FORMATS = ("text", "json", "markdown", "html")  # report.plans.FORMATS
 NO_FIT = 1
 
 
@@ -79,7 +79,7 @@ def command(
     if asks_what_fits:
         ctx.exit(_fit(structure, asks, format_name, require_fit=require_fit))
     plans = [plan(structure, ask) for ask in asks]
-    shown = Shown(explained, expected, shows_command, columns())
+    shown = Shown(explained, expected, shows_command, columns(), marks())
     write(report(checkpoint, plans, format_name, shown))
     ctx.exit(NO_FIT if require_fit and not all(one.fits for one in plans) else 0)
 
@@ -89,10 +89,6 @@ def _fit(structure: Structure, asks: tuple[Ask, ...], format_name: str, require_
     from ckptscan.plan.fit import holders, matrix
     from ckptscan.report.plans.fit import report
 
-    holds = True
-    for ask in asks:
-        find = holders if ask.devices is None else matrix
-        found = find(structure, ask)
-        write(report(structure.checkpoint, found, format_name, columns()))
-        holds = holds and found.holds
-    return NO_FIT if require_fit and not holds else 0
+    found = [(holders if ask.devices is None else matrix)(structure, ask) for ask in asks]
+    write(report(structure.checkpoint, found, format_name, columns()))
+    return NO_FIT if require_fit and not all(one.holds for one in found) else 0

@@ -62,11 +62,11 @@ _OPTIONS = (
     click.option("--ep", type=_ONE, default=1, show_default=True,
                  help="Ranks that share the experts whole: tp x dp, or 1."),
     click.option("--engine", "engines", multiple=True, metavar="NAME",
-                 help="vllm-0.6, vllm-0.11, vllm-0.21, sglang-0.5, llama.cpp, transformers; "
+                 help="sglang-0.5, llama.cpp, transformers, vllm-0.11 or any version; "
                  "several give a table.  [default: vllm-0.11]"),
     _count("--max-len", "TOKENS", "Context of one request.  [default: the model's]"),
     click.option("--gpu-memory-utilization", "utilization", type=Share(0.01, 1),
-                 metavar="SHARE", help="Share of a card that may be used.  [default: 0.9]"),
+                 metavar="SHARE", help="Share of a card to use.  [default: the engine's]"),
     click.option("--kv-cache-dtype", "kv_dtype", default="auto", show_default=True, metavar="DTYPE",
                  help="auto, fp8, nvfp4, fp8_ds_mla, int8_per_token_head ..."),
     click.option("--dtype", type=click.Choice(DTYPES), default="auto", show_default=True,

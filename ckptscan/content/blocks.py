@@ -13,6 +13,7 @@ from ckptscan.header import LENGTH
 from ckptscan.table import Shard, Tensor, TensorTable
 
 LARGEST = 1 << 40  # bytes of one tensor; what is noted of its pages takes 150 MB
+TOO_LARGE = f"it has more than {LARGEST:,} bytes"
 MOST_CHOSEN = 1 << 20  # pages of one tensor that a sample may choose
 
 
@@ -65,7 +66,7 @@ def _fault(tensor: Tensor, data: int, size: int, reached: int) -> str:
     if data + tensor.end > size:
         return "it lies past the end of its file"
     if tensor.nbytes > LARGEST:
-        return f"it has more than {LARGEST:,} bytes"
+        return TOO_LARGE
     if tensor.start < reached and tensor.nbytes:
         return "it overlaps the tensor before it"
     bits = tensor.dtype.bits

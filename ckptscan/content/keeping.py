@@ -25,16 +25,16 @@ State = Mapping[str, Any]
 
 def stamps(source: Source, checkpoint: Checkpoint) -> dict[str, str]:
     """What tells each weight file from a later version of it; empty where nothing does."""
+    shards = checkpoint.table.shards
+    if not isinstance(source, Filling):
+        return {one.path: one.digest or checkpoint.origin.commit or "" for one in shards}
     found = {}
-    for shard in checkpoint.table.shards:
-        if isinstance(source, Filling):
-            opened = source.open_file(shard.path)
-            try:
-                found[shard.path] = opened.stamp()
-            finally:
-                opened.close()
-        else:
-            found[shard.path] = shard.digest or checkpoint.origin.commit or ""
+    for shard in shards:
+        opened = source.open_file(shard.path)
+        try:
+            found[shard.path] = opened.stamp()
+        finally:
+            opened.close()
     return found
 
 

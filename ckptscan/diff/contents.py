@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ckptscan.checkpoint import no_collection
 from ckptscan.content.pairs import values as pairs
 from ckptscan.content.pairs.fetching import Place
 from ckptscan.content.pairs.opening import is_closed, opened, whole
-from ckptscan.content.pairs.sampling import MOST, sample
+from ckptscan.content.pairs.sampling import BUDGET, MOST, requests_of, sample
 from ckptscan.content.pairs.values import Found, Pair, Reading, Wish
-from ckptscan.content.pairs.whole import compare_whole
 from ckptscan.content.reading import Nobody, Progress
 from ckptscan.diff.aligning import align_by_content
+from ckptscan.diff.asking import PACKED, Asked, Asking, narrowed
 from ckptscan.diff.comparing import Wanted, compare
-from ckptscan.diff.pairs import Linked, Rows, linked
+from ckptscan.diff.pairs import whole_of
 from ckptscan.diff.proof import Proofs
 from ckptscan.diff.values import (
     AUXILIARY,
@@ -30,11 +30,11 @@ from ckptscan.diff.values import (
     Fact,
 )
 from ckptscan.diff.verdicts import verdicts
-from ckptscan.sources import Source
+from ckptscan.sources import Fetching, Source
 from ckptscan.structure import Structure
-from ckptscan.structure.match import Part, Region
+from ckptscan.structure.match import Region
+from ckptscan.structure.match.regions import Indices
 
-PACKED = "a header pack holds no tensors"
 PERMUTED = "rows permuted, as layouts of rotary embeddings are"
 _Key = tuple[object, ...]
 
@@ -85,59 +85,61 @@ def with_content(
     if not _asks(wish):
         return diff
     with no_collection():
-        rows = Rows(diff.a), Rows(diff.b)
-        asked = {
-            number: links
-            for number, change in enumerate(diff.changes)
-            if (links := _links(diff, number, change, *rows)) is not None
-        }
-        reading = _read(diff, asked, a, b, wish, progress or Nobody())
-        changes = tuple(_merged(diff.changes, asked, reading))
-        found = replace(
-            diff, changes=changes, bytes_read=reading.nbytes, bytes_wanted=reading.wanted
-        )
         proofs = Proofs(diff.a.checkpoint, diff.b.checkpoint)
+        asked, reading = _read(diff, proofs, a, b, wish, progress or Nobody())
+        changes = tuple(_merged(diff.changes, asked, reading))
+        left = sum(_nbytes(one.left) for one in asked.values() if one.left and one.reason == BUDGET)
+        found = replace(
+            diff,
+            changes=changes,
+            bytes_read=reading.nbytes,
+            bytes_wanted=reading.wanted + left,
+        )
         return replace(found, verdicts=verdicts(found, proofs.are_files_equal))
 
 
-_Asked = Mapping[int, Sequence[Linked]]
+_Asked = Mapping[int, Asked]
 
 
-def _links(diff: Diff, number: int, change: Change, a: Rows, b: Rows) -> Sequence[Linked] | None:
-    """The pairs of a change whose content is open; None where it is not, or there is one side."""
-    if not change.a or not change.b or change.evidence.content != UNPROVED:
-        return None
-    if any(side.checkpoint.origin.packed for side in (diff.a, diff.b)):
-        whole = change.a if len(change.a) == 1 else change.b
-        return [Linked(indices, None, PACKED) for indices in whole[0].region]
-    heads = {one.head_dim for one in diff.a.attention if one.head_dim}
-    return linked(change, number, a, b, heads.pop() if len(heads) == 1 else 0)
+def _nbytes(change: Change) -> int:
+    """Bytes of both sides."""
+    return sum(part.nbytes for part in (*change.a, *change.b))
 
 
 def _read(
-    diff: Diff, asked: _Asked, a: Source, b: Source, wish: Wish, progress: Progress
-) -> Reading:
-    """What is found of each pair; keys count all pairs in the order of the changes."""
+    diff: Diff, proofs: Proofs, a: Source, b: Source, wish: Wish, progress: Progress
+) -> tuple[_Asked, Reading]:
+    """What is asked, and what is found of each pair; keys count all pairs in their order."""
+    asking = Asking(diff, proofs, wish.seed)
+    sides = pairs.Side("A", a, diff.a), pairs.Side("B", b, diff.b)
+    is_far = any(isinstance(source, Fetching) for source in (a, b))
+    if wish.full or wish.xet:
+        asked = asking.everything()
+    elif is_far:
+        asked = asking.neighbours(requests_of(wish, asking.files))
+    else:
+        asked = asking.some(wish.reach.near)
     numbered = dict(enumerate(_pairs(asked)))
     if not numbered:
-        return Reading({})
-    sides = pairs.Side("A", a, diff.a), pairs.Side("B", b, diff.b)
+        return asked, Reading({})
     places = Place(sides[0]), Place(sides[1])
     opens = opened(*places, numbered) if wish.xet else whole(numbered)
     proved = {key: Found(pairs.SAME, "xet") for key in numbered if is_closed(key, numbered, opens)}
     left = {key: pair for key, pair in numbered.items() if key not in proved}
     if wish.full:
+        from ckptscan.content.pairs.whole import compare_whole
+
         reading = compare_whole(*places, left, opens, wish, progress)
     else:
-        reading = sample(*places, left, opens, wish)
+        reading = sample(*places, left, opens, wish, asking.files)
     for place in places:
         place.check()
-    return reading._replace(found={**reading.found, **proved})
+    return asked, reading._replace(found={**reading.found, **proved})
 
 
 def _pairs(asked: _Asked) -> Iterator[Pair]:
-    for links in asked.values():
-        yield from (one.pair for one in links if one.pair is not None)
+    for one in asked.values():
+        yield from (link.pair for link in one.links if link.pair is not None)
 
 
 def _merged(changes: Sequence[Change], asked: _Asked, reading: Reading) -> Iterator[Change]:
@@ -147,15 +149,38 @@ def _merged(changes: Sequence[Change], asked: _Asked, reading: Reading) -> Itera
         if number not in asked:
             yield change
             continue
-        together: dict[_Key, list[tuple[tuple[int, ...], Found]]] = {}
-        for one in asked[number]:
-            found = Found(reason=one.reason)
-            if one.pair is not None:
+        together: dict[_Key, list[tuple[Indices, Found]]] = {}
+        one = asked[number]
+        for link in one.links:
+            found = Found(reason=link.reason)
+            if link.pair is not None:
                 found = reading.found[reached]
                 reached += 1
-            together.setdefault(_key(found), []).append((one.indices, found))
+            together.setdefault(_key(found), []).append((link.indices, found))
+        unseen = Found(reason=one.reason)
+        left = together.pop(_key(unseen), [])
         for some in together.values():
-            yield _told(_narrowed(change, some, len(together) == 1), some)
+            yield _told(narrowed(one.change, _region(change, some)), some)
+        yield from _unseen(change, one.left, left, unseen)
+
+
+def _region(change: Change, some: Iterable[tuple[Indices, Found]]) -> Region:
+    return Region.of((indices for indices, _ in some), whole_of(change).region.arity)
+
+
+def _unseen(
+    change: Change,
+    left: Change | None,
+    some: Sequence[tuple[Indices, Found]],
+    found: Found,
+) -> Iterator[Change]:
+    """What of a change was not looked at, before the pairs were made or after."""
+    region = _region(change, some)
+    if left is not None:
+        held = whole_of(left).region
+        region = Region.of((*region, *held), region.arity) if some else held
+    if len(region):
+        yield _told(narrowed(change, region), [((), found)])
 
 
 def _key(found: Found) -> _Key:
@@ -165,27 +190,7 @@ def _key(found: Found) -> _Key:
     return found.state, found.proof, found.reason, is_low, *orders, found.is_tolerated
 
 
-def _narrowed(
-    change: Change, some: Sequence[tuple[tuple[int, ...], Found]], is_all: bool
-) -> Change:
-    """The tensors of a change at some indices."""
-    if is_all:
-        return change
-    whole = change.a if len(change.a) == 1 else change.b
-    region = Region.of((indices for indices, _ in some), whole[0].region.arity)
-    a = tuple(_within(part, region) for part in change.a)
-    return change._replace(a=a, b=tuple(_within(part, region) for part in change.b))
-
-
-def _within(part: Part, region: Region) -> Part:
-    if part.region.arity == region.arity:
-        return part._replace(region=region)
-    members = frozenset(region)
-    held = [indices for indices in part.region if indices[: region.arity] in members]
-    return part._replace(region=Region.of(held, part.region.arity))
-
-
-def _told(change: Change, some: Sequence[tuple[tuple[int, ...], Found]]) -> Change:
+def _told(change: Change, some: Sequence[tuple[Indices, Found]]) -> Change:
     """A change with what was found of its tensors, which are alike."""
     found = _together([one for _, one in some])
     facts = list(change.facts)

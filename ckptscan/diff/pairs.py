@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import NamedTuple
 
-from ckptscan.content.blocks import faults_of
+from ckptscan.content.blocks import LARGEST, TOO_LARGE, faults_of
 from ckptscan.content.pairs.bits import can_cast
 from ckptscan.content.pairs.values import Pair, Run
 from ckptscan.diff.values import REQUANTIZED, RESHAPED, Change
@@ -27,6 +27,8 @@ class Rows:
 
     def __init__(self, structure: Structure) -> None:
         self.table = structure.checkpoint.table
+        refused = {file for file, fault in structure.checkpoint.faults if fault.error}
+        self._sound = [shard.path not in refused for shard in self.table.shards]
         self._faults: dict[int, dict[int, str]] = {}
 
     def of(self, part: Part) -> list[int]:
@@ -36,6 +38,8 @@ class Rows:
     def fault(self, row: int) -> str:
         """Why a row can't be read, empty where it can or has no elements."""
         number = self.table.shard_of(row)
+        if self._sound[number]:  # the reference proves layout and sizes
+            return "" if self.table[row].nbytes <= LARGEST else TOO_LARGE
         if number not in self._faults:
             self._faults[number] = faults_of(self.table, self.table.shards[number])
         reason = self._faults[number].get(row, "")
@@ -55,16 +59,13 @@ class Linked(NamedTuple):
 
 
 def linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> list[Linked]:
-    """The pairs of a change that has two sides; `heads` is the rows of a head, 0 if unknown."""
-    whole = change.a if len(change.a) == 1 else change.b
-    reason = _reason(change, a.table, b.table)
-    if reason:
-        return [Linked(indices, None, reason) for indices in whole[0].region]
+    """The pairs of a change that can be compared; `heads` is the rows of a head, 0 if unknown."""
     try:
         return list(_linked(change, group, a, b, heads))
     except KeyError:  # a name that its family does not spell as it stands in the file
         return [
-            Linked(indices, None, "its names can't be told apart") for indices in whole[0].region
+            Linked(indices, None, "its names can't be told apart")
+            for indices in whole_of(change).region
         ]
 
 
@@ -84,8 +85,19 @@ def is_composed(change: Change) -> bool:
     return change.a[0].region != change.b[0].region
 
 
-def _reason(change: Change, a: TensorTable, b: TensorTable) -> str:
-    """Why no tensor of a change can be compared."""
+def is_joined(change: Change) -> bool:
+    """Whether several tensors of A make one of B."""
+    is_one = len(change.b) == 1
+    return is_one and (len(change.a) > 1 or change.b[0].region.arity < change.a[0].region.arity)
+
+
+def whole_of(change: Change) -> Part:
+    """The part of which each tensor is one pair: the fused one, where some were joined or split."""
+    return (change.b if is_joined(change) else change.a)[0]
+
+
+def reason_of(change: Change, a: TensorTable, b: TensorTable) -> str:
+    """Why no tensor of a change can be compared, empty where some can."""
     if change.fact(REQUANTIZED):
         return "packed in another way"
     if any(part.unit.copies > 1 for part in (*change.a, *change.b)):
@@ -175,9 +187,7 @@ def _runs(
 
 def _composed(change: Change, group: int, a: Rows, b: Rows) -> Iterator[Linked]:
     """The pairs of a fused tensor and its parts, which lie in it one after the other."""
-    is_fused_in_b = len(change.b) == 1 and (
-        len(change.a) > 1 or change.b[0].region.arity < change.a[0].region.arity
-    )
+    is_fused_in_b = is_joined(change)
     (whole,), parts = (change.b, change.a) if is_fused_in_b else (change.a, change.b)
     ours, theirs = (b, a) if is_fused_in_b else (a, b)
     is_turned = any("transposed" in fact.how for fact in change.facts)

@@ -58,7 +58,7 @@ class Proofs:
         rest = one.region
         for kind in kinds[:-1]:
             some = [row for row, label in zip(rows, labels, strict=True) if label == kind]
-            held = _indices(one, [self._a.table.names[row] for row in some])
+            held = indices_in(one, [self._a.table.names[row] for row in some])
             region = Region.of(held, one.region.arity)
             rest = rest.minus(region)
             yield one._replace(region=region), two._replace(region=region), *_label(kind)
@@ -72,7 +72,7 @@ class Proofs:
             return family.rows
         wanted = part.own
         names = self._a.table.names
-        found = zip(_indices(part, [names[row] for row in family.rows]), family.rows, strict=True)
+        found = zip(indices_in(part, [names[row] for row in family.rows]), family.rows, strict=True)
         members = frozenset(wanted)
         return [row for indices, row in found if indices in members]
 
@@ -163,7 +163,7 @@ def _homes(table: TensorTable) -> dict[str, dict[str, str]]:
     return homes
 
 
-def _indices(part: Part, names: Sequence[str]) -> list[tuple[int, ...]]:
+def indices_in(part: Part, names: Sequence[str]) -> list[tuple[int, ...]]:
     """The index tuples in names of one family."""
     pieces = map(unescape, split_stars(part.unit.family.pattern))
     pattern = re.compile("([0-9]+)".join(map(re.escape, pieces)), re.DOTALL)

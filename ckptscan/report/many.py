@@ -53,6 +53,11 @@ def report_many(
 
         cells = [list(map(markdown.cell, row)) for row in (*rows, last)]
         yield from markdown.written(_COLUMNS, cells)
+    elif format_name == "html":
+        from ckptscan.report.html import many
+
+        failed_lines = [f"{redacted(spec)}: {error.message}" for spec, error in errors]
+        yield from many(_COLUMNS, [_shown(row) for row in (*rows, last)], failed_lines)
     else:
         shown = [_shown(row) for row in (*rows, last)]
         yield from tabulated(shown, _COLUMNS)

@@ -18,7 +18,7 @@ VIEWS = (
     "files",
     "metadata",
 )
-FORMATS = ("text", "json", "csv", "markdown", "latex")
+FORMATS = ("text", "json", "csv", "markdown", "latex", "html")
 SORTS = ("name", "size", "count")
 
 
@@ -26,7 +26,8 @@ class Layout(NamedTuple):
     """What to show: `view`, `depth` levels of the tree, `top` rows, `sort` by name, size or count.
 
     `depth` and `top` are None for all; `width` is the columns of the terminal, None for any.
-    `expand` shows every layer where layers are folded.
+    `expand` shows every layer where layers are folded. `bars` is what bars are drawn with,
+    empty for none.
     """
 
     view: str = "tree"
@@ -35,3 +36,4 @@ class Layout(NamedTuple):
     top: int | None = None
     width: int | None = None
     expand: bool = False
+    bars: str = ""

@@ -57,7 +57,7 @@ class FileEntry(NamedTuple):
     the file can't be read ("is a FIFO"), None where nothing speaks against it. `is_size_told` is
     False where nothing tells the size, and it is what the file's own header promises. `link` is
     where a symbolic link leads, as it is written; None for any other file. `identity` is equal for
-    two entries of one and the same stored file; None where nothing tells.
+    two entries of one and the same stored file, not written in between; None where nothing tells.
     """
 
     path: str
@@ -146,6 +146,14 @@ class Filling(Source, Protocol):
 
     def open_file(self, path: str) -> Opened:
         """A file, open. Raises SourceError."""
+
+
+@runtime_checkable
+class Located(Source, Protocol):
+    """A source whose files lie on this machine, where another library can open them."""
+
+    def location(self, path: str) -> str:
+        """The path of a file for the system; only of files that were listed without a problem."""
 
 
 @runtime_checkable

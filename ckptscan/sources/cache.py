@@ -1,16 +1,17 @@
 """Headers and small files that were read over the net, kept on disk for the next time.
 
     <cache>/headers/<origin>/<content>      the beginning of a weight file, up to its header's end
-    <cache>/files/<origin>/<place>          an index, config.json and its kin
+    <cache>/files/<origin>/<content>        an index, config.json and its kin
     <cache>/manifests/<origin>/<place>      the files of one commit: sizes, digests
     <cache>/refs/<origin>/<place>           the commit that a branch had when last seen
     <cache>/progress/<origin>/<place>       what an interrupted reading of tensors has measured
     <cache>/terms/<origin>/<content>        where the bytes of a file are stored, as Xet tells it
 
-Each name is a hash. A header is keyed by the sha256 of its whole file, so that revisions and forks
-share it; by the origin too, so that a server which lies about digests fills nobody's keys but its
-own. Files appear whole or not at all, so that several processes may write at once; each carries a
-checksum against damage. A cache that can't be used is no error: everything is read again.
+Each name is a hash. Headers and small files are keyed by the sha256 of their whole file, or by what
+git calls it, so that revisions and forks share them (where neither is told, by their place); by the
+origin too, so that a server which lies about digests fills nobody's keys but its own. Files appear
+whole or not at all, so that several processes may write at once; each carries a checksum against
+damage. A cache that can't be used is no error: everything is read again.
 """
 
 from __future__ import annotations
@@ -124,9 +125,9 @@ class Shelf:
         self._write("terms", _hash(file_id), terms)
 
     def _key(self, commit: str, entry: FileEntry, part: str) -> tuple[str, str]:
-        if part == "head":
-            return "headers", entry.digest or self._placed(commit, entry.path, str(entry.size))
-        return "files", self._placed(commit, entry.path, str(entry.size))
+        room = "headers" if part == "head" else "files"
+        content = entry.digest or (_hash(entry.identity) if entry.identity else None)
+        return room, content or self._placed(commit, entry.path, str(entry.size))
 
     def settle(self) -> None:
         """Hold the cache within its bound, where this reading has added to it."""

@@ -24,7 +24,7 @@ from ckptscan.sources.answers import Refused
 from ckptscan.sources.base import FileEntry, Origin
 from ckptscan.sources.crew import alone
 from ckptscan.sources.hub import settings
-from ckptscan.sources.links import Linked
+from ckptscan.sources.links import Unpinned
 from ckptscan.sources.ranged import UNKNOWN, RangedSource
 from ckptscan.sources.unlisted import if_there, open_unlisted
 from ckptscan.sources.web import Connection, Web, origin_of, without_user
@@ -74,7 +74,7 @@ class _Visit:
         self._access = access
         self._deadline = Deadline(access.timeout)
         self._credential = {origin: "" if access.anonymous else credential}
-        self._place = Linked(
+        self._place = Unpinned(
             Web(self._connect, self._deadline, access.watch), self._address, self._explain
         )
 

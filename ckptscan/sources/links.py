@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event, Lock
 
 from ckptscan.errors import SourceError, SourceUnreadable
 from ckptscan.header import LENGTH, wanted
@@ -30,6 +31,8 @@ class Linked:
         self._address = address
         self._explain = explain
         self._found: dict[str, str] = {}
+        self._asked: dict[str, Event] = {}  # set once the first answer for a path is there
+        self._lock = Lock()
 
     def look(self, path: str, size: int) -> Beginning:
         """Where a file lies; a server that does not redirect gives its first bytes instead."""
@@ -80,6 +83,18 @@ class Linked:
         return self._get(path, Wanted(start, length, size=_known(size))).data
 
     def _get(self, path: str, ask: Wanted) -> Piece:
+        """A piece of a file; of several asked for at once the first finds where it lies."""
+        with self._lock:
+            is_first = path not in self._asked
+            answered = self._asked.setdefault(path, Event())
+        if not is_first:
+            answered.wait()
+        try:
+            return self._got(path, ask)
+        finally:
+            answered.set()
+
+    def _got(self, path: str, ask: Wanted) -> Piece:
         try:
             near = self._found.get(path)
             if near:
@@ -94,6 +109,31 @@ class Linked:
             raise _about(path, error) from error
         if piece.url != self._address(path):
             self._found[path] = piece.url
+        return piece
+
+
+class Unpinned(Linked):
+    """The same, where another file may come to lie behind an address.
+
+    All answers for a file must carry one ETag, as far as they carry a strong one.
+    """
+
+    def __init__(
+        self,
+        web: Web,
+        address: Callable[[str], str],
+        explain: Callable[[str, Refused], SourceError],
+    ) -> None:
+        super().__init__(web, address, explain)
+        self._tags: dict[str, str] = {}
+
+    def _got(self, path: str, ask: Wanted) -> Piece:
+        piece = super()._got(path, ask)
+        tag = piece.headers.get("etag", "")
+        if tag.startswith('"') and self._tags.setdefault(path, tag) != tag:
+            raise SourceUnreadable(
+                f"{path}: it changed while it was read", "read it again when nobody writes it"
+            )
         return piece
 
 

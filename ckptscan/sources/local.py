@@ -73,6 +73,10 @@ class LocalSource:
         except OSError as error:
             raise _unreadable(path, error) from error
 
+    def location(self, path: str) -> str:
+        """The path of a file for the system."""
+        return self._at(path)
+
     def _at(self, path: str) -> str:
         return os.path.join(self._root, *path.split("/"))
 
@@ -103,8 +107,8 @@ class LocalSource:
             return FileEntry(path, 0, None, gone or "can't be read", link=link)
         if not stat.S_ISREG(found.st_mode):
             return FileEntry(path, 0, None, _strangeness(found.st_mode), link=link)
-        identity = f"{found.st_dev}:{found.st_ino}"
-        return FileEntry(path, found.st_size, _blob_digest(link), link=link, identity=identity)
+        digest, identity = _blob_digest(link), _stamp(found)
+        return FileEntry(path, found.st_size, digest, link=link, identity=identity)
 
 
 class OpenFile:
@@ -132,12 +136,16 @@ class OpenFile:
 
     def stamp(self) -> str:
         """Device, inode, size and times of the file."""
-        found = os.fstat(self._handle)
-        return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+        return _stamp(os.fstat(self._handle))
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._handle)
+
+
+def _stamp(found: os.stat_result) -> str:
+    """What tells a file from every other, and from itself once somebody has written it."""
+    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:

@@ -4,7 +4,7 @@ from ckptscan.structure.active import Active, Experts
 from ckptscan.structure.attention import Attention, Latent
 from ckptscan.structure.classes import ModuleClass
 from ckptscan.structure.counting import Parameters
-from ckptscan.structure.describing import describe
+from ckptscan.structure.describing import describe, describe_like
 from ckptscan.structure.families import Family, find_families
 from ckptscan.structure.feed_forward import FeedForward
 from ckptscan.structure.fingerprint import Fingerprint, Geometry
@@ -39,6 +39,7 @@ __all__ = [
     "Wrapper",
     "build_tree",
     "describe",
+    "describe_like",
     "find_families",
     "find_layers",
 ]

@@ -60,6 +60,50 @@ def describe(
         return _structure(checkpoint, rows, families, wrappers, whole)
 
 
+def describe_like(checkpoint: Checkpoint, other: Structure) -> Structure:
+    """The structure of a checkpoint; where it says the same as one that is described, at once.
+
+    Names, dtypes, shapes and config decide; where the tensors lie in which files does not.
+    """
+    if other.rows is not None or not _says_the_same(checkpoint, other.checkpoint):
+        return describe(checkpoint)
+    return replace(
+        other,
+        checkpoint=checkpoint,
+        tree=replace(other.tree, label=checkpoint.origin.title),
+        files=tuple(_files(checkpoint.table, None)),
+    )
+
+
+def _says_the_same(one: Checkpoint, two: Checkpoint) -> bool:
+    """Whether all is equal that a structure is told from."""
+    ours, theirs = one.table, two.table
+    try:
+        is_said_alike = _said(one) == _said(two)
+    except RecursionError:  # nested deeper than can be written
+        return False
+    return is_said_alike and (
+        (ours.kinds, ours.repeating, one.parts) == (theirs.kinds, theirs.repeating, two.parts)
+        and ours.codes == theirs.codes
+        and ours.names == theirs.names
+        and _components(ours) == _components(theirs)
+    )
+
+
+def _components(table: TensorTable) -> dict[str, list[range]]:
+    """The rows of each component of a pipeline, file by file where there are several."""
+    found: dict[str, list[range]] = {}
+    for shard in table.shards:
+        found.setdefault(shard.component, []).append(shard.rows)
+    return found if len(found) > 1 else {name: [] for name in found}
+
+
+def _said(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    """What the configs say, as text: 1, 1.0 and true are equal values, and mean other things."""
+    configs = {"": checkpoint.config, **checkpoint.configs}
+    return [(name, repr(config.documents)) for name, config in configs.items()]
+
+
 def _structure(
     checkpoint: Checkpoint,
     rows: tuple[int, ...] | None,

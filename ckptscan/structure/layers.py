@@ -18,6 +18,19 @@ class LayerKind:
     indices: IndexSet
     node: Node
 
+    @property
+    def dtypes(self) -> dict[str, int]:
+        """Bytes of all of them by dtype, in the order in which the dtypes are met."""
+        held: dict[str, int] = {}
+        waiting = [self.node]
+        while waiting:
+            node = waiting.pop()
+            for end in node.ends:
+                name = end.family.dtype.name
+                held[name] = held.get(name, 0) + end.nbytes
+            waiting += reversed(node.children)
+        return held
+
 
 @dataclass(frozen=True)
 class Layers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,21 +153,34 @@ def test_content_is_told(
     golden("\n".join(told))
 
 
+def shortened(path: Path) -> None:
+    with path.open("r+b") as opened:
+        opened.truncate(100_000)
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
+@pytest.mark.parametrize("method", ["__init__", "read"], ids=["after-headers", "while-sampled"])
+@pytest.mark.parametrize("write", [shortened, replaced, Path.unlink])
 def test_a_file_that_is_written_meanwhile_is_an_error_of_its_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write: Callable[[Path], None], method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [put(tmp_path / name, model()) for name in ("a", "b")]
-    whole = Place.read
+    file, whole = tmp_path / "b" / "model.safetensors", getattr(Place, method)
 
-    def read(self: Place, wanted: Sequence[tuple[str, int, int]]) -> Any:
-        if self.side.name == "B":
-            with (tmp_path / "b" / "model.safetensors").open("r+b") as opened:
-                opened.truncate(100_000)
-        return whole(self, wanted)
+    def meanwhile(self: Place, *arguments: Any) -> Any:
+        if file in tmp_path.glob("b/*") and not (tmp_path / "done").exists():
+            write(file)
+            (tmp_path / "done").touch()
+        return whole(self, *arguments)
 
-    monkeypatch.setattr(Place, "read", read)
+    monkeypatch.setattr(Place, method, meanwhile)
     done = run(*paths)
 
     assert 3 == done.exit_code
-    assert "B: model.safetensors: it changed while it was read" in done.stderr
+    assert "error: B: model.safetensors: " in done.stderr
     assert "" == done.stdout

@@ -11,7 +11,7 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 from ckptscan.checkpoint import load
-from ckptscan.content.pairs.values import Wish
+from ckptscan.content.pairs.values import Reach, Wish
 from ckptscan.diff import Diff, compare_tensors
 from ckptscan.errors import SourceError
 from ckptscan.sources import open_source
@@ -216,6 +216,16 @@ def test_no_more_is_read_than_is_allowed(most: int) -> None:
     assert most >= nbytes == diff.bytes_read
     assert diff.bytes_wanted
     assert most > 20_000 or "unproved" in states(diff)
+
+
+def test_where_all_would_be_too_many_some_tensors_are_looked_at() -> None:
+    diff = compared(dict(A), Wish(reach=Reach(10, 0)))
+    seen = states(diff)
+
+    assert COUNT == sum(seen.values()) == sum(diff.summary.values())
+    assert COUNT - 10 == seen["unproved"]
+    assert diff.bytes_read
+    assert diff.bytes_wanted
 
 
 def test_the_same_seed_reads_the_same() -> None:

@@ -57,10 +57,41 @@ def states(document: dict[str, Any]) -> dict[str, int]:
 
 
 def test_samples_of_files_on_the_hub(resharded: Standin) -> None:
-    found = states(told())
+    found = states(told("--sample", "4"))
 
     assert {"sampled sample", "identical bytes"} >= found.keys()
     assert found["sampled sample"]
+
+
+def test_few_requests_show_neighbouring_tensors_where_nobody_asks_for_more(
+    standin: Standin,
+) -> None:
+    """14 requests for samples: of the other tensors it is told that they were not compared."""
+    changed = edited(A, r"layers\.0\.mlp\.down_proj", lambda array: array ^ 1)
+    standin.add(repository_of_files("org/a", files(*halves(A, 20))))
+    standin.add(repository_of_files("org/b", files(*halves(changed, 20))))
+    told("--no-sample")
+    headers = standin.count()
+    document = told()
+
+    assert standin.count() - headers <= 2 + 14
+    assert {"unproved None", "sampled sample", "identical bytes"} >= states(document).keys() - {
+        "changed bytes",
+        "identical files",
+    }
+    assert len(A) == sum(document["summary"].values())
+
+
+def test_files_that_both_sides_hold_are_asked_for_once(standin: Standin) -> None:
+    one, two = halves(A, 20)
+    changed = edited(two, "", lambda array: array ^ 1)
+    standin.add(repository_of_files("org/a", files(one, two)))
+    standin.add(repository_of_files("org/b", files(one, changed)))
+    document = told("--no-sample")
+    of_b = {request.file for request in standin.asked("hub") if "/org/b/resolve/" in request.path}
+
+    assert {"model-00002-of-00002.safetensors"} == of_b
+    assert 20 == document["summary"]["identical"]
 
 
 def test_xet_proves_tensors_equal_that_lie_elsewhere(resharded: Standin) -> None:

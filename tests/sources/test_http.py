@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ckptscan.errors import SourceNotFound, SourceRefused, SourceUnreachable, UsageError
+from ckptscan.errors import (
+    SourceNotFound,
+    SourceRefused,
+    SourceUnreachable,
+    SourceUnreadable,
+    UsageError,
+)
+from ckptscan.sources import open_source
 from tests.sources.conftest import SHARDS, TENSORS, heads, read, shard, shard_file, three
 from tests.standin import Standin
 
@@ -52,6 +59,16 @@ def test_a_query_goes_with_every_file_of_the_folder(standin: Standin, folder: st
     read(f"{folder}/{INDEX}?sv=1&sig=x%2By")
 
     assert {"sv=1&sig=x%2By"} == {one.query for one in standin.requests}
+
+
+def test_a_file_that_is_another_one_now_is_no_longer_read(standin: Standin) -> None:
+    data = shard_file(1)
+    source = open_source(standin.put("model.safetensors", data))
+    (entry,) = source.files()
+    standin.put("model.safetensors", data[:-1] + b"?")
+
+    with pytest.raises(SourceUnreadable, match=r"^model.safetensors: it changed while it was read"):
+        source.read(entry.path, entry.size - 8, 8)
 
 
 def test_few_bytes_of_shards_are_read(standin: Standin, folder: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from ckptscan.content.pairs.values import Chunk, Pair, Run
@@ -41,9 +42,10 @@ def choose(
     levels = [Level(samples, BLOCK), Level(2, BLOCK), Level(2, 1024), Level(1, _SMALLEST)]
     is_hopeless = sum(len(pair.runs) for pair in pairs.values()) > requests
     for level in (one for one in levels if one.blocks <= samples and not is_hopeless):
-        chunks = [chunk for key in pairs for chunk in _chunks(key, pairs[key], opens, level, seed)]
-        if sum(one.nbytes for one in chunks) <= most and len(chunks) <= requests:
-            return Chosen(tuple(chunks), frozenset())
+        every = (chunk for key in pairs for chunk in _chunks(key, pairs[key], opens, level, seed))
+        found = tuple(islice(every, requests + 1))
+        if sum(one.nbytes for one in found) <= most and len(found) <= requests:
+            return Chosen(found, frozenset())
     chosen: list[Chunk] = []
     left = set()
     for key in in_turn(pairs, seed):

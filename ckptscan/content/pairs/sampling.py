@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ckptscan.content.pairs.bits import compared, rows_of, weighed
-from ckptscan.content.pairs.choosing import Opens, choose, chunk_of
-from ckptscan.content.pairs.fetching import Place, read_chunks
+from ckptscan.content.pairs.choosing import Chosen, Opens, choose, chunk_of
+from ckptscan.content.pairs.fetching import FAR_GAP, Place, read_chunks
+from ckptscan.content.pairs.gathering import gather
 from ckptscan.content.pairs.values import (
     CHANGED,
     OPEN,
@@ -21,38 +22,33 @@ from ckptscan.content.pairs.values import (
     Reading,
     Wish,
 )
-from ckptscan.sources import Filling
+from ckptscan.sources import Fetching
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 MOST = 32 << 20  # bytes of both sides, where nothing else is said
-NEAR = 8192  # blocks; a second or two of work
-FAR = 1024  # where each is a request for both sides
 UNASKED = "no sample was asked for"
 BUDGET = "more than was to be read"
 ORDER = "its elements may lie in another order"
+_ORDERS = 8  # of so many requests two are for the order of one pair
 _CORNER = 16  # rows and columns of a square that are held against each other
 _UNLIKE = 0.5  # relative difference from which an order of elements is not believed; 1.41 is chance
 
 
 def sample(
-    a: Place, b: Place, pairs: Mapping[int, Pair], opens: Opens, wish: Wish, spent: int = 0
+    a: Place, b: Place, pairs: Mapping[int, Pair], opens: Opens, wish: Wish, files: int = 0
 ) -> Reading:
-    """What blocks of these pairs say. Raises SourceError that names the side."""
-    most = (MOST if wish.most is None else wish.most) - spent
-    are_near = all(isinstance(place.side.source, Filling) for place in (a, b))
-    blocks = NEAR if are_near else FAR
-    chosen = choose(pairs, opens, wish.samples, wish.seed, most, blocks)
+    """What blocks of these pairs say; `files` of A are not proved equal.
+
+    Raises SourceError that names the side.
+    """
+    most = MOST if wish.most is None else wish.most
+    chosen = _chosen(a, b, pairs, opens, wish, most, files)
     nbytes = sum(chunk.nbytes for chunk in chosen.chunks)
     a.spare = b.spare = (most - nbytes) // 4
-    figures: dict[int, list[Figures]] = {}
-    for chunk, ours, theirs in read_chunks(a, b, chosen.chunks):
-        seen = compared(chunk, ours, theirs)
-        if not seen.different and not seen.base:
-            seen = seen.plus(weighed(chunk, ours))
-        figures.setdefault(chunk.pair, []).append(seen)
+    figures = _figures(a, b, chosen)
     found = {
         key: Found(reason=BUDGET if wish.samples else UNASKED)
         if key in chosen.left
@@ -60,9 +56,65 @@ def sample(
         for key in pairs
         for seen in [figures.get(key, [])]
     }
-    found |= _reordered(a, b, pairs, found, most - a.nbytes - b.nbytes - a.spare - b.spare)
+    left = most - a.nbytes - b.nbytes - a.spare - b.spare
+    orders = requests_of(wish, files) // _ORDERS if are_far(a, b) else wish.reach.near
+    found |= _reordered(a, b, pairs, found, left, orders)
     wanted = sum(pairs[key].nbytes for key, one in found.items() if one.state in (OPEN, SAMPLED))
     return Reading(found, a.nbytes + b.nbytes, wanted)
+
+
+def are_far(a: Place, b: Place) -> bool:
+    """Whether reading is a request, for one side at least."""
+    return any(isinstance(place.side.source, Fetching) for place in (a, b))
+
+
+def requests_of(wish: Wish, files: int) -> int:
+    """How many requests samples may take: as many as reading the headers of these files again."""
+    return max(wish.reach.far, 2 * files)
+
+
+def _chosen(
+    a: Place, b: Place, pairs: Mapping[int, Pair], opens: Opens, wish: Wish, most: int, files: int
+) -> Chosen:
+    """Blocks of each pair, or of neighbours where each request counts."""
+    if not are_far(a, b):
+        return choose(pairs, opens, wish.samples, wish.seed, most, wish.reach.near)
+    requests = requests_of(wish, files)
+    if not wish.samples or 2 * sum(len(pair.runs) for pair in pairs.values()) <= requests:
+        return choose(pairs, opens, wish.samples, wish.seed, most, requests // 2)
+    a.gap = b.gap = FAR_GAP
+    return gather(a, b, pairs, opens, most // 2, requests - 2 * (requests // _ORDERS))
+
+
+def _figures(a: Place, b: Place, chosen: Chosen) -> dict[int, list[Figures]]:
+    """What the blocks of each pair say."""
+    alike: dict[int, list[tuple[Chunk, bytes]]] = {}
+    figures: dict[int, list[Figures]] = {}
+    for chunk, ours, theirs in read_chunks(a, b, chosen.chunks):
+        is_same = ours == theirs and not (chunk.run.is_cast or chunk.run.is_turned)
+        if is_same:  # without numpy, which takes 0.1 s to be there
+            alike.setdefault(chunk.pair, []).append((chunk, ours))
+        else:
+            figures.setdefault(chunk.pair, []).append(_seen(chunk, ours, theirs))
+    for key, blocks in alike.items():
+        is_other = any(one.different for one in figures.get(key, []))
+        for chunk, raw in blocks:
+            size = weighed(chunk, _array(raw)) if is_other else Figures()
+            figures.setdefault(key, []).append(size.plus(Figures(chunk.a_units)))
+    return figures
+
+
+def _seen(chunk: Chunk, ours: bytes, theirs: bytes) -> Figures:
+    """How a chunk differs, and where it does not, how large it is."""
+    one, two = _array(ours), _array(theirs)
+    seen = compared(chunk, one, two)
+    return seen if seen.different or seen.base else seen.plus(weighed(chunk, one))
+
+
+def _array(raw: bytes) -> NDArray[np.uint8]:
+    import numpy as np
+
+    return np.frombuffer(raw, "u1")
 
 
 def judged(pair: Pair, opens: Opens, key: int, seen: Iterable[Figures]) -> Found:
@@ -104,19 +156,23 @@ def missed(seen: int, blocks: list[Figures], units: int) -> tuple[float, float]:
 
 
 def _reordered(
-    a: Place, b: Place, pairs: Mapping[int, Pair], found: Mapping[int, Found], left: int
+    a: Place, b: Place, pairs: Mapping[int, Pair], found: Mapping[int, Found], left: int, most: int
 ) -> dict[int, Found]:
-    """Pairs that differ in order only: rows within a head, or rows and columns of a square."""
-    chunks = []
+    """Pairs that differ in order only: rows within a head, or rows and columns of a square.
+
+    Reads no more than `left` bytes in `most` pieces.
+    """
+    chunks: list[Chunk] = []
     for key, one in found.items():
         if one.figures is None or one.figures.relative < _UNLIKE:
             continue
         for chunk in _other_orders(key, pairs[key]):
-            if chunk.nbytes <= left:
+            if chunk.nbytes <= left and len(chunks) < most:
                 left -= chunk.nbytes
                 chunks.append(chunk)
     result = {}
-    for chunk, ours, theirs in read_chunks(a, b, chunks):
+    for chunk, *raw in read_chunks(a, b, chunks):
+        ours, theirs = map(_array, raw)
         is_turned = chunk.run.is_turned
         if is_turned:
             is_same = not compared(chunk, ours, theirs).different

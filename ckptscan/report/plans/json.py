@@ -65,7 +65,7 @@ def _plan(checkpoint: Checkpoint, plan: MemoryPlan) -> dict[str, Any]:
         "assumptions": list(plan.assumptions),
         "changes": [_term(term) for term in plan.left_out],
         "expected_log": list(plan.expected),
-        "command": "" if plan.is_training else command_line(checkpoint, plan),
+        "command": command_line(checkpoint, plan),
         **section_documents(plan),
     }
 
@@ -133,4 +133,5 @@ def _kv(plan: MemoryPlan) -> dict[str, Any]:
         "longest": kv.longest,
         "longest_each": kv.longest_each,
         "needed_bytes": kv.needed,
+        "formulas": dict(kv.how),
     }

@@ -20,6 +20,7 @@ from ckptscan.sources.web import Web, origin_of
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # sha1, and the sha256 that git knows too
 MAX_LIST = 64 << 20  # bytes; a file takes about 250
 MAX_PAGES = 1000
+_BLOB = re.compile(r"git:[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[\w-][\w.-]*(?:/[\w-][\w.-]*)?", re.ASCII)
 _NEXT = re.compile(r"<([^<>]*)>\s*;\s*rel=\"?next\"?")
@@ -86,7 +87,10 @@ def to_document(listing: Listing) -> dict[str, object]:
     return {
         "name": listing.name,
         "commit": listing.commit,
-        "files": [[one.path, one.size, one.digest, one.is_size_told] for one in listing.entries],
+        "files": [
+            [one.path, one.size, one.digest, one.is_size_told, one.identity]
+            for one in listing.entries
+        ],
         "claims": [list(claim) for claim in listing.claims],
     }
 
@@ -95,8 +99,14 @@ def from_document(document: Mapping[str, Any], commit: str) -> Listing | None:
     """What `to_document` made; None where it is anything else."""
     try:
         entries = tuple(
-            _entry(str(path), _sound(int(size)), _sound_digest(digest), bool(is_told))
-            for path, size, digest, is_told in document["files"]
+            _entry(
+                str(path),
+                _sound(int(size)),
+                _matching(_SHA256, digest),
+                _matching(_BLOB, identity),
+                bool(is_told),
+            )
+            for path, size, digest, is_told, identity in document["files"]
         )
         claims = tuple((str(where), int(value)) for where, value in document["claims"])
         found = Listing(str(document["name"]), str(document["commit"]), entries, claims)
@@ -112,11 +122,11 @@ def _sound(size: int) -> int:
     return size
 
 
-def _sound_digest(digest: object) -> str | None:
-    """A sha256 or None; raises ValueError."""
-    if digest is not None and not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
-        raise ValueError(digest)
-    return digest
+def _matching(pattern: re.Pattern[str], told: object) -> str | None:
+    """A text of this form or None; raises ValueError."""
+    if told is not None and not (isinstance(told, str) and pattern.fullmatch(told)):
+        raise ValueError(told)
+    return told
 
 
 def _siblings(siblings: object) -> Iterator[FileEntry]:
@@ -127,12 +137,20 @@ def _siblings(siblings: object) -> Iterator[FileEntry]:
         path = one.get("rfilename") if isinstance(one, dict) else None
         if isinstance(path, str) and path not in seen:
             seen.add(path)
-            yield _entry(path, *_size_and_digest(one, "sha256"))
+            yield _entry(path, *_size_and_digest(one, "sha256"), _identity(one.get("blobId")))
 
 
-def _entry(path: str, size: int, digest: str | None, is_size_told: bool = True) -> FileEntry:
+def _entry(
+    path: str, size: int, digest: str | None, identity: str | None, is_size_told: bool = True
+) -> FileEntry:
     problem = None if is_inside(path) else UNSAFE
-    return FileEntry(path, size, digest, problem, is_size_told)
+    return FileEntry(path, size, digest, problem, is_size_told, identity=identity)
+
+
+def _identity(blob: object) -> str | None:
+    """What git calls the content of a file, of whichever commit; None where it is not told."""
+    named = f"git:{blob}"
+    return named if _BLOB.fullmatch(named) else None
 
 
 def _size_and_digest(facts: Mapping[str, Any], key: str) -> tuple[int, str | None]:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
+from operator import itemgetter
 
 Indices = tuple[int, ...]
 
@@ -26,7 +27,7 @@ class Region:
     def of(cls, tuples: Iterable[Indices], arity: int) -> Region:
         """The region of these tuples; a product where they are one."""
         held = frozenset(tuples)
-        axes = tuple(frozenset(one[place] for one in held) for place in range(arity))
+        axes = tuple(map(frozenset, zip(*held, strict=True))) if held else (frozenset(),) * arity
         if held and len(held) == prod(map(len, axes)):
             return cls(axes)
         return cls(axes, held)
@@ -89,8 +90,11 @@ class Region:
                 (place,) = unlike
                 rest = self.axes[place] - part.axes[place]
                 return Region((*self.axes[:place], rest, *self.axes[place + 1 :]))
-        gone = part._members
-        return Region.of((one for one in self if one not in gone), self.arity)
+        return Region.of(self._listed - part._listed, self.arity)
+
+    @property
+    def _listed(self) -> frozenset[Indices]:
+        return frozenset(product(*self.axes)) if self.tuples is None else self.tuples
 
     def mapped(self, place: int, number: Callable[[int], int]) -> Region:
         """The region with other numbers on one axis; different ones stay different."""
@@ -158,21 +162,26 @@ class Region:
 _Axes = tuple[frozenset[int], ...]
 
 
-def _products(tuples: Iterable[Indices], arity: int) -> list[_Axes]:
+def _products(tuples: Collection[Indices], arity: int) -> list[_Axes]:
     """Disjoint products: first indices with the same rests are taken together."""
     if arity == 1:
         return [(frozenset(one[0] for one in tuples),)]
+    first, *others = map(frozenset, zip(*tuples, strict=True))
+    counts = Counter(map(itemgetter(0), tuples))
+    full = frozenset(one for one in first if counts[one] == prod(map(len, others)))
     rests: dict[int, set[Indices]] = defaultdict(set)
-    for one in tuples:
-        rests[one[0]].add(one[1:])
+    for number, *rest in (one for one in tuples if one[0] not in full):
+        rests[number].add(tuple(rest))
     alike: dict[frozenset[Indices], set[int]] = defaultdict(set)
-    for first in sorted(rests):
-        alike[frozenset(rests[first])].add(first)
-    return [
+    for number in sorted(rests):
+        alike[frozenset(rests[number])].add(number)
+    found = [
         (frozenset(firsts), *axes)
-        for rest, firsts in alike.items()
-        for axes in _products(rest, arity - 1)
+        for held, firsts in alike.items()
+        for axes in _products(held, arity - 1)
     ]
+    # most have all rests: they need not be compared
+    return sorted([*found, *([(full, *others)] if full else [])], key=lambda one: min(one[0]))
 
 
 class _Product:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 from ckptscan.structure.match.values import Part
 
 
 def rows_of(names: Sequence[str], part: Part) -> list[int]:
     """The rows, in the order of the part's region; of tensors that are stored in one piece."""
-    held = {names[row]: row for row in part.unit.family.rows}
-    return [held[name] for name in part.names()]
+    wanted = list(part.names())
+    few = frozenset(wanted)
+    rows = part.unit.family.rows
+    meant = compress(rows, map(few.__contains__, map(names.__getitem__, rows)))
+    held = {names[row]: row for row in meant}
+    return [held[name] for name in wanted]
