@@ -7,6 +7,7 @@ import json
 import lzma
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from click.testing import CliRunner
 from ckptscan.commands import cli
 from ckptscan.report.findings.json import document as audit_document
 from ckptscan.report.options import VIEWS
+from ckptscan.report.verified import report as verified
+from ckptscan.verify.unpacking import Size, Unpacked
 from tests.checks.looking import llama
 from tests.conftest import ATTACKS, PACKS, file_of, index_of
 from tests.content.making import changed, raw_file, weights
 from tests.diff.contents import edited, merged, model, noisy
 from tests.report.findings.making import FINDINGS, audit_with
+from tests.report.verified.test_reports import verification
 
 Document = Mapping[str, Any]
 LORA = "example--Llama-3.1-8B-lora-r16"
@@ -57,6 +61,7 @@ PLANS: Sequence[tuple[str, Sequence[str]]] = (
     ("google-bert--bert-base-uncased", ["--gpu", "l4"]),
     (SMALL, ["--fit", "--max-len", "32768", "--requests", "8"]),
     (SMALL, ["--fit", "--max-len", "32768", "--gpu", "2xl4", "--tp", "2"]),
+    (SMALL, ["--fit", "--engine", "vllm-0.6", "--engine", "vllm-0.21", "--gpu", "2xl4"]),
 )
 
 
@@ -152,6 +157,19 @@ def plans(folder: Path) -> Iterator[Document]:
         yield written("plan", pack(name), *options)
 
 
+def verifications(folder: Path) -> Iterator[Document]:
+    """What was loaded onto the host, and as if it had been onto a card."""
+    found = replace(
+        verification(), weights=(Unpacked("a", "gptq", "rows 0-3", Size("a", "up", 0.5)),)
+    )
+    yield json.loads("\n".join(verified(found, "json")))
+    path = folder / "model.safetensors"
+    raw = raw_file(weights(llama(range(2))))
+    for held in (raw, raw[:-1000]):
+        path.write_bytes(held)
+        yield written("verify", str(path), "--device", "cpu", "--digest")
+
+
 def others(folder: Path) -> Iterator[Document]:
     """What is kept, listed and written to files."""
     yield written("gpus")
@@ -202,5 +220,6 @@ GROUPS: Mapping[str, Callable[[Path], Iterator[Document]]] = {
     "audit": audits,
     "diff": diffs,
     "plan": plans,
+    "verify": verifications,
     "others": others,
 }
