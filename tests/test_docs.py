@@ -22,7 +22,7 @@ from ckptscan.commands import COMMANDS, cli
 from ckptscan.report.catalogue import markdown_lines
 from fixtures.make import write_sparse
 from tests.conftest import HERE, PACKS
-from tests.schemas.published import faults
+from tests.schemas.published import faults, schemas
 from tests.standin import Standin, repository_of_pack
 from tests.tiny import write_tiny
 
@@ -41,6 +41,7 @@ EXCERPT = re.compile(r"```jsonc\n// \$ (ckptscan [^\n]*)\n(.*?)```", re.DOTALL)
 MENTIONED = re.compile(r"```(?:sh|yaml)\n(.*?)```", re.DOTALL)
 HELP = re.compile(r"```console\n\$ ckptscan [a-z -]*--help\n.*?```", re.DOTALL)
 CALL = re.compile(rf"\bckptscan ({'|'.join(COMMANDS)})\b([^\n|>;&#]*)")
+LINK = re.compile(r"\]\(([^)#\s]+)")
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 BLOCKS = [
     pytest.param(page, block, id=f"{page}: {block.partition(chr(10))[0]}")
@@ -234,7 +235,62 @@ def test_make_alone_lists_its_targets() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    links = [link for link in re.findall(r"\]\(([^)\s]+)", TEXTS[page]) if "://" not in link]
+    lost = []
+    for path, _, anchor in (link.partition("#") for link in links):
+        found = (ROOT / page).parent / path if path else ROOT / page
+        if not found.exists() or (anchor and anchor not in anchors(found)):
+            lost.append(f"{path}#{anchor}")
 
-    assert [] == [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    assert [] == lost
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings have on GitHub."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def test_both_readmes_have_the_same_content() -> None:
+    english, chinese = TEXTS["README.md"], TEXTS["README.zh-CN.md"]
+
+    def blocks(text: str) -> list[str]:
+        return re.findall(r"^```.*?^```", text, re.DOTALL | re.MULTILINE)
+
+    def links(text: str) -> list[str]:
+        return [link for link in LINK.findall(text) if not link.startswith("README")]
+
+    def outline(text: str) -> list[str]:
+        return re.findall(
+            r"^(#+ |\| )", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
+        )
+
+    assert blocks(english) == blocks(chinese)
+    assert sorted(links(english)) == sorted(links(chinese))
+    assert outline(english) == outline(chinese)
+    assert "](README.zh-CN.md)" in english
+    assert "](README.md)" in chinese
+
+
+def test_the_index_leads_to_every_page() -> None:
+    linked = {Path("docs", link).as_posix() for link in LINK.findall(TEXTS["docs/README.md"])}
+
+    assert [] == [
+        page
+        for page in PAGES
+        if page.startswith("docs/") and page not in (*linked, "docs/README.md")
+    ]
+    assert "](docs/README.md)" in TEXTS["README.md"]
+
+
+def test_every_check_and_every_schema_is_documented() -> None:
+    codes = {check.code for check in all_checks()}
+    contracts = {f"](schemas/{name}.json)" for name in schemas()}
+
+    assert set() == {code for code in codes if f"### {code} " not in TEXTS["docs/checks.md"]}
+    assert set() == {link for link in contracts if link not in TEXTS["docs/json.md"]}
+    assert set() == {
+        name
+        for name in schemas()
+        if f"`ckptscan.{name.rpartition('-')[0]}/" not in TEXTS["docs/json.md"]
+    }
