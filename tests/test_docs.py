@@ -202,7 +202,7 @@ def test_every_command_and_option_is_documented(name: str) -> None:
     assert f"$ ckptscan {name} --help\n" in page
     assert command.help
     for parameter in command.params:
-        for option in parameter.opts:
+        for option in (*parameter.opts, *parameter.secondary_opts):
             if isinstance(parameter, click.Option):
                 assert parameter.help, f"{option} has no help"
                 assert option in page, f"{option} is not on the page of {name}"
