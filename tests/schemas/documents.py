@@ -16,9 +16,12 @@ import numpy as np
 from click.testing import CliRunner
 
 from ckptscan.commands import cli
+from ckptscan.doctor import examine
+from ckptscan.report.doctor import document as health_document
 from ckptscan.report.findings.json import document as audit_document
 from ckptscan.report.options import VIEWS
 from ckptscan.report.verified import report as verified
+from ckptscan.sources.hub.reaching import Reached
 from ckptscan.verify.unpacking import Size, Unpacked
 from tests.checks.looking import llama
 from tests.conftest import ATTACKS, PACKS, file_of, index_of
@@ -175,6 +178,9 @@ def others(folder: Path) -> Iterator[Document]:
     yield written("gpus")
     yield written("checks")
     yield written("cache", "info")
+    yield written("doctor", "--offline")
+    reached = Reached("https://hub.example.com", 200, 0.1, "")
+    yield health_document(replace(examine(offline=True), reached=reached))
     path, held = folder / "one.safetensors", folder / "held.json"
     path.write_bytes(file_of({"a.0.weight": ("F32", [2, 2]), "b": ("U8", [0])}))
     runner = CliRunner()
