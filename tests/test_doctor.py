@@ -141,6 +141,15 @@ def test_a_refused_token_is_told_and_hostile_text_is_not_obeyed() -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_the_cards_of_the_driver_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771, 9.0'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    assert "cards by driver   1 x NVIDIA H200, 139.72 GiB each\n" in run("--offline").stdout
+
+
 def test_without_metadata_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> list[str]:
         raise metadata.PackageNotFoundError(name)

@@ -110,5 +110,17 @@ def test_zsh_takes_the_lines(bin_folder: Path) -> None:
     assert "_ckptscan_completion\n" == shell("zsh", script, bin_folder)
 
 
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_lines_name_the_command(name: str) -> None:
+    done = CliRunner().invoke(cli, ["completion", name])
+
+    assert 0 == done.exit_code
+    assert "_CKPTSCAN_COMPLETE" in done.stdout
+
+
+def test_a_source_that_can_t_be_read_has_no_sets(tmp_path: Path) -> None:
+    assert [] == offered("inspect", str(tmp_path), "--set", "")
+
+
 def test_an_unknown_shell_is_a_usage_error() -> None:
     assert 2 == CliRunner().invoke(cli, ["completion", "tcsh"]).exit_code
