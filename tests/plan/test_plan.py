@@ -11,7 +11,7 @@ import pytest
 import ckptscan
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
-from ckptscan.plan import ENGINES, Ask, MemoryPlan, Parallel, engine_named, plan
+from ckptscan.plan import ENGINES, Ask, MemoryPlan, Parallel, WhatIf, engine_named, plan
 from ckptscan.structure import Structure, describe
 from fixtures.shapes import build, configs, public
 from tests.conftest import PACKS, checkpoint_of, index_of, unheld
@@ -116,6 +116,15 @@ def test_key_heads_are_copied_where_ranks_outnumber_them() -> None:
     assert two.kv.bytes_per_token == 8 * two.kv.rank_bytes_per_token  # of 16 ranks
     assert (1, 2, 4) == one.valid_tp[:3]
     assert 7 in {refusal.tp for refusal in one.refusals}
+
+
+def test_sizes_that_work_are_those_that_copies_leave_of_experts() -> None:
+    """Two copies cut experts of 768 by twice tp: 24 rows a rank are no whole groups of 16."""
+    ask = Ask(parallel=Parallel(tp=4, dp=2), what_if=WhatIf("nvfp4"))
+    one = plan(structure_of("pack:Qwen--Qwen3-30B-A3B"), ask)
+
+    assert (1, 2, 4, 8) == one.valid_tp
+    assert 16 in {refusal.tp for refusal in one.refusals}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

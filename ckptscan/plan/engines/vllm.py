@@ -76,6 +76,10 @@ class Vllm:
         """Cards that one deployment takes: copies have cards of their own."""
         return parallel.tp * parallel.pp * parallel.dp
 
+    def cut(self, parallel: Parallel) -> Cut:
+        """How ranks cut a stage: copies share the experts, by their width unless under --ep."""
+        return Cut(parallel.tp, 1 if parallel.ep > 1 else parallel.tp * parallel.dp)
+
     def table_width(self, model: Model, width: int) -> int:
         """Tables are in the model's dtype, but for models that ask for 32 bits.
 
@@ -173,19 +177,16 @@ class Vllm:
 
         Ranks go through tensors first, then stages, then copies.
         """
-        parallel = ask.parallel
-        shared = parallel.tp * parallel.dp
+        parallel, cut = ask.parallel, self.cut(ask.parallel)
         larger = (model.experts + ask.redundant_experts) % parallel.ep  # ranks with one more
         by_cut: dict[Cut, list[int]] = {}
         for dp in range(parallel.dp):
             for tp in range(parallel.tp):
                 place = dp * parallel.tp + tp
                 rank = (dp * parallel.pp + stage) * parallel.tp + tp
-                if parallel.ep == 1:
-                    cut = Cut(parallel.tp, shared, 1, 0)
-                else:
+                if parallel.ep > 1:
                     alike = 0 if place < larger else larger
-                    cut = Cut(parallel.tp, 1, parallel.ep, alike, 0, ask.redundant_experts)
+                    cut = cut._replace(ep=parallel.ep, rank=alike, redundant=ask.redundant_experts)
                 by_cut.setdefault(cut, []).append(rank)
         return [(cut, IndexSet.of(ranks)) for cut, ranks in by_cut.items()]
 
