@@ -18,16 +18,11 @@ def why_not(
     engine: Profile, model: Model, ask: Ask, ranks: tuple[Rank, ...], kv: KV
 ) -> Iterator[str]:
     """What is in the way of this deployment."""
-    checkpoint = model.structure.checkpoint
-    if checkpoint.incomplete:
-        missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
-        yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
+    yield from gaps(model)
     length = ask.max_len or 0
     card = ask.devices.card if ask.devices is not None else None
     yield from unrunnable(model, card, engine.name, engine.unknown_schemes)
-    context = model.facts.context
-    if length > context.value and context.label == "config":
-        yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
+    yield from beyond_context(model, ask)
     tight = min(ranks, key=lambda rank: rank.left)
     if tight.left <= 0 and ask.kv_bytes is None:
         yield (
@@ -46,6 +41,27 @@ def why_not(
         yield f"{ask.requests} requests of {length:,} tokens: room for {kv.concurrency:.2f}"
 
 
+def gaps(model: Model) -> Iterator[str]:
+    """That files or tensors of the checkpoint are not there."""
+    checkpoint = model.structure.checkpoint
+    if checkpoint.incomplete:
+        missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
+        yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
+
+
+def beyond_context(model: Model, ask: Ask) -> Iterator[str]:
+    """That the context asked for is longer than the model's."""
+    length, context = ask.max_len or 0, model.facts.context
+    if length > context.value and context.label == "config":
+        yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
+
+
+def about_card(ask: Ask) -> Iterator[str]:
+    """Where a card's bytes are from, if they are not what an engine would see."""
+    if ask.devices is not None and ask.devices.card.label != "engine":
+        yield f"{ask.devices.card.name}: {ask.devices.card.how}"
+
+
 def assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
     """What the plan rests on and nothing in the checkpoint says."""
     facts = model.facts
@@ -59,8 +75,7 @@ def assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
     dtype = facts.dtype(ask.dtype)
     if dtype.label == "assumed" and facts.has_config:
         yield dtype.how
-    if ask.devices is not None and ask.devices.card.label != "engine":
-        yield f"{ask.devices.card.name}: {ask.devices.card.how}"
+    yield from about_card(ask)
     yield from _about_model(model, ask, cached)
 
 

@@ -139,6 +139,19 @@ def test_more_context_and_more_sequences_take_no_less(engine: str) -> None:
     assert sorted(falling, reverse=True) == falling
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_it_says_there_is_room_for_fits(engine: str) -> None:
+    """The longest request and the most requests hold when they are typed; no more of them do."""
+    one = planned(LLAMA, engine=engine, gpu="l40s", max_len=1000)
+    longest, most = one.kv.longest, int(one.kv.concurrency)
+
+    assert 1000 < longest
+    assert planned(LLAMA, engine=engine, gpu="l40s", max_len=longest).fits
+    assert not planned(LLAMA, engine=engine, gpu="l40s", max_len=longest + 256).fits
+    assert planned(LLAMA, engine=engine, gpu="l40s", max_len=1000, requests=most).fits
+    assert not planned(LLAMA, engine=engine, gpu="l40s", max_len=1000, requests=most + 1).fits
+
+
 def test_a_cache_of_fewer_bits_holds_more() -> None:
     sixteen, eight, four = (
         planned(LLAMA, kv_dtype=dtype, engine="vllm-0.21").kv for dtype in ("auto", "fp8", "nvfp4")
