@@ -17,7 +17,7 @@ from ckptscan.plan.caches import Caches, caches_of
 from ckptscan.plan.devicemap import DISK, HOST, Block, balanced, device_map
 from ckptscan.plan.engines.spreading import with_sequences
 from ckptscan.plan.engines.transformers_plan import Mapped, planned
-from ckptscan.plan.engines.transformers_requests import cache_bytes, width_of, working
+from ckptscan.plan.engines.transformers_requests import cache_bytes, computed_in, width_of, working
 from ckptscan.plan.inventory import Leaf, Module
 from ckptscan.plan.loading import group_of
 from ckptscan.plan.model import Model
@@ -74,7 +74,8 @@ class Transformers:
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of every card, of the host and of the disk."""
         prompt, ask = ask.max_batched, settled(model, ask)
-        caches = caches_of(self, model, ask, 1)
+        dtype = "float32" if computed_in(model, ask) > 2 else ask.dtype
+        caches = caches_of(self, model, replace(ask, dtype=dtype), 1)
         ranks, beside = mapped(self, model, ask, caches)
         return planned(self.name, model, ask, Mapped(ranks, beside, caches, prompt))
 

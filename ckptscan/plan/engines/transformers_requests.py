@@ -20,9 +20,15 @@ def width_of(model: Model, ask: Ask) -> int | None:
     return _WIDTHS.get(said, 2)
 
 
+def computed_in(model: Model, ask: Ask) -> int:
+    """Bytes of an activation: those of a parameter; 32 bits stay 32 where nothing is said."""
+    stored = (leaf.dtype for m in model.inventory.of_role("embedding") for leaf in m.leaves)
+    return width_of(model, ask) or (4 if "F32" in stored else 2)
+
+
 def working(model: Model, ask: Ask, prompt: int, requests: int) -> Term:
     """What prompts of so many tokens take while they go through a layer together."""
-    width = width_of(model, ask) or 2
+    width = computed_in(model, ask)
     hidden = model.facts.hidden or 0
     inner = max((m.shape[-2] for m in model.inventory.of_role("gate", "up", "gate_up")
                  if m.shape and len(m.shape) > 1), default=0)  # fmt: skip

@@ -34,7 +34,8 @@ class Vllm:
     `scalars` are tensors of one number that each attention layer keeps on the card, `long_copies`
     how often the tables of long RoPE are kept. `keeps_latents` tells whether latent attention
     caches latents rather than plain heads. Groups of caches take the size of the largest kind if it
-    is not `widens` times the smallest. `non_torch` is GiB outside of torch with one card and with
+    is not `widens` times the smallest; `groups_chunks` tells whether layers that attend within
+    chunks have groups of their own. `non_torch` is GiB outside of torch with one card and with
     several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from what
     is left outside of the budget.
     """
@@ -62,6 +63,7 @@ class Vllm:
     reads_scheme: bool = False
     reads_state_dtype: bool = False
     keeps_all_states: bool = False
+    groups_chunks: bool = False
     graphs: float | None = None
     logs_segments: bool = False
     state_width: int | None = None
