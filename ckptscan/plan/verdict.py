@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ckptscan.hardware import Card
 from ckptscan.plan.caches import Cached
 from ckptscan.plan.kernels import unrunnable, unrunnable_dtype
 from ckptscan.plan.model import Model
@@ -32,6 +33,8 @@ def why_not(
         return
     if not kv.groups:
         return
+    if card is not None and (ask.kv_bytes is not None or ask.blocks is not None):
+        yield from _beyond_card(ranks, card)
     if kv.longest < length:
         yield (
             f"one request of {length:,} tokens takes {kv.needed:,} B of cache; "
@@ -39,6 +42,17 @@ def why_not(
         )
     elif ask.requests and kv.concurrency < ask.requests:
         yield f"{ask.requests} requests of {length:,} tokens: room for {kv.concurrency:.2f}"
+
+
+def _beyond_card(ranks: tuple[Rank, ...], card: Card) -> Iterator[str]:
+    """That a cache of a size that was said leaves no room for the rest."""
+    fullest = max(ranks, key=lambda rank: rank.nbytes)
+    over = fullest.nbytes - card.total_bytes
+    if over > 0:
+        yield (
+            f"rank {fullest.rank} would take {fullest.nbytes:,} B with the cache asked for, "
+            f"{over:,} B more than the card has"
+        )
 
 
 def gaps(model: Model) -> Iterator[str]:

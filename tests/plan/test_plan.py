@@ -152,6 +152,15 @@ def test_what_it_says_there_is_room_for_fits(engine: str) -> None:
     assert not planned(LLAMA, engine=engine, gpu="l40s", max_len=1000, requests=most + 1).fits
 
 
+@pytest.mark.parametrize("said", [{"kv_bytes": 20 * GIB}, {"blocks": 10_000}])
+def test_a_cache_of_a_said_size_has_to_fit_beside_the_rest(said: dict[str, int]) -> None:
+    """20 GiB of cache are not to be had on a card of 22 GiB with 15 GiB of weights."""
+    one = planned(LLAMA, gpu="l4", max_len=8192, **said)
+
+    assert ["B more than the card has"] == [why.partition(", ")[2][-24:] for why in one.why_not]
+    assert planned(LLAMA, gpu="l40s", max_len=8192, **said).fits
+
+
 def test_a_cache_of_fewer_bits_holds_more() -> None:
     sixteen, eight, four = (
         planned(LLAMA, kv_dtype=dtype, engine="vllm-0.21").kv for dtype in ("auto", "fp8", "nvfp4")
