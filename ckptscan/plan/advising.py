@@ -22,7 +22,7 @@ Planned = Callable[[Ask], MemoryPlan]
 LEAST_CONTEXT = 1024  # tokens below which a shorter context is no way out
 HIGH_SHARE, FEW_SEQUENCES, SHORT_PROMPT = 0.95, 64, 2048
 ONE_HOST, MOST_STAGES = 8, 8
-MOST, MOST_TRIED = 6, 48  # changes that are told, pairs that are tried
+MOST, MOST_TRIED = 6, 32  # changes that are told, pairs that are tried
 
 
 class Change(NamedTuple):
