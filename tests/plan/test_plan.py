@@ -161,6 +161,15 @@ def test_a_cache_of_a_said_size_has_to_fit_beside_the_rest(said: dict[str, int])
     assert planned(LLAMA, gpu="l40s", max_len=8192, **said).fits
 
 
+def test_the_cache_is_in_the_dtype_that_the_model_is_loaded_in() -> None:
+    """Of GPT-2 the config names none: vLLM loads it in 16 bits, transformers in the 32 stored."""
+    gpt2 = "pack:openai-community--gpt2"
+
+    assert "float16" == planned(LLAMA, dtype="float16").kv.dtype
+    assert 36_864 == planned(gpt2).kv.bytes_per_token
+    assert 73_728 == planned(gpt2, engine="transformers").kv.bytes_per_token
+
+
 def test_a_cache_of_fewer_bits_holds_more() -> None:
     sixteen, eight, four = (
         planned(LLAMA, kv_dtype=dtype, engine="vllm-0.21").kv for dtype in ("auto", "fp8", "nvfp4")
