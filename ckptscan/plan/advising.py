@@ -14,6 +14,7 @@ from ckptscan.plan.kernels import unrunnable
 from ckptscan.plan.model import Model
 from ckptscan.plan.spread import family_of, spreads
 from ckptscan.plan.values import Ask, MemoryPlan, Parallel
+from ckptscan.plan.verdict import beyond_context
 from ckptscan.plan.whatif.fitting import default_formats
 
 Planned = Callable[[Ask], MemoryPlan]
@@ -21,7 +22,7 @@ Planned = Callable[[Ask], MemoryPlan]
 LEAST_CONTEXT = 1024  # tokens below which a shorter context is no way out
 HIGH_SHARE, FEW_SEQUENCES, SHORT_PROMPT = 0.95, 64, 2048
 ONE_HOST, MOST_STAGES = 8, 8
-MOST, MOST_TRIED = 6, 48  # changes that are told, pairs that are tried
+MOST, MOST_TRIED = 6, 32  # changes that are told, pairs that are tried
 
 
 class Change(NamedTuple):
@@ -44,7 +45,7 @@ def advised(model: Model, planned: Planned, asked: Ask, made: MemoryPlan) -> Mem
         found += _told(_stages(asked, made), planned)
     if not found:
         found = [*_told(islice(_together(model, asked, made, planned), MOST_TRIED), planned)]
-    if not found and asked.devices is not None:
+    if not found and asked.devices is not None and not any(beyond_context(model, made.ask)):
         found = ["another card: --fit without --gpu lists what holds it"]
     return replace(made, advice=tuple(found[:MOST]))
 
@@ -67,10 +68,16 @@ def _told(changes: Iterable[Change], planned: Planned) -> Iterator[str]:
 
 
 def _fits(ask: Ask, planned: Planned) -> bool:
+    made = _tried(ask, planned)
+    return made is not None and made.fits
+
+
+def _tried(ask: Ask, planned: Planned) -> MemoryPlan | None:
+    """The plan of a change; None where the engine would refuse it."""
     try:
-        return planned(ask).fits
+        return planned(ask)
     except UsageError:
-        return False
+        return None
 
 
 def _alone(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
@@ -88,7 +95,7 @@ def _shorter(model: Model, asked: Ask, made: MemoryPlan) -> Iterator[Change]:
     context = model.facts.context
     if context.label == "config":
         longest = min(longest, context.value)
-    if LEAST_CONTEXT <= longest < wanted:
+    if min(LEAST_CONTEXT, context.value) <= longest < wanted:
         yield Change(f"--max-len {longest}", replace(asked, max_len=longest))
     fewer = int(kv.concurrency)
     if asked.requests and 0 < fewer < asked.requests:
@@ -194,7 +201,8 @@ def _spread_wider(asked: Ask, made: MemoryPlan) -> Iterator[Change]:
 def _together(model: Model, asked: Ask, made: MemoryPlan, planned: Planned) -> Iterator[Change]:
     """Two changes at once, where no single one is enough: more cards or less context too."""
     for one in (*_of_engine(model, asked, made), *_quantized(model, asked, made)):
-        for less in _shorter(model, one.ask, planned(one.ask)):
+        changed = _tried(one.ask, planned)
+        for less in _shorter(model, one.ask, changed) if changed is not None else ():
             yield Change(f"{one.words.partition(',')[0]} {less.words}", less.ask)
     for wider in (*_more_cards(asked, made), *_stages(asked, made)):
         for one in (*_of_engine(model, wider.ask, made), *_quantized(model, wider.ask, made)):

@@ -101,7 +101,7 @@ class Cached(NamedTuple):
 def caches_of(engine: Profile, model: Model, ask: Ask, tp: int) -> Caches:
     """The cache of every layer."""
     width = model.facts.dtype(ask.dtype).value
-    dtype = _dtype(engine, model, ask, width)
+    dtype = _dtype(engine, model, ask)
     indices = model.indices
     keep = len(indices) - model.facts.shared_cache_layers
     found: list[tuple[int, LayerCache]] = []
@@ -118,13 +118,13 @@ def caches_of(engine: Profile, model: Model, ask: Ask, tp: int) -> Caches:
 _ORDER = ("exact", "config", "engine", "inferred", "assumed", "estimated")
 
 
-def _dtype(engine: Profile, model: Model, ask: Ask, width: int) -> CacheDType:
+def _dtype(engine: Profile, model: Model, ask: Ask) -> CacheDType:
     """The cache's dtype; models with sparse attention keep a format of their own."""
     asked = ask.kv_dtype
     is_sparse = model.facts.config.number("index_topk") is not None
     if is_sparse and engine.has_sparse_format and (asked == "auto" or asked.startswith("fp8")):
         asked = "fp8_ds_mla"
-    return cache_dtype(asked, model.facts, width, engine.reads_scheme)
+    return cache_dtype(asked, model.facts, ask.dtype, engine.reads_scheme)
 
 
 def _layer(

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import cast
 
 from ckptscan.config import Config
+from ckptscan.plan.defaults import default_of
 from ckptscan.plan.inventory import Inventory
 from ckptscan.structure import Structure
 
@@ -28,6 +29,7 @@ _CONTEXT_KEYS = (
 STATE_SIZES = ("mamba_d_state", "ssm_state_size", "state_size", "mamba_n_state")
 _NO_CONTEXT = 2048  # vLLM's own default where a config names no context
 _LARGEST_FACTOR = 1 << 20
+_ROTATED_BUT = 4  # configuration_llama4.py: each fourth layer has no rotary positions
 FULL, SLIDING, CHUNKED, LINEAR = "full", "sliding", "chunked", "linear"
 _LAYER_TYPES = {
     "full_attention": FULL,
@@ -63,6 +65,10 @@ class Facts:
     inventory: Inventory
     structure: Structure
 
+    def number(self, *keys: str) -> int | None:
+        """What config says first under one of these keys, else what its class takes."""
+        return self.config.number(*keys) or default_of(self.config.model_type, *keys)
+
     @property
     def declared_dtype(self) -> str | None:
         """The dtype that the model is meant to be computed in, as config calls it."""
@@ -84,7 +90,7 @@ class Facts:
     @cached_property
     def positions(self) -> int | None:
         """Rows of the position table that config declares, before scaling."""
-        return self.config.number(*_CONTEXT_KEYS)
+        return self.number(*_CONTEXT_KEYS)
 
     @cached_property
     def rope(self) -> Mapping[str, object]:
@@ -127,7 +133,9 @@ class Facts:
         kind, factor = self.rope_type, self.rope_factor
         model_type = self.config.model_type or ""
         if factor == 1 or kind in ("default", "llama3", "longrope") or "gemma3" in model_type:
-            return Fact(positions, "config", f"max_position_embeddings {positions:,}")
+            is_said = self.config.number(*_CONTEXT_KEYS) is not None
+            by_class = "" if is_said else f", the default of {model_type}"
+            return Fact(positions, "config", f"max_position_embeddings {positions:,}{by_class}")
         base = (self.original_positions or positions) if kind == "yarn" else positions
         length = int(base * factor)
         return Fact(length, "config", f"{base:,} positions x {factor:g} by {kind}")
@@ -137,7 +145,7 @@ class Facts:
         """Tokens that sliding layers look back on; None where there is none or it is off."""
         if self.config.flag("use_sliding_window") is False:
             return None
-        return self.config.number(
+        return self.number(
             "sliding_window", "sliding_window_size", "interleaved_sliding_window", "window_size"
         )
 
@@ -154,17 +162,25 @@ class Facts:
             if kind == SLIDING and self.window is None:
                 return FULL
             return FULL if kind == CHUNKED and self.chunk is None else kind
+        if self.chunk is not None and not types:
+            return self._chunked(index, layers)
         if self.window is None:
             return FULL
-        period = self.config.number("sliding_window_pattern", "_sliding_window_pattern")
+        period = self.number("sliding_window_pattern", "_sliding_window_pattern")
         if period is not None:
             return FULL if (index + 1) % period == 0 else SLIDING
-        if self.config.model_type == "gemma2":
-            return SLIDING if index % 2 == 0 else FULL  # transformers: even layers slide
         first = self.config.number("max_window_layers")
         if self.config.flag("use_sliding_window") and first is not None:
             return SLIDING if index >= first else FULL
         return SLIDING
+
+    def _chunked(self, index: int, layers: int) -> str:
+        """Llama-4: layers without rotary positions look everywhere, the others within chunks."""
+        rotated = self.config.numbers("no_rope_layers")
+        if len(rotated) == layers and index < layers:
+            return CHUNKED if rotated[index] else FULL
+        period = self.config.number("no_rope_layer_interval") or _ROTATED_BUT
+        return FULL if (index + 1) % period == 0 else CHUNKED
 
     @cached_property
     def _layer_types(self) -> tuple[str, ...]:

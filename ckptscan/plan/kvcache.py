@@ -46,6 +46,8 @@ KV_BITS: dict[str, float] = {
     "iq4_nl": 4.5,
 }
 
+_SAME = {"half": "float16"}
+
 
 class LayerCache(NamedTuple):
     """The cache of one layer on one rank.
@@ -86,8 +88,8 @@ class CacheDType:
         return int(elements * self.bits / 8) + self.head_extra * heads
 
 
-def cache_dtype(asked: str, facts: Facts, width: int, reads_scheme: bool) -> CacheDType:
-    """The dtype of the cache; `auto` is the model's, or what the checkpoint asks for."""
+def cache_dtype(asked: str, facts: Facts, dtype: str, reads_scheme: bool) -> CacheDType:
+    """The dtype of the cache; `auto` is the model's `dtype`, or what the checkpoint asks for."""
     if asked != "auto":
         if asked not in KV_BITS:
             import difflib
@@ -100,10 +102,11 @@ def cache_dtype(asked: str, facts: Facts, width: int, reads_scheme: bool) -> Cac
     declared = _declared(facts) if reads_scheme else None
     if declared is not None:
         return CacheDType(declared, KV_BITS[declared], 0, "config", f"{declared} in the checkpoint")
-    fact = facts.dtype("auto")
+    fact = facts.dtype(dtype)
+    if dtype != "auto":
+        return CacheDType(_SAME.get(dtype, dtype), fact.value * 8, 0, fact.label, fact.how)
     named = facts.declared_dtype if fact.label == "config" else None
-    name = {4: "float32"}.get(width, named or "bfloat16")
-    return CacheDType(name, width * 8, 0, fact.label, "auto: the model's dtype")
+    return CacheDType(named or "bfloat16", fact.value * 8, 0, fact.label, "auto: the model's dtype")
 
 
 def _declared(facts: Facts) -> str | None:

@@ -66,6 +66,11 @@ class Model:
         return {}
 
     @cached_property
+    def supposed(self) -> dict[str, Model]:
+        """What it was supposed to be already, by the recipe of its formats."""
+        return {}
+
+    @cached_property
     def has_tower(self) -> bool:
         """Whether there is a part for images or sounds."""
         return any(module.tower != "text" for module in self.inventory.outside)

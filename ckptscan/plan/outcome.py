@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ckptscan.errors import UsageError
 from ckptscan.plan.caches import Cached, caches_of
 from ckptscan.plan.model import Model
-from ckptscan.plan.sharding import Cut
 from ckptscan.plan.validity import candidates, refused
 from ckptscan.plan.values import GIB, KV, LABELS, Ask, MemoryPlan, Rank, Refusal, Term
 from ckptscan.plan.verdict import assumptions, why_not
@@ -30,7 +29,7 @@ def outcome(engine: Profile, model: Model, ask: Ask) -> MemoryPlan:
     ranks = tuple(_with_cache(rank, cached) for rank in ranks)
     kv = _kv(engine, model, ask, cached)
     sizes = candidates(model.structure.attention, ask.parallel.tp)
-    valid, against = _sizes(model, ask, sizes)
+    valid, against = _sizes(engine, model, ask, sizes)
     against_it = tuple(why_not(engine, model, ask, ranks, kv))
     loaded = ranks[0].loaded
     return MemoryPlan(
@@ -67,15 +66,15 @@ def refuse_impossible(engine: Profile, model: Model, ask: Ask) -> None:
     if parallel.ep > 1 and (experts is None or parallel.ep != wanted):
         known = "the model has no experts" if experts is None else f"it is tp x dp = {wanted}"
         raise UsageError(f"--ep {parallel.ep} does not work", f"{known}; --ep 1 is without")
-    moe = 1 if parallel.ep > 1 else wanted
-    cut = Cut(parallel.tp, moe)
+    cut = engine.cut(parallel)
     why = refused(model.inventory, model.structure.attention, cut, model.facts.hidden)
     if not why:
         return
-    valid, _ = _sizes(model, ask, candidates(model.structure.attention, 1))
-    whole = Cut(parallel.tp, 1)
+    valid, _ = _sizes(engine, model, ask, candidates(model.structure.attention, 1))
+    whole = cut._replace(moe_tp=1)
     by_experts = refused(model.inventory, model.structure.attention, whole, model.facts.hidden)
-    also = f"; or --ep {wanted}, which keeps experts whole" if moe > 1 and not by_experts else ""
+    is_way_out = cut.moe_tp > 1 and not by_experts
+    also = f"; or --ep {wanted}, which keeps experts whole" if is_way_out else ""
     raise UsageError(
         f"tp {parallel.tp} does not work: {why}",
         f"these do: {', '.join(map(str, valid))}{also}",
@@ -83,15 +82,19 @@ def refuse_impossible(engine: Profile, model: Model, ask: Ask) -> None:
 
 
 def _sizes(
-    model: Model, ask: Ask, sizes: Sequence[int]
+    engine: Profile, model: Model, ask: Ask, sizes: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[Refusal, ...]]:
     """The tensor-parallel sizes that work and those that do not; experts whole under --ep."""
     attention, hidden = model.structure.attention, model.facts.hidden
-    is_whole = ask.parallel.ep > 1
     valid: list[int] = []
     against: list[Refusal] = []
     for tp in sizes:
-        why = refused(model.inventory, attention, Cut(tp, 1 if is_whole else tp), hidden)
+        try:
+            cut = engine.cut(ask.parallel._replace(tp=tp))
+        except UsageError as err:
+            against.append(Refusal(tp, str(err)))
+            continue
+        why = refused(model.inventory, attention, cut, hidden)
         if why:
             against.append(Refusal(tp, why))
         else:

@@ -21,7 +21,8 @@ class Rules(NamedTuple):
 
     `block` is tokens of a block. `batched` is the most tokens computed at once. `states` is how
     many states a request keeps, but that `keeps_all` of those computed in chunks: one a block.
-    `is_grouped` tells whether kinds keep groups of their own;
+    `is_grouped` tells whether kinds keep groups of their own, `groups_chunks` whether they do where
+    some attend within chunks;
     groups take the size of the largest kind if it is not `widens` times the smallest.
     """
 
@@ -30,6 +31,7 @@ class Rules(NamedTuple):
     states: int = 1
     keeps_all: bool = False
     is_grouped: bool = True
+    groups_chunks: bool = True
     widens: float = 1.5
 
 
@@ -98,7 +100,8 @@ class Paging:
 def paging_of(caches: Sequence[tuple[int, LayerCache]], rules: Rules) -> Paging:
     """The groups of these caches; layers by their index, in order."""
     caches = [pair for pair in caches if pair[1].token_bytes or pair[1].state_bytes]
-    if not rules.is_grouped:
+    has_chunks = any(cache.kind == CHUNKED for _, cache in caches)
+    if not rules.is_grouped or (has_chunks and not rules.groups_chunks):
         caches = _all_full(caches)
     if not caches:
         return Paging((), 0, rules, {})

@@ -43,7 +43,7 @@ def planned(model: Model, ask: Ask) -> MemoryPlan:
     if ask.what_if.fits:
         return fitted(model, ask, partial(planned, model))
     if ask.what_if.quantize is not None:
-        model = requantized(model, parse_recipe(ask.what_if.quantize))
+        model = _supposed(model, ask.what_if.quantize)
     if ask.train is not None:
         return train(model, ask, ask.train)
     made = engine_named(ask.engine).plan(model, ask)
@@ -53,6 +53,13 @@ def planned(model: Model, ask: Ask) -> MemoryPlan:
     expected = () if unserved else made.expected
     told = replace(made, assumptions=notes, expected=expected, unserved=unserved)
     return with_sections(model, told)
+
+
+def _supposed(model: Model, recipe: str) -> Model:
+    """The model in other formats; made once, as advice and searches ask for it many times."""
+    if recipe not in model.supposed:
+        model.supposed[recipe] = requantized(model, parse_recipe(recipe))
+    return model.supposed[recipe]
 
 
 def _as_engine_takes_it(model: Model, ask: Ask) -> Ask:

@@ -70,8 +70,9 @@ def _has_local(facts: Facts) -> bool:
         return bool(said["sliding_attention"] != said.get("full_attention"))
     layers = facts.inventory.layers
     has_sliding = any(facts.reach(index, layers) == SLIDING for index in range(min(layers, 64)))
-    local = facts.config.said("rope_local_base_freq", "local_rope_theta")
-    return has_sliding and local is not None
+    keys = ("rope_local_base_freq", "local_rope_theta")
+    has_base = facts.config.said(*keys) is not None or facts.number(*keys) is not None
+    return has_sliding and has_base
 
 
 def _table(facts: Facts, positions: int, columns: int, width: int, mrope_rows: int) -> Table:

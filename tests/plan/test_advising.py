@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from ckptscan.commands import cli
-from ckptscan.plan import Ask, plan
+from ckptscan.hardware import parse_devices
+from ckptscan.plan import Ask, Parallel, plan
 from tests.conftest import PACKS
 from tests.plan.measured import structure_of
 
@@ -55,3 +56,11 @@ def test_no_advice_is_a_context_that_nobody_wants() -> None:
     assert not one.fits
     assert 0 < one.kv.longest < 1024
     assert not any("--max-len" in words for words in one.advice)
+
+
+def test_a_context_beyond_the_model_s_is_cut_to_it() -> None:
+    """No card helps, and quantizing what does not divide by its groups is no way out."""
+    ask = Ask(max_len=1024, parallel=Parallel(tp=4), devices=parse_devices("h100"))
+    one = plan(structure_of("pack:google-bert--bert-base-uncased"), ask)
+
+    assert ("--max-len 512",) == one.advice

@@ -14,6 +14,7 @@ from ckptscan.plan.caches import caches_of
 from ckptscan.plan.engines.vllm_0_21 import ENGINE
 from ckptscan.plan.kvcache import STATE
 from ckptscan.structure import Structure
+from fixtures.parts import mapping
 from fixtures.shapes import build, configs, public
 from tests.conftest import unheld
 from tests.structure.promised import models
@@ -86,3 +87,37 @@ def test_places_of_a_tower_are_cut_as_words_are() -> None:
     ask = Ask(parse_devices("h100"), Parallel(4), engine="vllm-0.11")
 
     assert 13.1665 == pytest.approx(plan(structure, ask).first.loaded / (1 << 30), rel=0.0005)
+
+
+def test_what_a_config_leaves_out_is_what_its_class_takes() -> None:
+    """The published config of Gemma-3-27B names no context, pattern or base of local layers."""
+    config = configs()["gemma-3-27b-it"]
+    text = dict(mapping(config["text_config"]))
+    for key in ("max_position_embeddings", "sliding_window_pattern", "rope_local_base_freq"):
+        del text[key]
+    said = unheld(build(config), config=public(config))
+    left_out = unheld(build(config), config=public({**config, "text_config": text}))
+    ask = Ask(engine="vllm-0.11", devices=parse_devices("h200"))
+    one, other = plan(said, ask), plan(left_out, ask)
+
+    assert 131_072 == other.kv.max_len
+    assert (one.kv.groups, one.first.loaded) == (other.kv.groups, other.first.loaded)
+
+
+CHUNKS = {
+    "vllm-0.14": ("4 layers, every token, blocks of 16 tokens",),
+    "vllm-0.19": (
+        "3 x (1 layers, chunks of 8,192, blocks of 16 tokens)",
+        "1 layers, every token, blocks of 16 tokens",
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", CHUNKS)
+def test_layers_that_rotate_attend_within_chunks(engine: str) -> None:
+    """Llama-4's first config has no layer_types; vLLM to 0.17 gives chunks no group."""
+    config = {**configs()["Qwen3-0.6B"], "num_hidden_layers": 4}
+    said = {**public(config), "attention_chunk_size": 8192, "no_rope_layers": []}
+    one = plan(unheld(build(config), config=said), Ask(engine=engine))
+
+    assert CHUNKS[engine] == one.kv.groups

@@ -11,7 +11,7 @@ import pytest
 import ckptscan
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
-from ckptscan.plan import ENGINES, Ask, MemoryPlan, Parallel, engine_named, plan
+from ckptscan.plan import ENGINES, Ask, MemoryPlan, Parallel, WhatIf, engine_named, plan
 from ckptscan.structure import Structure, describe
 from fixtures.shapes import build, configs, public
 from tests.conftest import PACKS, checkpoint_of, index_of, unheld
@@ -118,6 +118,15 @@ def test_key_heads_are_copied_where_ranks_outnumber_them() -> None:
     assert 7 in {refusal.tp for refusal in one.refusals}
 
 
+def test_sizes_that_work_are_those_that_copies_leave_of_experts() -> None:
+    """Two copies cut experts of 768 by twice tp: 24 rows a rank are no whole groups of 16."""
+    ask = Ask(parallel=Parallel(tp=4, dp=2), what_if=WhatIf("nvfp4"))
+    one = plan(structure_of("pack:Qwen--Qwen3-30B-A3B"), ask)
+
+    assert (1, 2, 4, 8) == one.valid_tp
+    assert 16 in {refusal.tp for refusal in one.refusals}
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_more_context_and_more_sequences_take_no_less(engine: str) -> None:
     lengths = [planned(LLAMA, engine=engine, max_len=n) for n in (1024, 8192, 65536)]
@@ -128,6 +137,37 @@ def test_more_context_and_more_sequences_take_no_less(engine: str) -> None:
     assert sorted(rising) == rising
     falling = [one.kv.tokens for one in batches]
     assert sorted(falling, reverse=True) == falling
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_it_says_there_is_room_for_fits(engine: str) -> None:
+    """The longest request and the most requests hold when they are typed; no more of them do."""
+    one = planned(LLAMA, engine=engine, gpu="l40s", max_len=1000)
+    longest, most = one.kv.longest, int(one.kv.concurrency)
+
+    assert 1000 < longest
+    assert planned(LLAMA, engine=engine, gpu="l40s", max_len=longest).fits
+    assert not planned(LLAMA, engine=engine, gpu="l40s", max_len=longest + 256).fits
+    assert planned(LLAMA, engine=engine, gpu="l40s", max_len=1000, requests=most).fits
+    assert not planned(LLAMA, engine=engine, gpu="l40s", max_len=1000, requests=most + 1).fits
+
+
+@pytest.mark.parametrize("said", [{"kv_bytes": 20 * GIB}, {"blocks": 10_000}])
+def test_a_cache_of_a_said_size_has_to_fit_beside_the_rest(said: dict[str, int]) -> None:
+    """20 GiB of cache are not to be had on a card of 22 GiB with 15 GiB of weights."""
+    one = planned(LLAMA, gpu="l4", max_len=8192, **said)
+
+    assert ["B more than the card has"] == [why.partition(", ")[2][-24:] for why in one.why_not]
+    assert planned(LLAMA, gpu="l40s", max_len=8192, **said).fits
+
+
+def test_the_cache_is_in_the_dtype_that_the_model_is_loaded_in() -> None:
+    """Of GPT-2 the config names none: vLLM loads it in 16 bits, transformers in the 32 stored."""
+    gpt2 = "pack:openai-community--gpt2"
+
+    assert "float16" == planned(LLAMA, dtype="float16").kv.dtype
+    assert 36_864 == planned(gpt2).kv.bytes_per_token
+    assert 73_728 == planned(gpt2, engine="transformers").kv.bytes_per_token
 
 
 def test_a_cache_of_fewer_bits_holds_more() -> None:

@@ -108,3 +108,13 @@ def test_last_stages_hold_the_remainder() -> None:
 
 def test_an_encoder_keeps_no_pool() -> None:
     assert () == served("pack:google-bert--bert-base-uncased", gpu="l4").kv.groups
+
+
+def test_heads_are_shared_by_the_ranks_of_a_copy() -> None:
+    """28 heads do not divide by 8 ranks, but each of 8 copies of attention is whole."""
+    ask = Ask(engine="sglang-0.5", parallel=Parallel(tp=8, dp=8))
+    one = plan(structure_of("pack:Qwen--Qwen2-7B"), ask)
+
+    assert one.kv.bytes_per_token == one.kv.rank_bytes_per_token
+    assert (8, 16, 32) == one.valid_tp
+    assert "--dp 8 does not divide --tp 4" in {refusal.why for refusal in one.refusals}

@@ -8,6 +8,7 @@ from typing import Protocol
 from ckptscan.plan import caches, weights
 from ckptscan.plan.caches import Cached
 from ckptscan.plan.model import Model
+from ckptscan.plan.sharding import Cut
 from ckptscan.plan.values import Ask, MemoryPlan, Parallel, Rank
 
 
@@ -39,6 +40,9 @@ class Profile(weights.Profile, caches.Profile, Protocol):
 
     def cards(self, parallel: Parallel) -> int:
         """Cards that one deployment takes."""
+
+    def cut(self, parallel: Parallel) -> Cut:
+        """How the ranks of a stage cut what is not experts kept whole; raises UsageError."""
 
     def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:
         """Ranks that differ, with all terms but the cache."""

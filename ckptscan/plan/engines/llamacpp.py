@@ -17,6 +17,7 @@ from ckptscan.names import IndexSet
 from ckptscan.plan.activations import measured, overhead
 from ckptscan.plan.engines.llamacpp_cache import Cells, cache_type, cells_of
 from ckptscan.plan.engines.llamacpp_plan import HEAD, Placed, planned
+from ckptscan.plan.engines.spreading import with_sequences
 from ckptscan.plan.ggml import mix_named
 from ckptscan.plan.gguf import INPUT, OUTPUT, File, Tensor, gguf_of
 from ckptscan.plan.model import Model
@@ -57,13 +58,12 @@ def settled(model: Model, ask: Ask) -> Ask:
             f"--tensor-split names {len(split)} cards, {count} are there", "a share for each card"
         )
     return replace(
-        ask,
+        with_sequences(ask),
         devices=devices,
         parallel=Parallel(pp=count),
         max_len=ask.max_len or model.facts.context.value,
         utilization=1.0 if ask.utilization is None else ask.utilization,
         kv_dtype=cache_type(ask.kv_dtype),
-        max_seqs=max(ask.requests or 1, ask.max_seqs or 1),
         max_batched=ask.max_batched or UBATCH,
         block_size=1,
         local=ask.local._replace(outtype=_outtype(model, ask), split=split),

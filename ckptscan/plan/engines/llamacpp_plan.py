@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from ckptscan.plan.engines.llamacpp_cache import PAD, Cells
+from ckptscan.plan.engines.spreading import in_the_way, longest, not_known
 from ckptscan.plan.facts import FULL
 from ckptscan.plan.gguf import File
-from ckptscan.plan.kernels import unread
 from ckptscan.plan.kvcache import STATE, LayerCache
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
@@ -18,6 +19,7 @@ from ckptscan.plan.values import GIB, KV, Ask, Beside, MemoryPlan, Rank, Term
 MIB = 1 << 20
 Places = tuple[tuple[Rank, ...], tuple[Beside, ...], Spread]
 _FEWER_BITS = "q8_0"
+_MOST_CELLS = 1 << 40
 HEAD = "embeddings for the head"  # a tied table's second place
 
 
@@ -72,8 +74,13 @@ def _kv(model: Model, ask: Ask, what: Placed, ranks: tuple[Rank, ...], where: Sp
         (max(0, left) / max(1, cells.nbytes(places, length, 1)) for left, places in held),
         default=0.0,
     )
-    total = _longest(cells, held, 1, 1 << 40) if needed else 0
-    each = _longest(cells, held, ask.requests, most) if ask.requests else None
+
+    def holds(tokens: int, requests: int = 1) -> bool:
+        return all(cells.nbytes(places, tokens, requests) <= left for left, places in held)
+
+    total = longest(holds, _MOST_CELLS, PAD) if needed else 0
+    several = partial(holds, requests=ask.requests or 1)
+    each = longest(several, most, PAD) if ask.requests else None
     groups = tuple(_groups(cells, ask))
     return KV(
         caches.token_bytes,
@@ -100,18 +107,6 @@ def _kv(model: Model, ask: Ask, what: Placed, ranks: tuple[Rank, ...], where: Sp
     )
 
 
-def _longest(cells: Cells, held: list[tuple[int, list[int]]], requests: int, most: int) -> int:
-    """The longest context of so many requests, in whole cells; states alone allow any."""
-    low, high = 0, -(-most // PAD)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if all(cells.nbytes(places, middle * PAD, requests) <= left for left, places in held):
-            low = middle
-        else:
-            high = middle - 1
-    return min(low * PAD, most)
-
-
 def _groups(cells: Cells, ask: Ask) -> Iterator[str]:
     """The layers that keep alike, each with its cells."""
     kinds: dict[LayerCache, int] = {}
@@ -131,18 +126,7 @@ def _why_not(
     model: Model, ask: Ask, ranks: tuple[Rank, ...], beside: tuple[Beside, ...]
 ) -> Iterator[str]:
     """What is in the way."""
-    checkpoint = model.structure.checkpoint
-    if checkpoint.incomplete:
-        missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
-        yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
-    yield from unread(model, "llama.cpp", frozenset())
-    length, context = ask.max_len or 0, model.facts.context
-    if length > context.value and context.label == "config":
-        yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
-    for rank in ranks:
-        over = rank.nbytes - rank.capacity
-        if over > 0:
-            yield f"card {rank.rank} would hold {rank.nbytes:,} B, {over:,} B more than it has"
+    yield from in_the_way("llama.cpp", model, ask, ranks)
     host = sum(one.nbytes for one in beside)
     if ask.local.host_bytes is not None and host > ask.local.host_bytes:
         over = host - ask.local.host_bytes
@@ -151,18 +135,10 @@ def _why_not(
 
 def _assumptions(model: Model, ask: Ask, what: Placed) -> Iterator[str]:
     """What the plan rests on and nothing in the checkpoint says."""
-    facts = model.facts
-    if not facts.has_config:
-        yield "no config.json: context, windows and heads are not known; give --max-len"
-    elif facts.context.label == "assumed":
-        yield f"{facts.context.how}: {facts.context.value:,} tokens taken; give --max-len"
-    if ask.devices is not None and ask.devices.card.label != "engine":
-        yield f"{ask.devices.card.name}: {ask.devices.card.how}"
+    yield from not_known(model, ask, what.cells.caches)
     yield f"the checkpoint as a GGUF file of {what.file.mix}, made without an importance matrix"
     if any(module.role == "linear_attention" for module, _ in model.inventory.everything()):
         yield "layers of linear attention: newer converters may split their projections"
-    if what.cells.caches.label == "assumed":
-        yield "heads are not known: keys and values are taken to divide evenly"
 
 
 def _predictions(what: Placed, ranks: tuple[Rank, ...], ask: Ask) -> dict[str, int | float | None]:

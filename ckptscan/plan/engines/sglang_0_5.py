@@ -76,6 +76,12 @@ class Sglang:
             )
         return parallel.tp * parallel.pp
 
+    def cut(self, parallel: Parallel) -> Cut:
+        """How ranks cut a stage: attention among those of a copy, the rest among all."""
+        shared = self.cards(parallel) // parallel.pp
+        moe = 1 if parallel.ep > 1 else shared
+        return Cut(shared // parallel.dp, moe, dense=shared)
+
     def settled(self, model: Model, ask: Ask) -> Ask:
         """What was asked with the engine's defaults in place of what was left open."""
         devices = ask.devices or parse_devices(DEFAULT_GPU)
@@ -134,12 +140,24 @@ class Sglang:
         working = self._working(ask, total)
         made: list[Rank] = []
         for stage, layers in enumerate(stages):
-            for cut, members in _cuts(model, ask, stage):
+            for cut, members in self._cuts(model, ask, stage):
                 weights = weight_terms(self, model, ask, cut, (stage, layers, len(stages)))
                 held = IndexSet.of(layers)
                 first = next(iter(members))
                 made.append(Rank(first, stage, members, held, (*weights, *working), total))
         return tuple(made)
+
+    def _cuts(self, model: Model, ask: Ask, stage: int) -> list[tuple[Cut, IndexSet]]:
+        """How ranks of a stage cut the model; alike ones together."""
+        parallel, cut = ask.parallel, self.cut(ask.parallel)
+        larger = (model.experts + ask.redundant_experts) % parallel.ep
+        by_cut: dict[Cut, list[int]] = {}
+        for place in range(parallel.tp):
+            if parallel.ep > 1:
+                alike = 0 if place < larger else larger
+                cut = cut._replace(ep=parallel.ep, rank=alike, redundant=ask.redundant_experts)
+            by_cut.setdefault(cut, []).append(stage * parallel.tp + place)
+        return [(cut, IndexSet.of(ranks)) for cut, ranks in by_cut.items()]
 
     def _working(self, ask: Ask, total: int) -> tuple[Term, ...]:
         """What lies outside of torch, and what is kept free for activations and graphs."""
@@ -208,23 +226,6 @@ def _tower_factor(model: Model) -> float:
     hidden = vision.number("hidden_size") or 1024
     ratio = layers * hidden**2 / (24 * 1024**2)
     return TOWER_SHARE * max(0.8, min(1.05, 1 - 0.1 * (ratio - 1)))
-
-
-def _cuts(model: Model, ask: Ask, stage: int) -> list[tuple[Cut, IndexSet]]:
-    """How ranks of a stage cut the model; alike ones together."""
-    parallel = ask.parallel
-    attention = parallel.tp // parallel.dp
-    by_cut: dict[Cut, list[int]] = {}
-    for place in range(parallel.tp):
-        rank = stage * parallel.tp + place
-        if parallel.ep == 1:
-            cut = Cut(attention, parallel.tp, 1, 0, parallel.tp)
-        else:
-            larger = (model.experts + ask.redundant_experts) % parallel.ep
-            alike = 0 if place < larger else larger
-            cut = Cut(attention, 1, parallel.ep, alike, parallel.tp, ask.redundant_experts)
-        by_cut.setdefault(cut, []).append(rank)
-    return [(cut, IndexSet.of(ranks)) for cut, ranks in by_cut.items()]
 
 
 ENGINE = Sglang()

@@ -135,7 +135,7 @@ def _held(pool: _Pool, slots: int, states: int) -> tuple[int, str]:
         how += f" + {window:,} x {pool.window:,} B of windows"
     if pool.state:
         how += f" + {states + 1:,} states x {pool.state:,} B"
-    return size, how
+    return size, f"{how}; a page of it pads, over the budget"
 
 
 def _described(pool: _Pool, is_split: bool) -> Iterator[str]:

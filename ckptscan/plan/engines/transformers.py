@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from ckptscan.hardware import parse_devices
 from ckptscan.names import IndexSet
 from ckptscan.plan.activations import measured, overhead
-from ckptscan.plan.caches import BESIDE, Caches, caches_of
+from ckptscan.plan.caches import Caches, caches_of
 from ckptscan.plan.devicemap import DISK, HOST, Block, balanced, device_map
+from ckptscan.plan.engines.spreading import with_sequences
 from ckptscan.plan.engines.transformers_plan import Mapped, planned
+from ckptscan.plan.engines.transformers_requests import cache_bytes, computed_in, width_of, working
 from ckptscan.plan.inventory import Leaf, Module
 from ckptscan.plan.loading import group_of
 from ckptscan.plan.model import Model
@@ -24,7 +26,6 @@ from ckptscan.plan.values import Ask, Beside, MemoryPlan, Parallel, Rank, Term
 
 DEFAULT_GPU = "h100"
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
-_WIDTHS = {"float32": 4, "float": 4, "float64": 8}
 
 
 def module_bytes(model: Model, ask: Ask, module: Module) -> int:
@@ -33,14 +34,6 @@ def module_bytes(model: Model, ask: Ask, module: Module) -> int:
         return 0
     width = width_of(model, ask)
     return module.times * sum(_leaf_bytes(leaf, width) for leaf in module.leaves)
-
-
-def width_of(model: Model, ask: Ask) -> int | None:
-    """Bytes of a parameter: as config or --dtype say it, None as stored."""
-    said = ask.dtype if ask.dtype != "auto" else model.facts.declared_dtype
-    if said is None:
-        return None
-    return _WIDTHS.get(said, 2)
 
 
 def _leaf_bytes(leaf: Leaf, width: int | None) -> int:
@@ -80,9 +73,11 @@ class Transformers:
 
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of every card, of the host and of the disk."""
-        ask = settled(model, ask)
-        caches = caches_of(self, model, ask, 1)
-        return planned(self, model, ask, mapped(self, model, ask, caches))
+        prompt, ask = ask.max_batched, settled(model, ask)
+        dtype = "float32" if computed_in(model, ask) > 2 else ask.dtype
+        caches = caches_of(self, model, replace(ask, dtype=dtype), 1)
+        ranks, beside = mapped(self, model, ask, caches)
+        return planned(self.name, model, ask, Mapped(ranks, beside, caches, prompt))
 
 
 def settled(model: Model, ask: Ask) -> Ask:
@@ -90,17 +85,18 @@ def settled(model: Model, ask: Ask) -> Ask:
     devices = ask.devices or parse_devices(DEFAULT_GPU)
     length = ask.max_len or model.facts.context.value
     return replace(
-        ask,
+        with_sequences(ask),
         devices=devices,
         parallel=Parallel(pp=cards_of("transformers", devices, ask.parallel)),
         max_len=length,
-        max_seqs=max(ask.requests or 1, ask.max_seqs or 1),
         max_batched=ask.max_batched or length,
         block_size=1,
     )
 
 
-def mapped(engine: Transformers, model: Model, ask: Ask, caches: Caches) -> Mapped:
+def mapped(
+    engine: Transformers, model: Model, ask: Ask, caches: Caches
+) -> tuple[tuple[Rank, ...], tuple[Beside, ...]]:
     """The blocks of a model on their places."""
     assert ask.devices is not None  # settled
     count, total = ask.parallel.pp, ask.devices.card.total_bytes
@@ -118,7 +114,10 @@ def mapped(engine: Transformers, model: Model, ask: Ask, caches: Caches) -> Mapp
         held = [block for block, place in zip(blocks, places, strict=True) if place == card]
         terms = [*_terms(contents[block] for block in held), *outside]
         if held:
-            terms += [_working(model, ask), _cache(caches, held, ask)]
+            terms += [
+                working(model, ask, ask.max_batched or 0, ask.max_seqs or 1),
+                _cache(caches, held, ask),
+            ]
         layers = IndexSet.of(block.layer for block in held if block.layer is not None)
         ranks.append(Rank(card, card, IndexSet.of([card]), layers, tuple(terms), total))
     beside = []
@@ -126,7 +125,7 @@ def mapped(engine: Transformers, model: Model, ask: Ask, caches: Caches) -> Mapp
         held = [block for block, place in zip(blocks, places, strict=True) if place == name]
         layers = IndexSet.of(block.layer for block in held if block.layer is not None)
         beside.append(Beside(name, layers, tuple(_terms(contents[block] for block in held))))
-    return Mapped(tuple(ranks), tuple(beside), caches)
+    return tuple(ranks), tuple(beside)
 
 
 def _blocks(model: Model, ask: Ask) -> Iterator[tuple[Block, Counter[str]]]:
@@ -170,37 +169,12 @@ def _outside(ask: Ask) -> tuple[Term, ...]:
     return (measured(rest, ask.non_torch_bytes),)
 
 
-def _working(model: Model, ask: Ask) -> Term:
-    """What a prompt takes while it goes through a layer."""
-    width = width_of(model, ask) or 2
-    hidden = model.facts.hidden or 0
-    inner = max((m.shape[-2] for m in model.inventory.of_role("gate", "up", "gate_up")
-                 if m.shape and len(m.shape) > 1), default=0)  # fmt: skip
-    tokens = (ask.max_batched or 0) * (ask.max_seqs or 1)
-    total = tokens * (2 * inner + 4 * hidden) * width
-    logits = tokens * (model.facts.vocabulary or 0) * (4 + width)
-    how = f"{tokens:,} tokens x (2 x {inner:,} + 4 x {hidden:,}) x {width} B; one prompt at once"
-    peak = Term("activation peak", total, how, "estimated", "activations", total // 2,
-                total + logits)  # fmt: skip
-    return measured(peak, ask.activation_bytes)
-
-
 def _cache(caches: Caches, held: Sequence[Block], ask: Ask) -> Term:
     layers = {block.layer for block in held if block.layer is not None}
     length, requests = ask.max_len or 0, ask.max_seqs or 1
     nbytes = requests * cache_bytes(caches, layers, length)
     how = f"{len(layers)} layers, {requests} x {length:,} tokens"
     return Term("KV cache", nbytes, how, "engine", "kv")
-
-
-def cache_bytes(caches: Caches, layers: Iterable[int | None], length: int) -> int:
-    """Bytes of the caches of some layers for one request of a length."""
-    held = frozenset(layers)
-    return sum(
-        cache.tokens(length, 1) * cache.token_bytes + cache.state_bytes
-        for index, cache in caches.layers
-        if index % BESIDE in held
-    )
 
 
 ENGINE = Transformers()

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 from ckptscan.plan.caches import Caches
 from ckptscan.plan.devicemap import HOST
-from ckptscan.plan.kernels import unread
+from ckptscan.plan.engines.spreading import in_the_way, longest, not_known
+from ckptscan.plan.engines.transformers_requests import cache_bytes, working
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
 from ckptscan.plan.values import GIB, KV, Ask, Beside, MemoryPlan, Rank, Term
 
-if TYPE_CHECKING:
-    from ckptscan.plan.engines.transformers import Transformers
-
-_STEP = 16  # tokens to which the longest context is told
+_HOW = {
+    "cache": "requests x their tokens; nothing is taken beforehand",
+    "requests": "what is left on the tightest card / the cache of a request there and its prompt",
+    "longest": "the most tokens, up to the model's, that every card has room for",
+}
 
 
 class Mapped(NamedTuple):
-    """Cards with what they hold, host and disk with the rest, the caches of all layers."""
+    """Cards with what they hold, host and disk with the rest, the caches of all layers.
+
+    `prompt` is the tokens of a prompt where they were said; else it is as long as the context.
+    """
 
     ranks: tuple[Rank, ...]
     beside: tuple[Beside, ...]
     caches: Caches
+    prompt: int | None = None
 
 
-def planned(engine: Transformers, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
+def planned(name: str, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
     """The plan of a deployment, whether it fits or not."""
     kv = _kv(model, ask, what)
     against = tuple(_why_not(model, ask, what))
     return MemoryPlan(
-        engine.name,
+        name,
         ask,
         len(what.ranks),
         what.ranks,
@@ -56,64 +63,44 @@ def planned(engine: Transformers, model: Model, ask: Ask, what: Mapped) -> Memor
 
 
 def _kv(model: Model, ask: Ask, what: Mapped) -> KV:
-    """The cache: what is left on the tightest card decides."""
-    from ckptscan.plan.engines.transformers import cache_bytes
-
+    """The cache: what is left on the tightest card decides, prompts while computed counted."""
     caches, length = what.caches, ask.max_len or 1
-    held = [(rank.left, frozenset(rank.layers)) for rank in what.ranks if len(rank.layers)]
+    held = [
+        (rank.left + rank.part("activations"), frozenset(rank.layers))
+        for rank in what.ranks
+        if len(rank.layers)
+    ]
     most = max(length, model.facts.context.value)
 
+    def taken(places: frozenset[int], tokens: int, requests: int) -> int:
+        prompts = working(model, ask, what.prompt or tokens, requests).nbytes
+        return requests * cache_bytes(caches, places, tokens) + prompts
+
     def holds(tokens: int, requests: int = 1) -> bool:
-        return all(requests * cache_bytes(caches, places, tokens) <= left for left, places in held)
+        return all(taken(places, tokens, requests) <= left for left, places in held)
+
+    def room(left: int, places: frozenset[int]) -> float:
+        constant = taken(places, length, 0)
+        return max(0, left - constant) / max(1, taken(places, length, 1) - constant)
 
     needed = sum(cache_bytes(caches, places, length) for _, places in held)
-    room = min(
-        (max(0, left) / max(1, cache_bytes(caches, places, length)) for left, places in held),
-        default=0.0,
-    )
-    is_kept = bool(caches.layers) and bool(needed)
-    longest = _longest(holds, 1, most) if held else 0
-    each = _longest(holds, ask.requests, most) if ask.requests and held else None
+    is_kept = bool(needed)
+    requests = min((room(*one) for one in held), default=0.0) if is_kept else 0.0
+    several = partial(holds, requests=ask.requests or 1)
+    each = longest(several, most) if ask.requests and held else None
     size = caches.token_bytes
     how = formula(model, ask, size, caches.dtype.how)
-    tokens = int(room * length) if is_kept else 0
+    tokens = int(requests * length)
     groups = (f"{len(caches.layers)} layers",) if is_kept else ()
     return KV(
         size, caches.state_bytes, size, caches.dtype.name, caches.label, how, 1, tokens, tokens,
-        room if is_kept else 0.0, length, longest, needed, each, groups,
-        {
-            "cache": f"requests x {length:,} tokens; nothing is taken beforehand",
-            "requests": "what is left on the tightest card / the cache of a request there",
-            "longest": f"the most tokens, in steps of {_STEP}, that every card has room for",
-        },
+        requests, length, longest(holds, most) if held else 0, needed, each, groups, _HOW,
     )  # fmt: skip
-
-
-def _longest(holds: object, requests: int, most: int) -> int:
-    assert callable(holds)
-    low, high = 0, most // _STEP
-    while low < high:
-        middle = (low + high + 1) // 2
-        if holds(middle * _STEP, requests):
-            low = middle
-        else:
-            high = middle - 1
-    return low * _STEP
 
 
 def _why_not(model: Model, ask: Ask, what: Mapped) -> Iterator[str]:
     """What is in the way; layers on the host are, unless --host-memory allows them."""
-    checkpoint = model.structure.checkpoint
-    if checkpoint.incomplete:
-        yield "the checkpoint is incomplete, and what is not there is not counted"
-    yield from unread(model, "transformers", frozenset())
-    length, context = ask.max_len or 0, model.facts.context
-    if length > context.value and context.label == "config":
-        yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
-    for rank in what.ranks:
-        over = rank.nbytes - rank.capacity
-        if over > 0:
-            yield f"card {rank.rank} would hold {rank.nbytes:,} B, {over:,} B more than it has"
+    yield from in_the_way("transformers", model, ask, what.ranks)
     for one in what.beside:
         if one.nbytes and (one.place != HOST or ask.local.host_bytes is None):
             yield f"{one.nbytes:,} B of weights lie on {_where(one)}, and are copied at each step"
@@ -125,18 +112,10 @@ def _where(one: Beside) -> str:
 
 def _assumptions(model: Model, ask: Ask, what: Mapped) -> Iterator[str]:
     """What the plan rests on and nothing in the checkpoint says."""
-    facts = model.facts
-    if not facts.has_config:
-        yield "no config.json: context, windows and heads are not known; give --max-len"
-    elif facts.context.label == "assumed":
-        yield f"{facts.context.how}: {facts.context.value:,} tokens taken; give --max-len"
-    if ask.devices is not None and ask.devices.card.label != "engine":
-        yield f"{ask.devices.card.name}: {ask.devices.card.how}"
+    yield from not_known(model, ask, what.caches)
     yield "blocks are taken in the order of the names; a layer is never torn apart"
     if any(module.is_packed for module, _ in model.inventory.everything()):
         yield "packed weights stay packed, where the kernel for them is installed"
-    if what.caches.label == "assumed":
-        yield "heads are not known: keys and values are taken to divide evenly"
 
 
 def _changes(model: Model, what: Mapped) -> Iterator[Term]:

@@ -34,7 +34,8 @@ class Vllm:
     `scalars` are tensors of one number that each attention layer keeps on the card, `long_copies`
     how often the tables of long RoPE are kept. `keeps_latents` tells whether latent attention
     caches latents rather than plain heads. Groups of caches take the size of the largest kind if it
-    is not `widens` times the smallest. `non_torch` is GiB outside of torch with one card and with
+    is not `widens` times the smallest; `groups_chunks` tells whether layers that attend within
+    chunks have groups of their own. `non_torch` is GiB outside of torch with one card and with
     several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from what
     is left outside of the budget.
     """
@@ -62,6 +63,7 @@ class Vllm:
     reads_scheme: bool = False
     reads_state_dtype: bool = False
     keeps_all_states: bool = False
+    groups_chunks: bool = False
     graphs: float | None = None
     logs_segments: bool = False
     state_width: int | None = None
@@ -75,6 +77,10 @@ class Vllm:
     def cards(self, parallel: Parallel) -> int:
         """Cards that one deployment takes: copies have cards of their own."""
         return parallel.tp * parallel.pp * parallel.dp
+
+    def cut(self, parallel: Parallel) -> Cut:
+        """How ranks cut a stage: copies share the experts, by their width unless under --ep."""
+        return Cut(parallel.tp, 1 if parallel.ep > 1 else parallel.tp * parallel.dp)
 
     def table_width(self, model: Model, width: int) -> int:
         """Tables are in the model's dtype, but for models that ask for 32 bits.
@@ -173,19 +179,16 @@ class Vllm:
 
         Ranks go through tensors first, then stages, then copies.
         """
-        parallel = ask.parallel
-        shared = parallel.tp * parallel.dp
+        parallel, cut = ask.parallel, self.cut(ask.parallel)
         larger = (model.experts + ask.redundant_experts) % parallel.ep  # ranks with one more
         by_cut: dict[Cut, list[int]] = {}
         for dp in range(parallel.dp):
             for tp in range(parallel.tp):
                 place = dp * parallel.tp + tp
                 rank = (dp * parallel.pp + stage) * parallel.tp + tp
-                if parallel.ep == 1:
-                    cut = Cut(parallel.tp, shared, 1, 0)
-                else:
+                if parallel.ep > 1:
                     alike = 0 if place < larger else larger
-                    cut = Cut(parallel.tp, 1, parallel.ep, alike, 0, ask.redundant_experts)
+                    cut = cut._replace(ep=parallel.ep, rank=alike, redundant=ask.redundant_experts)
                 by_cut.setdefault(cut, []).append(rank)
         return [(cut, IndexSet.of(ranks)) for cut, ranks in by_cut.items()]
 

@@ -14,4 +14,5 @@ ENGINE = replace(
     since=(0, 18),
     before=(0, 20),
     widens=1.5,
+    groups_chunks=True,  # envs.py: VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE
 )

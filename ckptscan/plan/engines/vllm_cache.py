@@ -101,6 +101,7 @@ def _rules(engine: Vllm, ask: Ask) -> Rules:
         states=2 if ask.prefix_caching and not engine.is_v0 else 1,
         keeps_all=bool(ask.prefix_caching) and engine.keeps_all_states,
         is_grouped=ask.hybrid_manager and not engine.is_v0,
+        groups_chunks=engine.groups_chunks,
         widens=engine.widens,
     )
 

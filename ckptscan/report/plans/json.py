@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ckptscan.checkpoint import Checkpoint
-from ckptscan.plan import MemoryPlan, Rank, Term
+from ckptscan.plan import Ask, MemoryPlan, Rank, Term
 from ckptscan.report.json import source
 from ckptscan.report.plans import Shown
 from ckptscan.report.plans.sections import section_documents
@@ -32,20 +32,7 @@ def _plan(checkpoint: Checkpoint, plan: MemoryPlan) -> dict[str, Any]:
         "engine": plan.engine,
         "parallel": ask.parallel._asdict(),
         "device": _device(plan),
-        "options": {
-            "max_len": ask.max_len,
-            "gpu_memory_utilization": ask.utilization,
-            "kv_cache_dtype": ask.kv_dtype,
-            "dtype": ask.dtype,
-            "max_num_seqs": ask.max_seqs,
-            "max_num_batched_tokens": ask.max_batched,
-            "block_size": ask.block_size,
-            "requests": ask.requests,
-            "quantization": ask.quantization,
-            "mxfp4_backend": ask.mxfp4_backend,
-            "outtype": ask.local.outtype,
-            "n_gpu_layers": ask.local.gpu_layers,
-        },
+        "options": _options(ask),
         "ranks": [rank for one in plan.ranks for rank in _ranks(one)],
         "beside": [
             {
@@ -68,6 +55,24 @@ def _plan(checkpoint: Checkpoint, plan: MemoryPlan) -> dict[str, Any]:
         "expected_log": list(plan.expected),
         "command": command_line(checkpoint, plan),
         **section_documents(plan),
+    }
+
+
+def _options(ask: Ask) -> dict[str, Any]:
+    """What was asked, by the names of the engines' own options."""
+    return {
+        "max_len": ask.max_len,
+        "gpu_memory_utilization": ask.utilization,
+        "kv_cache_dtype": ask.kv_dtype,
+        "dtype": ask.dtype,
+        "max_num_seqs": ask.max_seqs,
+        "max_num_batched_tokens": ask.max_batched,
+        "block_size": ask.block_size,
+        "requests": ask.requests,
+        "quantization": ask.quantization,
+        "mxfp4_backend": ask.mxfp4_backend,
+        "outtype": ask.local.outtype,
+        "n_gpu_layers": ask.local.gpu_layers,
     }
 
 
