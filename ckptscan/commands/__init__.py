@@ -19,6 +19,7 @@ from ckptscan.errors import CkptscanError
 # name -> module, in the order of the help; imported when called or listed
 COMMANDS = {
     "inspect": "ckptscan.commands.inspect",
+    "browse": "ckptscan.commands.browse",
     "audit": "ckptscan.commands.audit",
     "diff": "ckptscan.commands.diff",
     "checks": "ckptscan.commands.checks",
