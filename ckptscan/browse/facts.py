@@ -81,7 +81,7 @@ def _of_module(structure: Structure, entry: Entry, families: list[Held]) -> Iter
     if entry.nodes is None:
         unknown = " at least" if node.unknown else ""
         yield Fact("parameters", _count(node.parameters) + unknown)
-    yield from _sizes(structure, entry)
+    yield _bytes(structure, entry)
     yield Fact("dtypes", _dtypes(families, entry.nbytes))
 
 
@@ -103,7 +103,7 @@ def _of_tensors(structure: Structure, entry: Entry, end: End) -> Iterator[Fact]:
     yield Fact("elements", _count(family.kind.numel) + each)
     if entry.tensors > 1:
         yield Fact("bytes each", _size(family.kind.nbytes))
-    yield from _sizes(structure, entry)
+    yield _bytes(structure, entry)
     yield Fact("role", f"{end.role.name} [{words.label(end.role.evidence)}]")
     yield from _of_file(checkpoint, entry, end, row)
 
@@ -133,9 +133,9 @@ def _of_file(checkpoint: Checkpoint, entry: Entry, end: End, row: int | None) ->
     yield Fact("in file", f"bytes {begin + tensor.start:,} to {begin + tensor.end:,}")
 
 
-def _sizes(structure: Structure, entry: Entry) -> Iterator[Fact]:
-    yield Fact("bytes", _size(entry.nbytes))
-    yield Fact("share", words.share(entry.nbytes, structure.nbytes))
+def _bytes(structure: Structure, entry: Entry) -> Fact:
+    share = words.share(entry.nbytes, structure.nbytes)
+    return Fact("bytes", f"{_size(entry.nbytes)}, {share} of all")
 
 
 def _size(nbytes: int) -> str:

@@ -11,7 +11,8 @@ from ckptscan.browse.entries import Entry
 from ckptscan.browse.rows import indices_of, is_within
 from ckptscan.checks import Where
 from ckptscan.names import IndexSet, fill, is_index
-from ckptscan.structure import End, Family, Node, Structure
+from ckptscan.structure import End, Node, Structure
+from ckptscan.structure.summary import key_of
 
 
 class Place(NamedTuple):
@@ -55,13 +56,13 @@ class Atlas:
     @cached_property
     def _ends(self) -> dict[int, list[Place]]:
         """Where the tensors of each family end, by the family's number."""
-        numbers = {_key(family): number for number, family in enumerate(self._structure.families)}
+        numbers = {key_of(family): number for number, family in enumerate(self._structure.families)}
         found: dict[int, list[Place]] = {}
         waiting = [self.root.chain]
         while waiting:
             chain = waiting.pop()
             for end in chain[-1].ends:
-                found.setdefault(numbers[_key(end.family)], []).append(Place(chain, end))
+                found.setdefault(numbers[key_of(end.family)], []).append(Place(chain, end))
             waiting += [(*chain, child) for child in reversed(chain[-1].children)]
         return found
 
@@ -110,10 +111,6 @@ class Atlas:
                 break
             chain, left = (*chain, child), left[taken:]
         return Place(chain)
-
-
-def _key(family: Family) -> tuple[object, ...]:
-    return family.component, family.pattern, family.kind, family.axes
 
 
 def _first_name(pattern: str, indices: Sequence[str]) -> str:

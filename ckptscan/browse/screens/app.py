@@ -14,15 +14,17 @@ from functools import cached_property
 from threading import Thread
 from typing import ClassVar
 
+from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import OptionList, Static
+from textual.worker import get_current_worker
 
-from ckptscan.browse.entries import below, root_of
-from ckptscan.browse.facts import Held, facts, families_of
+from ckptscan.browse.entries import Entry, below, root_of
+from ckptscan.browse.facts import Fact, Held, facts, families_of
 from ckptscan.browse.findings import Told, told_findings
 from ckptscan.browse.outline import Outline
 from ckptscan.browse.places import Atlas, Place
@@ -192,20 +194,24 @@ class Browser(App[int]):
         self.query_one("#tabs", Static).update("  ".join(told))
 
     def _write_title(self) -> None:
-        structure = self._structure
-        tree = self.query_one(Tree)
-        title = self.spell(words.label(structure.checkpoint.origin.title))
-        counts = f"{words.plural(structure.tensors, 'tensor')}, {words.nbytes(structure.nbytes)}"
-        self.query_one("#title", Static).update(f"{tree.position}  {title}  {counts}")
+        title = words.label(self._structure.checkpoint.origin.title)
+        self.query_one("#title", Static).update(self.query_one(Tree).heading(title))
 
+    @work(thread=True, exclusive=True)
     def _tell(self) -> None:
-        """Write facts, families and layers of the chosen line."""
-        entry = self.query_one(Tree).entry
+        """Gather what is known of the chosen line beside the thread that draws."""
+        worker, entry = get_current_worker(), self.query_one(Tree).entry
         held = families_of(entry)
-        self.query_one("#facts", Reading).show_facts(facts(self._structure, entry, held))
+        known = list(facts(self._structure, entry, held))
+        if not worker.is_cancelled:
+            self.call_from_thread(self._write, entry, known, held)
+
+    def _write(self, entry: Entry, known: list[Fact], held: list[Held]) -> None:
+        """Write facts, families and layers of a line."""
+        self.query_one("#facts", Reading).show_facts(known)
         self.query_one("#families", Choices).show(self._families(held, entry.node.path))
         width = self.query_one("#side").content_size.width - _MARGIN
-        self.query_one("#layers", Reading).show_strips(self._strips(width))
+        self.query_one("#layers", Reading).show_strips(self._strips(entry, width))
 
     def _families(self, held: list[Held], path: str) -> Iterator[Told]:
         """The families, by what of their patterns comes after the path of the chosen node."""
@@ -223,9 +229,8 @@ class Browser(App[int]):
         if len(held) > MOST_FAMILIES:
             yield Told(f"... and {len(held) - MOST_FAMILIES:,} more", (), None)
 
-    def _strips(self, width: int) -> Iterator[StripLine]:
-        chain = self.query_one(Tree).entry.chain
-        containers = containers_at(self._structure.layers, chain)
+    def _strips(self, entry: Entry, width: int) -> Iterator[StripLine]:
+        containers = containers_at(self._structure.layers, entry.chain)
         for layers in containers[:MOST_CONTAINERS]:
             yield from strip_lines(layers, width)
             yield ()

@@ -36,6 +36,16 @@ _CUT = ".."
 _ODD = Style(bold=True, reverse=True)
 
 
+def _row(left: str, figures: tuple[str, str, str], width: int) -> str:
+    """A line of exactly so many cells, with figures at its end."""
+    tensors, size, share = figures
+    right = f" {tensors:>9} {size:>8} {share:>7}"
+    room = max(width - len(right), 0)
+    if cell_len(left) > room:
+        left = set_cell_size(left, max(room - len(_CUT), 0)) + _CUT
+    return set_cell_size(set_cell_size(left, room) + right, width)
+
+
 class Tree(ScrollView, can_focus=True):
     """The lines of an outline, of which only those in sight are drawn."""
 
@@ -64,10 +74,11 @@ class Tree(ScrollView, can_focus=True):
         """What the chosen line stands for."""
         return self._outline.lines[self.cursor].entry
 
-    @property
-    def position(self) -> str:
-        """The number of the chosen line among all."""
-        return f"{self.cursor + 1:,}/{len(self._outline.lines):,}"
+    def heading(self, title: str) -> str:
+        """A title with the number of the chosen line, and the heads of the columns."""
+        position = f"{self.cursor + 1:,}/{len(self._outline.lines):,}"
+        left = f" {position}  {self._spell(title)}"
+        return _row(left, ("tensors", "bytes", "share"), self.scrollable_content_region.width)
 
     def reveal(self, place: Place) -> None:
         """Open what hides a place, and choose its line, with what lies around it in sight."""
@@ -97,12 +108,9 @@ class Tree(ScrollView, can_focus=True):
         entry = line.entry
         mark = _MARKS[line.is_open] if entry.opens else "  "
         left = " " * min(2 * line.depth, width // 3) + mark + self._spell(entry.label)
+        size = words.nbytes(entry.nbytes, 3)
         share = words.share(entry.nbytes, self._whole)
-        right = f" {entry.tensors:>9,} {words.nbytes(entry.nbytes, 3):>8} {share:>7}"
-        room = max(width - len(right), 0)
-        if cell_len(left) > room:
-            left = set_cell_size(left, max(room - len(_CUT), 0)) + _CUT
-        return set_cell_size(set_cell_size(left, room) + right, width)
+        return _row(left, (f"{entry.tensors:,}", size, share), width)
 
     def _choose(self, number: int) -> None:
         self.cursor = max(0, min(number, len(self._outline.lines) - 1))
