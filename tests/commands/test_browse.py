@@ -68,7 +68,7 @@ class Terminal:
 
     def see(self, text: bytes) -> None:
         """Read until a text has come since the last one."""
-        came, end = b"", time.monotonic() + 60
+        came, end = b"", time.monotonic() + 20
         while text not in came and time.monotonic() < end:
             if select.select([self._outer], [], [], 0.1)[0]:
                 came += os.read(self._outer, 65536)
@@ -103,9 +103,7 @@ class Terminal:
 def test_in_a_terminal_it_opens_searches_and_quits(environment: dict[str, str]) -> None:
     with Terminal("browse", PACK, **environment) as terminal:
         terminal.see(b"Qwen2MoeForCausalLM")
-        terminal.press(b"/")
-        terminal.see(b"search names")
-        terminal.press(b"layers.7 experts.63 down")
+        terminal.press(b"/layers.7 experts.63 down")
         terminal.see(b"model.layers.7.mlp.experts.63.down_proj.weight")
         terminal.press(b"\r")
         terminal.see(b"in file")

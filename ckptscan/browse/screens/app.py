@@ -151,8 +151,8 @@ class Browser(App[int]):
         """Show the keys."""
         self.push_screen(KeysScreen())
 
-    def action_search(self, query: str) -> None:
-        """Search names, and go to the one that is chosen."""
+    async def action_search(self, query: str) -> None:
+        """Search names, and go to the one that is chosen; keys that follow wait for the line."""
         names = self._structure.checkpoint.table.names
         screen = SearchScreen(names, lambda: self.finder, self.spell, query)
 
@@ -162,11 +162,11 @@ class Browser(App[int]):
                 self._show_pane("facts")
                 self._go(self._atlas.of_row(row))
 
-        self.push_screen(screen, go)
+        await self.push_screen(screen, go)
 
-    def action_search_again(self) -> None:
+    async def action_search_again(self) -> None:
         """Search for what was searched for last."""
-        self.action_search(self._query)
+        await self.action_search(self._query)
 
     def action_to_tree(self) -> None:
         """Go back to the tree."""

@@ -10,6 +10,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
@@ -56,6 +57,12 @@ class SearchScreen(ModalScreen[int | None]):
     def query_text(self) -> str:
         """What was typed."""
         return self.query_one("#query", Input).value
+
+    def on_key(self, event: Key) -> None:
+        """Take what was typed before the line could."""
+        query = self.query_one("#query", Input)
+        if event.is_printable and not query.has_focus:
+            query.insert_text_at_cursor(event.character or "")
 
     def on_input_changed(self) -> None:
         """Search when no key has come for a while."""
