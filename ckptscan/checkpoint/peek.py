@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 
 from ckptscan.checkpoint.values import Checkpoint
@@ -23,15 +23,18 @@ MAX_READS = 200_000
 _WIDTHS = {"I32": 4, "I64": 8, "U32": 4, "U64": 8}
 
 
-def peek(source: Source, checkpoint: Checkpoint) -> dict[str, dict[str, object]]:
+def peek(
+    source: Source, checkpoint: Checkpoint, rows: Collection[int] | None = None
+) -> dict[str, dict[str, object]]:
     """The values of the tensors that tell a packed shape, by component and name.
 
+    `rows` are those that may be read, None for all.
     Reads at most MAX_BYTES of each and nothing of any other. What can't be understood is empty:
     it tells no shape. Raises SourceError.
     """
     found: dict[str, dict[str, object]] = {}
     tells: dict[Range, list[tuple[str, Tensor]]] = {}
-    for where, whose in islice(_tells(checkpoint.table), MAX_READS):
+    for where, whose in islice(_tells(checkpoint.table, rows), MAX_READS):
         tells.setdefault(where, []).append(whose)
     for where, raw in read_ranges(source, list(tells)):
         for component, tensor in tells[where]:
@@ -39,12 +42,14 @@ def peek(source: Source, checkpoint: Checkpoint) -> dict[str, dict[str, object]]
     return found
 
 
-def _tells(table: TensorTable) -> Iterator[tuple[Range, tuple[str, Tensor]]]:
+def _tells(
+    table: TensorTable, rows: Collection[int] | None
+) -> Iterator[tuple[Range, tuple[str, Tensor]]]:
     """Where the values lie that tell a packed shape."""
     for shard in table.shards:
         data = LENGTH + shard.header_size
         for row in shard.rows:
-            if _TELLS.search(table.names[row]):
+            if (rows is None or row in rows) and _TELLS.search(table.names[row]):
                 tensor = table[row]
                 if 0 < tensor.nbytes <= MAX_BYTES:
                     where = Range(shard.path, data + tensor.start, tensor.nbytes)

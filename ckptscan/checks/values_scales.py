@@ -9,10 +9,9 @@ from ckptscan.checks.places import by_pattern
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject
 from ckptscan.content.values import Content
 from ckptscan.late import Late
+from ckptscan.structure.quantized import is_scale
 
-# weight_scale_inv, scales, absmax, SCB, input_scale; not scale_shift_table
-_SCALE = Late(r"(?i)(?:^|[._])(?:\w+_)?(?:scales?|absmax|scb)(?:_inv|_\d)?$")
-# of these a negative one has no meaning; MLX writes negative `scales`
+# of the scales a negative one has no meaning; MLX writes negative `scales`
 _POSITIVE = Late(r"(?i)(?:^|[._])(?:weight|input)_(?:global_)?scales?(?:_inv|_\d)?$")
 _TAIL = 128  # characters of a name that say what it is
 
@@ -33,7 +32,7 @@ def bad_scale(subject: Subject) -> Iterator[Finding]:
     erased = _erased(subject, content)
     for group in groups(subject, content):
         if group.is_float and group.role == "quantization":
-            for one in group.tensors if _SCALE.search(group.family.pattern[-_TAIL:]) else ():
+            for one in group.tensors if is_scale(group.family.pattern) else ():
                 what = _fault(group, one)
                 if what == "zero" and _module(one.name) in erased:
                     what = "zero in places"

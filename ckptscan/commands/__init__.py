@@ -14,7 +14,9 @@ from importlib import import_module
 
 import click
 
+from ckptscan.commands.help import meant
 from ckptscan.errors import CkptscanError
+from ckptscan.version import SCHEMAS, VERSION
 
 # name -> module, in the order of the help; imported when called or listed
 COMMANDS = {
@@ -25,11 +27,16 @@ COMMANDS = {
     "checks": "ckptscan.commands.checks",
     "explain": "ckptscan.commands.explain",
     "plan": "ckptscan.commands.plan",
+    "verify": "ckptscan.commands.verify",
     "gpus": "ckptscan.commands.gpus",
     "pack": "ckptscan.commands.pack",
     "lock": "ckptscan.commands.lock",
     "cache": "ckptscan.commands.cache",
+    "doctor": "ckptscan.commands.doctor",
+    "completion": "ckptscan.commands.completion",
 }
+_DOCUMENTS = ", ".join(f"{name}/{number}" for name, number in SCHEMAS.items())
+_VERSIONS = f"ckptscan, version %(version)s\nwrites {_DOCUMENTS}"
 BUG = 4
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -52,7 +59,8 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            ctx.fail(f"no command is called {args[0]!r}. {_nearest(args[0])}")
+            known = meant(args[0], COMMANDS) or f" There are: {', '.join(COMMANDS)}."
+            ctx.fail(f"no command is called {args[0]!r}.{known}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -103,15 +111,8 @@ def show_error(error: CkptscanError, spec: str = "") -> None:
         click.echo(f"hint: {printable(error.hint)}", err=True)
 
 
-def _nearest(name: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, COMMANDS, 1)
-    return f"Did you mean {close[0]}?" if close else f"There are: {', '.join(COMMANDS)}."
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ckptscan", prog_name="ckptscan")
+@click.version_option(VERSION, message=_VERSIONS)
 def cli() -> None:
     """Know a checkpoint before you load it.
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands import BUG
-from ckptscan.commands.params import set_options, source_options
+from ckptscan.commands.help import Command
+from ckptscan.commands.params import set_options, source_argument, source_options
 
 if TYPE_CHECKING:
     from ckptscan.sources import Access
 
 
-@click.command("browse")
-@click.argument("source", metavar="SOURCE")
+@click.command("browse", cls=Command)
+@source_argument
 @set_options
 @source_options
 @click.pass_context

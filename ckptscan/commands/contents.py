@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
+from ckptscan.commands.telling import meter
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
@@ -59,12 +60,11 @@ class Contents(NamedTuple):
             return compare(a[1], b[1], wanted)
         from ckptscan.content.pairs.values import BRIEF, THOROUGH, Wish
         from ckptscan.diff.contents import compare_tensors
-        from ckptscan.sources.progress import Meter
 
         samples = SAMPLES if self.samples is None else self.samples
         reach = BRIEF if self.samples is None else THOROUGH
         wish = Wish(samples, self.full, self.xet, self.seed, self.most, self.tolerance, reach)
-        return compare_tensors(a, b, wanted, wish, Meter("tensors"))
+        return compare_tensors(a, b, wanted, wish, meter("tensors"))
 
 
 def content_options(command: F) -> F:
@@ -103,7 +103,7 @@ def content_options(command: F) -> F:
             "--max-bytes",
             "most",
             type=Size(),
-            help="Read no more of both sides.  [default: 32MiB; with --full any number]",
+            help="Read no more than this in all.  [default: 32MiB; with --full any number]",
         ),
         click.option("--seed", type=int, default=0, metavar="N", help="Another choice of blocks."),
         click.option("--xet", is_flag=True, help="Ask the Hub where equal chunks are stored."),

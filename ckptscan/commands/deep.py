@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
-from ckptscan.commands.params import Match
+from ckptscan.commands.params import PEEK_HELP, Match
+from ckptscan.commands.telling import meter
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
@@ -82,10 +83,9 @@ class Deep(NamedTuple):
 
     def _read(self, source: Source, structure: Structure) -> Any:
         from ckptscan.content import Wish, read_content
-        from ckptscan.sources.progress import Meter
 
         wish = Wish(self.deep, self.match, self.sample, self.hashed)
-        return read_content(source, structure, wish, Meter("tensors"), self.resume)
+        return read_content(source, structure, wish, meter("tensors"), self.resume)
 
 
 def deep_options(command: F) -> F:
@@ -122,9 +122,9 @@ def deep_options(command: F) -> F:
         ),
         click.option("--seed", type=int, metavar="N", help="Another choice of the sample."),
         click.option("--sample", type=Amount(), help="Read so much of each tensor, with --deep."),
-        click.option("--match", type=Match(), help="Read only tensors whose name matches."),
+        click.option("--match", type=Match(), help="Only tensors whose name matches."),
         click.option("--hash", "hashed", is_flag=True, help="Hold files against their sha256."),
-        click.option("--peek", is_flag=True, help="Read a few bytes that tell much."),
+        click.option("--peek", is_flag=True, help=PEEK_HELP),
         click.option("--deep", is_flag=True, help="Read all tensors: NaN, zeros, copies ..."),
     ):
         with_deep = option(with_deep)

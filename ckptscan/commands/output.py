@@ -1,4 +1,4 @@
-"""How commands write: the width to fit, lines in blocks."""
+"""How commands write: the width to fit, the marks of bars, lines in blocks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterable
 from itertools import islice
 
+from ckptscan.report.bars import FINE, NONE, PLAIN
+
+_PLAIN_TERMINALS = ("dumb", "linux")  # their fonts lack the blocks
 _LINES_AT_ONCE = 2000
 
 
@@ -19,6 +22,15 @@ def columns() -> int | None:
         return os.get_terminal_size(sys.stdout.fileno()).columns or None
     except (OSError, ValueError):
         return None
+
+
+def marks() -> str:
+    """What bars are drawn with: blocks or, on a plain terminal, `#`; nothing where it is piped."""
+    if not sys.stdout.isatty():
+        return NONE
+    encoding = (sys.stdout.encoding or "").lower()
+    is_fine = encoding.startswith("utf") and os.environ.get("TERM") not in _PLAIN_TERMINALS
+    return FINE if is_fine else PLAIN
 
 
 def write(lines: Iterable[str]) -> None:

@@ -19,8 +19,10 @@ _OPTIONS = (
                  "nvfp4, q4_k_m ...; of groups: experts=mxfp4,attention=fp8,head=keep."),
     click.option("--lora", "lora_rank", type=click.IntRange(1, 65536), metavar="RANK",
                  help="Room for adapters of this rank."),
-    click.option("--max-loras", "loras", type=click.IntRange(1, 65536), default=1,
+    click.option("--max-loras", "loras", type=click.IntRange(1, 65536), metavar="N", default=1,
                  show_default=True, help="Adapters at once."),
+    click.option("--lora-targets", default="linear", show_default=True, metavar="NAME,...",
+                 help="Modules with adapters: linear, experts, embeddings, head."),
     click.option("--fit-quantize", "fits", is_flag=True,
                  help="Find the formats of experts, FFN, attention and head that make it fit, "
                  "fewest bits lost first."),
@@ -39,6 +41,7 @@ def what_if_options(command: F) -> F:
         quantize: str | None,
         lora_rank: int | None,
         loras: int,
+        lora_targets: str,
         fits: bool,
         fit_formats: str | None,
         **options: Any,
@@ -48,7 +51,9 @@ def what_if_options(command: F) -> F:
         from ckptscan.plan import WhatIf
 
         formats = tuple(fit_formats.split(",")) if fit_formats else ()
-        supposed = WhatIf(quantize, lora_rank or 0, loras, fits or bool(formats), formats)
+        targets = tuple(name.strip() for name in lora_targets.split(","))
+        fits = fits or bool(formats)
+        supposed = WhatIf(quantize, lora_rank or 0, loras, fits, formats, targets)
         changed = tuple(replace(ask, what_if=supposed) for ask in asks)
         return command(*arguments, asks=changed, **options)
 

@@ -53,13 +53,22 @@ class Hand:
 
         if not isinstance(self._source, Filling):
             return np.frombuffer(self._source.read(path, start, length), "u1")
+        if self._buffer is None:
+            self._buffer = np.empty(self._sizes.block, "u1")
+        return self._buffer[: self.fill(path, start, self._buffer[:length])]
+
+    def fill(self, path: str, start: int, into: NDArray[np.uint8]) -> int:
+        """Read bytes of a file into memory; gives how many came. Raises SourceError."""
+        import numpy as np
+
+        if not isinstance(self._source, Filling):
+            raw = np.frombuffer(self._source.read(path, start, len(into)), "u1")
+            into[: len(raw)] = raw
+            return len(raw)
         if self._opened is None or self._path != path:
             self.close()
             self._opened, self._path = self._source.open_file(path), path
-        if self._buffer is None:
-            self._buffer = np.empty(self._sizes.block, "u1")
-        got = self._opened.fill(start, self._buffer.data[:length])
-        return self._buffer[:got]
+        return self._opened.fill(start, into.data)
 
     def close(self) -> None:
         """Let go of the file."""

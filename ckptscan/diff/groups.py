@@ -52,13 +52,18 @@ class Line(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Changes of one kind and the same facts; `doubt` says why they may be otherwise."""
+    """Changes of one kind and the same facts; `doubt` says why they may be otherwise.
+
+    `in_a` and `in_b` tell which sides have such tensors.
+    """
 
     kind: str
     what: str
     doubt: str
     tensors: int
     lines: tuple[Line, ...]
+    in_a: bool
+    in_b: bool
 
 
 def groups(diff: Diff, is_content: bool = False) -> list[Group]:
@@ -80,6 +85,8 @@ def groups(diff: Diff, is_content: bool = False) -> list[Group]:
             doubt,
             sum(one.tensors for one in some),
             tuple(_lines(some, ours, theirs)),
+            any(one.a for one in some),
+            any(one.b for one in some),
         )
         for (kind, what, doubt), some in together.items()
     ]

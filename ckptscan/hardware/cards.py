@@ -76,6 +76,11 @@ class Card:
         return self.marketing_gb * 10**9
 
     @property
+    def is_apple(self) -> bool:
+        """Whether it is a machine of its own with unified memory, which no other stands beside."""
+        return self.name.startswith("Apple")
+
+    @property
     def label(self) -> str:
         """How sure `total_bytes` is: engine (a reading), estimated, assumed."""
         if self.torch_bytes is not None:
@@ -211,6 +216,14 @@ def _card(name: str, size: str | None) -> Card:
     from dataclasses import replace
 
     return replace(card, torch_bytes=nbytes, source="")
+
+
+def spec_of(card: Card) -> str:
+    """What `--gpu` calls a card: its first alias, or its memory."""
+    if card.aliases:
+        return card.aliases[0]
+    unit = next(unit for unit in ("GiB", "MiB", "B") if not card.total_bytes % _UNITS[unit.lower()])
+    return f"{card.total_bytes // _UNITS[unit.lower()]}{unit}"
 
 
 def named(name: str) -> Card:

@@ -6,15 +6,16 @@ is wanted (`mine@torch`): its figure is the one that engines count from.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
-from ckptscan.errors import UsageError
+from ckptscan.errors import DeviceError, UsageError
 from ckptscan.hardware.cards import CARDS, MIB, Card, Devices, apple
 
 TIMEOUT = 20  # seconds; a driver that wakes its cards takes some
@@ -29,7 +30,7 @@ _WORD = re.compile(r"[a-z]+\d+\w*|\d{4}", re.ASCII)
 
 
 def local_devices(with_torch: bool = False) -> Devices:
-    """The cards of this machine; raises UsageError where there is none or they are not alike."""
+    """The cards of this machine; raises where there is none, or where they are not alike."""
     if with_torch:
         return _asked_of_torch()
     found = _nvidia()
@@ -38,7 +39,7 @@ def local_devices(with_torch: bool = False) -> Devices:
     memory = _apple_memory()
     if memory:
         return Devices(apple(memory), 1)
-    raise UsageError(
+    raise DeviceError(
         "this machine has no card that a driver tells of",
         "nvidia-smi does not answer; say --gpu h100 or 24GiB",
     )
@@ -112,20 +113,52 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _asked_of_torch() -> Devices:
-    """The cards as torch sees them; raises UsageError where it is not installed or sees none."""
+    """The cards as torch sees them; raises DeviceError where it is not installed or sees none."""
     try:
-        torch: Any = import_module("torch")
+        seen = cards_of_torch()
     except ImportError:
-        raise UsageError("torch is not installed", "--gpu mine asks the driver alone") from None
+        raise DeviceError("torch is not installed", "--gpu mine asks the driver alone") from None
+    if not seen:
+        raise DeviceError("torch sees no card", "--gpu mine asks the driver alone")
+    return _alike([one.card for one in seen])
+
+
+class Seen(NamedTuple):
+    """A card as torch sees it now; `free` bytes are left on it, None where it does not tell."""
+
+    card: Card
+    free: int | None = None
+
+
+def cards_of_torch(with_free: bool = False) -> list[Seen]:
+    """The CUDA or ROCm cards that torch sees, in its order; raises ImportError without torch.
+
+    What is free is asked only where it is wanted, for that sets each card up.
+    """
+    torch: Any = import_module("torch")
     cuda = torch.cuda
-    if not cuda.is_available():
-        raise UsageError("torch sees no card", "--gpu mine asks the driver alone")
-    cards = []
-    for place in range(cuda.device_count()):
+    found = []
+    for place in range(cuda.device_count() if cuda.is_available() else 0):
         seen = cuda.get_device_properties(place)
         total = int(seen.total_memory)
         name = "".join(filter(str.isprintable, str(seen.name)))[:200]
-        capability = int(seen.major) * 10 + int(seen.minor)
-        cards.append(Card(name, (), round(total / 10**9), None, total, None, None, capability,
-                          "torch on this machine"))  # fmt: skip
-    return _alike(cards)
+        capability = int(seen.major) * 10 + int(seen.minor) if torch.version.cuda else 0
+        card = Card(name, (), round(total / 10**9), None, total, None, None, capability,
+                    "torch on this machine")  # fmt: skip
+        found.append(Seen(card, int(cuda.mem_get_info(place)[0]) if with_free else None))
+    return found
+
+
+def has_driver() -> bool:
+    """Whether NVIDIA's driver answers."""
+    return bool(_nvidia())
+
+
+def closed_devices() -> list[str]:
+    """Devices of NVIDIA and AMD that are there and may not be opened by this user."""
+    import glob
+
+    found = sorted([*glob.glob("/dev/nvidia[0-9]*"), "/dev/nvidiactl", "/dev/kfd"])
+    return [
+        path for path in found if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK)
+    ]

@@ -6,13 +6,13 @@ import sys
 from functools import partial
 from types import ModuleType
 
-from ckptscan.errors import UsageError
+from ckptscan.plan.advising import advised
 from ckptscan.plan.engines import DEFAULT, ENGINES, engine_named
 from ckptscan.plan.model import Model
-from ckptscan.plan.sections import with_sections
-from ckptscan.plan.training import train
+from ckptscan.plan.planning import model_of, planned
 from ckptscan.plan.values import (
     KV,
+    LABELS,
     Ask,
     LoadAsk,
     Local,
@@ -27,13 +27,13 @@ from ckptscan.plan.values import (
     Training,
     WhatIf,
 )
-from ckptscan.plan.whatif import fitted, parse_recipe, requantized
 from ckptscan.structure import Structure
 
 __all__ = [
     "DEFAULT",
     "ENGINES",
     "KV",
+    "LABELS",
     "Ask",
     "LoadAsk",
     "Local",
@@ -58,39 +58,9 @@ _ASK = Ask()
 
 def plan(structure: Structure, ask: Ask = _ASK) -> MemoryPlan:
     """The memory of a deployment of this checkpoint."""
-    if not structure.tensors:
-        raise UsageError("there is no tensor to plan for")
-    if any(role.startswith("lora.") for role in structure_roles(structure)):
-        raise UsageError(
-            "this is an adapter, not a model", "plan for its base model; an adapter adds little"
-        )
-    return _planned(Model.of(structure), ask)
-
-
-# engines that lay weights out by themselves -> what they are told instead of a what-if
-_OF_THEIR_OWN = {
-    "llama.cpp": "--outtype names the file's format, as q4_k_m",
-    "transformers": "plan what-ifs with --engine vllm-0.11 or sglang-0.5",
-}
-
-
-def _planned(model: Model, ask: Ask) -> MemoryPlan:
-    """The plan of a model as it is supposed to be."""
-    what_if, name = ask.what_if, engine_named(ask.engine).name
-    if name in _OF_THEIR_OWN and (what_if.quantize or what_if.lora_rank or what_if.fits):
-        raise UsageError(f"{name} does not take what-ifs of weights", _OF_THEIR_OWN[name])
-    if ask.what_if.fits:
-        return fitted(model, ask, partial(_planned, model))
-    if ask.what_if.quantize is not None:
-        model = requantized(model, parse_recipe(ask.what_if.quantize))
-    if ask.train is not None:
-        return train(model, ask, ask.train)
-    return with_sections(model, engine_named(ask.engine).plan(model, ask))
-
-
-def structure_roles(structure: Structure) -> frozenset[str]:
-    """The roles that tensors have."""
-    return frozenset(end.role.name for end in structure.meanings.values())
+    model = model_of(structure)
+    one = partial(planned, model)
+    return advised(model, one, ask, one(ask))
 
 
 class _Callable(ModuleType):

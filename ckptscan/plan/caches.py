@@ -13,6 +13,7 @@ from ckptscan.plan.kvcache import (
     CacheDType,
     LayerCache,
     cache_dtype,
+    plain_bytes,
     reach_of,
     state_of,
     token_bytes,
@@ -23,6 +24,7 @@ from ckptscan.plan.values import Ask
 
 _CROSS = Late(r"(?i)cross|enc_?dec|encoder_attn")
 BESIDE, _TO_ENCODER = 1 << 20, 1 << 21  # places of caches that a layer has beside its first
+_NO_CHUNK = 2048  # vLLM, config/model.py: get_mamba_chunk_size
 _WORD_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -40,6 +42,10 @@ class Profile(Protocol):
     @property
     def state_width(self) -> int | None:
         """Bytes of an element of a state where no config is read; None is the model's dtype."""
+
+    @property
+    def keeps_latents(self) -> bool:
+        """Whether latent attention caches latents, rather than heads unfolded."""
 
     @property
     def has_sparse_format(self) -> bool:
@@ -72,7 +78,8 @@ class Cached(NamedTuple):
     """Blocks, tokens and requests that the cache holds; `available` is bytes of the tightest.
 
     `held` is what each kind of rank holds, by its first rank, with the formula; `groups` say how
-    layers share it, `problem` what does not work. `more` are further predictions.
+    layers share it, `problem` what does not work. `more` are further predictions, `how` says how
+    cache, requests and longest come about.
     """
 
     caches: Caches
@@ -88,6 +95,7 @@ class Cached(NamedTuple):
     held: Mapping[int, tuple[int, str]] = {}
     more: Mapping[str, int] = {}
     problem: str = ""
+    how: Mapping[str, str] = {}
 
 
 def caches_of(engine: Profile, model: Model, ask: Ask, tp: int) -> Caches:
@@ -126,13 +134,17 @@ def _layer(
     one = model.attention_of(index)
     modules = model.inventory.modules_of(index)
     found: list[tuple[int, LayerCache, str, str]] = []
-    if one is None or _is_encoder(model):
+    if one is None or _is_encoder(model) or model.structure.checkpoint.configs:
         return found
     states = [kind for kind in (one.kind, *one.beside) if kind in ("linear", "ssm")]
     if one.kind not in ("linear", "ssm", "none"):
         index_width = model.facts.config.number("index_head_dim") or 0
         index_width *= model.facts.config.number("index_topk") is not None
-        size, label, formula = token_bytes(one, dtype, tp, index_width), one.label, ""
+        label, formula = one.label, ""
+        if engine.keeps_latents:
+            size = token_bytes(one, dtype, tp, index_width)
+        else:
+            size = plain_bytes(one, dtype, tp)
         if not size:
             size, label = _from_rows(modules, dtype, tp)
         kind, reach = reach_of(model.facts, place, len(model.indices))
@@ -142,7 +154,9 @@ def _layer(
     if states:
         state = state_of(modules, model.facts, width, _state_width(engine, model, width), tp)
         size = state.convolution + state.recurrent
-        found.append((BESIDE, LayerCache(STATE, 0, size), state.label, state.formula))
+        chunk = _chunk(model) if "ssm" in states else 0
+        cache = LayerCache(STATE, 0, size, chunk)
+        found.append((BESIDE, cache, state.label, state.formula))
     cross = [m for m in modules if m.role in ("k", "v") and _CROSS.search(m.path) and m.shape]
     if cross:
         rows = sum(m.shape[0] for m in cross if m.shape)
@@ -150,6 +164,11 @@ def _layer(
         cache = LayerCache(CROSS, dtype.nbytes(-(-rows // tp), 0), 0, tokens)
         found.append((_TO_ENCODER, cache, "config", f"{tokens:,} encoder tokens"))
     return found
+
+
+def _chunk(model: Model) -> int:
+    """Tokens that a state space is computed by at once."""
+    return model.facts.config.number("mamba_chunk_size", "chunk_size") or _NO_CHUNK
 
 
 def _is_encoder(model: Model) -> bool:

@@ -1,8 +1,9 @@
 """`device_map="auto"`: which block of a model lies on which card, on the host or on disk.
 
-Sources: accelerate 1.x, utils/modeling.py: get_balanced_memory (cards are filled evenly with a
-buffer of 1.25 blocks, one card alone to 90 %) and infer_auto_device_map (the first card and the
-host keep room for the largest block to come).
+Sources: transformers 5.23, integrations/accelerate.py, and accelerate 1.15, utils/modeling.py,
+which transformers 4 asks: get_balanced_memory (cards are filled evenly with a buffer, one card
+alone to 90 %) and infer_auto_device_map (the first card and the host keep room for the largest
+block to come).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 ALONE = 0.9  # of one card; the rest is kept for what runs there
-BUFFER = 1.25  # blocks more than an even share
+BUFFER = 1.25  # of the largest part, more than an even share
 HOST, DISK = "host", "disk"
 
 
@@ -23,13 +24,12 @@ class Block(NamedTuple):
     layer: int | None = None
 
 
-def balanced(blocks: Sequence[Block], room: int, cards: int, leaves: int) -> list[int]:
-    """The most that each card is filled with; `leaves` are modules that hold parameters."""
+def balanced(blocks: Sequence[Block], room: int, cards: int, part: int) -> list[int]:
+    """The most that each card is filled with; `part` is the largest that may be left over."""
     if cards == 1:
         return [int(room * ALONE)]
     total = sum(block.nbytes for block in blocks)
-    largest = max((block.nbytes for block in blocks if block.layer is not None), default=0)
-    share = total // cards + int(BUFFER * max(largest, total // max(1, leaves)))
+    share = total // cards + int(BUFFER * part)
     return [min(share, room)] * (cards - 1) + [room]
 
 

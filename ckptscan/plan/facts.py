@@ -25,6 +25,7 @@ _CONTEXT_KEYS = (
     "model_max_length",
     "max_target_positions",
 )
+STATE_SIZES = ("mamba_d_state", "ssm_state_size", "state_size", "mamba_n_state")
 _NO_CONTEXT = 2048  # vLLM's own default where a config names no context
 _LARGEST_FACTOR = 1 << 20
 FULL, SLIDING, CHUNKED, LINEAR = "full", "sliding", "chunked", "linear"
@@ -168,6 +169,13 @@ class Facts:
     @cached_property
     def _layer_types(self) -> tuple[str, ...]:
         return self.config.words("layer_types")
+
+    @property
+    def state_groups(self) -> tuple[int, int]:
+        """Groups of heads that steer a state space alike (Mamba-2), and the rows of each."""
+        groups = self.config.number("mamba_n_groups", "n_groups", "mamba_ngroups")
+        size = self.config.number(*STATE_SIZES)
+        return groups or 1, size or 0
 
     @property
     def shared_cache_layers(self) -> int:

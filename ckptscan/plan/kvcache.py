@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple
 
 from ckptscan.errors import UsageError
-from ckptscan.plan.facts import CHUNKED, FULL, SLIDING, Facts
+from ckptscan.plan.facts import CHUNKED, FULL, SLIDING, STATE_SIZES, Facts
 from ckptscan.plan.inventory import Module
-from ckptscan.plan.sharding import kv_heads_of_rank
+from ckptscan.plan.sharding import kv_heads_of_rank, repeated_rows
 from ckptscan.structure import Attention
 
 STATE, CROSS = "state", "cross"
@@ -50,7 +51,8 @@ class LayerCache(NamedTuple):
     """The cache of one layer on one rank.
 
     `token_bytes` is for a token, `state_bytes` for a request. `reach` is the window or chunk of
-    layers that do not look everywhere, the encoder's tokens for cross-attention.
+    layers that do not look everywhere, the encoder's tokens for cross-attention, the chunk by which
+    a state space is computed.
     """
 
     kind: str
@@ -119,6 +121,18 @@ def _declared(facts: Facts) -> str | None:
     return algorithm.lower() if algorithm in ("FP8", "fp8", "NVFP4", "nvfp4") else None
 
 
+def plain_bytes(one: Attention, dtype: CacheDType, tp: int) -> int:
+    """Bytes of one token of latent attention where an engine caches its heads unfolded.
+
+    vLLM until 0.7.0 pads keys and values to a width that its kernels know: 192 to 256.
+    """
+    if one.latent is None:
+        return token_bytes(one, dtype, tp)
+    width = 1 << (one.latent.nope + one.latent.rope - 1).bit_length()
+    heads = -(-(one.heads or 1) // tp)
+    return 2 * dtype.nbytes(heads * width, heads)
+
+
 def token_bytes(one: Attention, dtype: CacheDType, tp: int, index_width: int = 0) -> int:
     """Bytes of one token in one layer on one rank; `index_width` is of DSA's index keys."""
     if one.latent is not None:
@@ -150,8 +164,10 @@ def state_of(
     `width` is bytes of an element of the convolution's, `recurrent_width` of the other's.
     """
     mixing = [m for m in modules if m.role in ("linear_attention", "ssm", "conv")]
-    conv = _shape(mixing, "conv", 3)
-    kept = conv[0] // tp * (conv[-1] - 1) * width if conv else 0
+    convs = _convolutions(mixing)
+    is_space = any(m.role == "ssm" for m in mixing)
+    repeated = repeated_rows(facts.state_groups, tp) if is_space else 0
+    kept = sum((rows + repeated) // tp * (taps - 1) for rows, taps in convs) * width
     decay = next((leaf.shape for m in mixing for leaf in m.leaves
                   if leaf.name.lower() == "a_log"), ())  # fmt: skip
     if not decay:
@@ -160,8 +176,10 @@ def state_of(
         recurrent = decay[0] // tp * decay[1] * recurrent_width
         formula = f"{decay[0]:,} x {decay[1]} x {recurrent_width} B"
         return State(kept, recurrent, formula, "exact")
-    heads = decay[0]
-    rows, columns, label = _head_state(mixing, facts, heads, conv)
+    heads = prod(decay)
+    if len(convs) > 1:  # KDA: its state is always in 32 bits
+        recurrent_width = 4
+    rows, columns, label = _head_state(mixing, facts, heads, sum(rows for rows, _ in convs))
     recurrent = heads // tp * rows * columns * recurrent_width
     formula = (
         f"{heads} heads x {rows} x {columns} x {recurrent_width} B + {kept:,} B of convolution"
@@ -170,32 +188,35 @@ def state_of(
 
 
 def _head_state(
-    mixing: Sequence[Module], facts: Facts, heads: int, conv: tuple[int, ...]
+    mixing: Sequence[Module], facts: Facts, heads: int, mixed: int
 ) -> tuple[int, int, str]:
-    """Rows and columns of the state of one head, and how sure they are."""
+    """Rows and columns of the state of one head, and how sure they are.
+
+    `mixed` is channels of the convolutions: queries, keys and values, or values and what steers.
+    """
     out = next((m.shape for m in mixing if m.path.endswith(("out_proj", "o_proj"))), None)
     values = out[1] if out is not None and len(out) == 2 else 0
     rows = values // heads if values else facts.config.number("linear_value_head_dim") or 128
     if any(m.role == "ssm" for m in mixing):
-        size = facts.config.number("mamba_d_state", "ssm_state_size", "state_size", "mamba_n_state")
-        if size is None and conv and values:
-            size = (conv[0] - values) // 2  # of one group
+        size = facts.config.number(*STATE_SIZES)
+        if size is None and mixed and values:
+            size = (mixed - values) // 2  # of one group
         return rows, size or 128, "config" if size else "assumed"
-    keys = (conv[0] - values) // 2 if conv and values else 0
+    keys = (mixed - values) // 2 if mixed and values else 0
     groups = facts.config.number("linear_num_key_heads")
     declared = facts.config.number("linear_key_head_dim")
     columns = keys // groups if keys and groups else declared
     return rows, columns or rows, "config" if columns else "assumed"
 
 
-def _shape(modules: Sequence[Module], word: str, rank: int) -> tuple[int, ...]:
-    """The shape of the weight whose module's name holds a word."""
-    for module in modules:
-        name = module.path.rpartition(".")[2]
-        for leaf in module.leaves:
-            if word in name and len(leaf.shape) == rank:
-                return leaf.shape
-    return ()
+def _convolutions(modules: Sequence[Module]) -> list[tuple[int, int]]:
+    """Channels and taps of the convolutions over tokens."""
+    return [
+        (leaf.shape[0], leaf.shape[-1])
+        for module in modules
+        for leaf in module.leaves
+        if "conv" in module.path.rpartition(".")[2] and len(leaf.shape) == 3
+    ]
 
 
 def reach_of(facts: Facts, index: int, layers: int) -> tuple[str, int]:

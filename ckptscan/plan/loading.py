@@ -41,6 +41,7 @@ FUSED = {
 }
 LATENT_FUSED = {"q_a": "qkv_a", "kv_a": "qkv_a"}
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
+_ORDERS = ("g_idx", "weight_g_idx")
 _WIDE = ("a_log",)  # kept in 32 bits whatever the model's dtype
 _EIGHT_BITS = ("F8_", "I8")
 FIRST_FP8 = 89  # compute capability of Ada
@@ -77,8 +78,10 @@ class Loader:
     """How an engine holds tensors: `width` is bytes of a parameter that is not quantized.
 
     `drops_zeros` and `drops_order` tell of GPTQ's books that its kernel does not keep. `backend`
-    runs MXFP4 experts. `online` is what --quantization does to weights stored in 16 bits, and
-    `capability` the card's, which decides how.
+    runs MXFP4 experts. `unpacks_books` tells whether scales of bitsandbytes that were quantized
+    once more are unpacked on loading. `online` is what --quantization does to weights stored in
+    16 bits, and `capability` the card's, which decides how. `cuts_places` tells whether the
+    table of places of a vision tower is cut as one of words.
     """
 
     width: int
@@ -93,6 +96,8 @@ class Loader:
     fuses_latent: bool = True
     is_tied: bool = False
     has_wide_workspace: bool = False
+    unpacks_books: bool = True
+    cuts_places: bool = False
 
     @property
     def runs_fp8_as_marlin(self) -> bool:
@@ -137,7 +142,10 @@ def load_modules(modules: Iterable[Module], loader: Loader, cut: Cut, into: Load
         holder = names.get(module.role, module.path)
         for leaf, nbytes in _held(module, loader, cut, into):
             key = (f"{module.tower}:{holder}", leaf)
-            fused[key] = fused.get(key, 0) + nbytes * times
+            if leaf.startswith(_ORDERS) and key in fused and holder != module.path:
+                into.changes["orders of inputs that parts share"] -= nbytes * times
+            else:
+                fused[key] = fused.get(key, 0) + nbytes * times
             groups[key] = group_of(module)
     into.parameters += [
         Parameter(f"{holder}.{leaf}", nbytes, groups[holder, leaf])
@@ -171,6 +179,8 @@ def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tu
     if mxfp4.is_mxfp4(module) and is_stack(module):
         yield from _mxfp4(module, loader, cut, into)
         return
+    if loader.cuts_places and module.role == "position" and module.tower == "vision":
+        module = module._replace(role="embedding")
     is_online = loader.online == "fp8" and _takes_fp8(module)
     is_marlin = loader.runs_fp8_as_marlin and _is_fp8(module)
     for leaf in module.leaves:
@@ -186,7 +196,11 @@ def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tu
             continue
         bits = _bits(module, leaf, loader)
         _note(module, leaf, bits, prod(shape), into)
-        yield leaf.name, -(-prod(shape) * bits // 8)
+        nbytes = -(-prod(shape) * bits // 8)
+        yield leaf.name, nbytes
+        if leaf.name.startswith(_ORDERS) and loader.drops_zeros:  # Marlin sorts by it
+            into.changes["indices that Marlin sorts by"] += leaf.nbytes * module.times
+            yield f"{leaf.name}_sort_indices", nbytes
         if is_marlin and len(shape) > 1:
             yield from _marlin_fp8(module, shape, loader, into)
 
@@ -209,12 +223,12 @@ def _dropped(module: Module, leaf: Leaf, loader: Loader) -> str:
     if leaf.role == "quantization":
         if name == "bias":
             return "biases that a quantizer added"
-        if "nested" in name or "quant_state" in leaf.name:
+        if "quant_state" in leaf.name or ("nested" in name and loader.unpacks_books):
             return "bitsandbytes' state, unpacked on loading"
         is_gptq = any(one.name == "g_idx" for one in module.leaves)
         if name == "qzeros" and is_gptq and loader.drops_zeros:
             return "zero points of symmetric GPTQ"
-        if name in ("g_idx", "weight_g_idx") and loader.drops_order:
+        if name in _ORDERS and loader.drops_order:
             return "group indices in storage order"
     return ""
 
@@ -225,7 +239,7 @@ def _bits(module: Module, leaf: Leaf, loader: Loader) -> int:
     name = leaf.name.rpartition(".")[2].lower()
     if leaf.role == "quantization":
         if name == "absmax":
-            return 32
+            return 32 if loader.unpacks_books else stored
         weight = next((one.dtype for one in module.leaves if one.role != "quantization"), "")
         is_scale = leaf.dtype in _FLOATS and "scale" in name
         return 32 if is_scale and weight.startswith(_EIGHT_BITS) else stored
@@ -297,19 +311,21 @@ def _mxfp4(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[t
     inter, hidden = (into_width, out) if side == "down" else (out // 2, into_width)
     whole = module.shape[0] if module.shape else 1
     local = mxfp4.Sizes(experts_of_rank(whole, cut), -(-inter // cut.moe_tp), hidden)
-    held = mxfp4.nbytes(local, side, loader.backend)
-    plain = mxfp4.nbytes(local, side, "none")
-    totals = [
-        sum(mxfp4.nbytes(local, side, backend).values()) - sum(plain.values())
-        for backend in ("none", "marlin", "triton", "flashinfer")
-    ]
-    has_bias = any(leaf.name.endswith("bias") for leaf in module.leaves)
+    parts = ["values", "scales"]
+    parts += ["bias"] if any(leaf.name.endswith("bias") for leaf in module.leaves) else []
+
+    def padded(backend: str) -> int:
+        sizes = mxfp4.nbytes(local, side, backend)
+        return sum(sizes[name] for name in parts)
+
+    plain = padded("none")
+    totals = [padded(backend) - plain for backend in ("none", "marlin", "triton", "flashinfer")]
     low, high = into.padding_range
-    into.padding += sum(held.values()) - sum(plain.values())
+    into.padding += padded(loader.backend) - plain
     into.padding_range = (low + min(totals), high + max(totals))
-    for name, nbytes in held.items():
-        if name != "bias" or has_bias:
-            yield f"{side}.{name}", nbytes
+    held = mxfp4.nbytes(local, side, loader.backend)
+    for name in parts:
+        yield f"{side}.{name}", held[name]
 
 
 def tower_blocks(inventory: Inventory) -> list[list[Module]]:

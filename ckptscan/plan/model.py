@@ -48,7 +48,8 @@ class Model:
     @cached_property
     def heads(self) -> Heads:
         """The heads of the main stack."""
-        return next((heads_of(one) for one in self.attention if one.heads), Heads())
+        found = next((heads_of(one) for one in self.attention if one.heads), Heads())
+        return found._replace(groups=self.facts.state_groups)
 
     @property
     def towers(self) -> dict[str, Heads]:

@@ -11,8 +11,8 @@ from ckptscan.plan.caches import Cached, caches_of
 from ckptscan.plan.model import Model
 from ckptscan.plan.sharding import Cut
 from ckptscan.plan.validity import candidates, refused
-from ckptscan.plan.values import GIB, KV, Ask, MemoryPlan, Rank, Refusal, Term
-from ckptscan.plan.verdict import advice, assumptions, why_not
+from ckptscan.plan.values import GIB, KV, LABELS, Ask, MemoryPlan, Rank, Refusal, Term
+from ckptscan.plan.verdict import assumptions, why_not
 from ckptscan.plan.weights import whole
 
 if TYPE_CHECKING:
@@ -44,10 +44,9 @@ def outcome(engine: Profile, model: Model, ask: Ask) -> MemoryPlan:
         against,
         not against_it,
         against_it,
-        tuple(advice(engine, model, ask, kv, valid)) if against_it else (),
-        tuple(assumptions(model, ask, cached)),
-        engine.expected(loaded, cached, ask),
-        left_out(engine, model, ask),
+        assumptions=tuple(assumptions(model, ask, cached)),
+        expected=engine.expected(loaded, cached, ask),
+        left_out=left_out(engine, model, ask),
     )
 
 
@@ -116,7 +115,9 @@ def _kv(engine: Profile, model: Model, ask: Ask, cached: Cached) -> KV:
         single.state_bytes,
         cached.caches.token_bytes,
         single.dtype.name,
-        single.label,
+        max(single.label, single.dtype.label, key=LABELS.index)
+        if single.dtype.label == "assumed"
+        else single.label,
         formula(model, ask, single.token_bytes, single.dtype.how),
         cached.block,
         cached.blocks,
@@ -127,6 +128,7 @@ def _kv(engine: Profile, model: Model, ask: Ask, cached: Cached) -> KV:
         cached.needed,
         cached.longest_each,
         cached.groups,
+        cached.how,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import lcm
 from typing import NamedTuple
 
 from ckptscan.plan.facts import CHUNKED, FULL, SLIDING
@@ -19,15 +20,17 @@ class Rules(NamedTuple):
     """How a version groups and counts.
 
     `block` is tokens of a block. `batched` is the most tokens computed at once. `states` is how
-    many states a request keeps. `is_grouped` tells whether kinds keep groups of their own;
-    `widens` whether groups take the size of the largest kind if it is not 1.5 times the smallest.
+    many states a request keeps, but that `keeps_all` of those computed in chunks: one a block.
+    `is_grouped` tells whether kinds keep groups of their own;
+    groups take the size of the largest kind if it is not `widens` times the smallest.
     """
 
     block: int = 16
     batched: int = 8192
     states: int = 1
+    keeps_all: bool = False
     is_grouped: bool = True
-    widens: bool = True
+    widens: float = 1.5
 
 
 class Group(NamedTuple):
@@ -40,7 +43,8 @@ class Group(NamedTuple):
     def pages(self, length: int, rules: Rules) -> int:
         """Blocks that one request of this length needs in this group."""
         if self.cache.kind == STATE:
-            return rules.states
+            is_kept = rules.keeps_all and self.cache.reach
+            return -(-length // self.block) if is_kept else rules.states
         pages = -(-self.cache.tokens(length, rules.batched) // self.block)
         return pages + (self.cache.kind == SLIDING)  # a window may begin within a block
 
@@ -139,7 +143,7 @@ def _mixed(by_cache: Mapping[LayerCache, Sequence[int]], rules: Rules) -> Paging
     blocks, page, problem = _aligned(by_cache, rules)
     counts = [len(layers) for layers in by_cache.values()]
     size = min(counts)
-    if rules.widens and max(counts) < size * 1.5:
+    if max(counts) < size * rules.widens:
         size = max(counts)
     groups: list[Group] = []
     for cache, layers in by_cache.items():
@@ -157,7 +161,9 @@ def _aligned(
     block = rules.block
     if state and tokens:
         least = min(tokens.values())
-        block = max(block, block * -(-state // (block * max(1, least))))
+        chunk = max((cache.reach for cache in by_cache if cache.kind == STATE), default=0)
+        step = lcm(block, chunk) if rules.keeps_all and chunk else block
+        block = max(block, step * -(-state // (step * max(1, least))))
     page = max((size * block for size in tokens.values()), default=state)
     blocks, problem = {}, ""
     for cache in by_cache:

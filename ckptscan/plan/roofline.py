@@ -27,6 +27,7 @@ class _Cache(NamedTuple):
     """How a cache is read that no engine is asked for."""
 
     reads_scheme: bool = True
+    keeps_latents: bool = True
     reads_state_dtype: bool = True
     state_width: int | None = None
     has_sparse_format: bool = True

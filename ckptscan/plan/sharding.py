@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ckptscan.plan.inventory import Leaf, Module, Shape
 
-COLUMN = frozenset("q q_b kv_b gate up gate_up sinks".split()) | frozenset(
+COLUMN = frozenset("q q_b kv_b gate up gate_up sinks attention_gate".split()) | frozenset(
     f"{kind}.{side}" for kind in ("expert", "shared_expert") for side in ("gate", "up", "gate_up")
 )
 ROW = frozenset(("o", "down", "expert.down", "shared_expert.down"))
@@ -21,23 +21,32 @@ TABLES = frozenset(("embedding", "lm_head"))
 DENSE = frozenset("gate up gate_up down lm_head".split()) | frozenset(
     f"shared_expert.{side}" for side in ("gate", "up", "gate_up", "down")
 )
+_LOW_RANK = ("f_a_proj", "g_a_proj")  # KDA narrows its gates first, on every rank alike
 STATES = frozenset(("linear_attention", "ssm", "rwkv", "rnn", "conv"))
 VOCABULARY_PADDING = 64  # vLLM's DEFAULT_VOCAB_PADDING_SIZE, SGLang's too
 # leaves with inputs before outputs: GPTQ, AWQ
 _TURNED = frozenset(("qweight", "qzeros", "scales"))
 # values that hold no dimension of the weight
+# projectors of images and sounds: the first of two layers is cut by outputs, the second by inputs
+_FIRST = ("linear_1", "linear_fc1", "fc1", "per_layer_model_projection")
+_SECOND = ("linear_2", "linear_fc2", "fc2")
+_MERGER = "merger.mlp."
 WHOLE_LEAVES = ("input_scale", "weight_scale_2", "weight_shape", "quant_map", "global_scale",
            "input_global_scale", "weight_global_scale", "quant_state", "code")  # fmt: skip
 
 
 class Heads(NamedTuple):
-    """Query and key heads of the layers that a module lies in; None is unknown."""
+    """Query and key heads of the layers that a module lies in; None is unknown.
+
+    `groups` are those of a state space: how many, and the rows of each.
+    """
 
     q: int | None = None
     kv: int | None = None
     q_width: int = 0
     k_width: int = 0
     v_width: int = 0
+    groups: tuple[int, int] = (1, 0)
 
 
 class Cut(NamedTuple):
@@ -140,19 +149,40 @@ def local_out(module: Module, out: int, heads: Heads, cut: Cut) -> int:
         kv = kv_heads_of_rank(heads.kv, tp)
         return -(-heads.q // tp) * heads.q_width + kv * (heads.k_width + heads.v_width)
     if is_cut_out(module):
-        return -(-out // tp)
+        return -(-(out + _repeated(module, heads, tp)) // tp)
     return out
+
+
+def _repeated(module: Module, heads: Heads, tp: int) -> int:
+    """Rows that a module of a state space holds more often than it is stored."""
+    holds_groups = module.path.rpartition(".")[2] in ("in_proj", "conv1d")
+    is_space = module.role in ("ssm", "conv") and holds_groups
+    return repeated_rows(heads.groups, tp) if is_space else 0
+
+
+def repeated_rows(groups: tuple[int, int], tp: int) -> int:
+    """Rows of Mamba-2 that ranks repeat, for each needs what steers its heads.
+
+    vLLM's extra_groups_for_head_shards: groups that ranks do not divide become one a rank.
+    """
+    count, rows = groups
+    return 2 * (tp - count) * rows if count % tp else 0
 
 
 def is_cut_out(module: Module) -> bool:
     """Whether it is cut along its outputs."""
     if module.role in STATES:
-        return not _is_state_row(module) and not module.path.endswith("norm")
+        whole = ("norm", *_LOW_RANK)
+        return not _is_state_row(module) and not module.path.endswith(whole)
+    if module.role == "projector":
+        return module.path.endswith(_FIRST) or _MERGER in module.path
     return module.role in COLUMN or module.role in KV_SIDE or module.role in ("qkv", *TABLES)
 
 
 def is_cut_in(module: Module) -> bool:
     """Whether it is cut along its inputs."""
+    if module.role == "projector":
+        return module.path.endswith(_SECOND)
     return module.role in ROW or (module.role in STATES and _is_state_row(module))
 
 

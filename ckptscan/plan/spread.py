@@ -15,8 +15,19 @@ from ckptscan.errors import UsageError
 from ckptscan.hardware import Devices
 from ckptscan.plan.values import Parallel
 
+SPREADING = ("llama.cpp", "transformers")  # families that cut by layers and run on Apples
 HOST = -1
 MAX_CARDS = 1024
+
+
+def family_of(engine: str) -> str:
+    """The engine without its version: vllm-0.11 -> vllm."""
+    return engine.partition("-")[0]
+
+
+def spreads(engine: str) -> bool:
+    """Whether an engine lays whole layers on cards and the host, rather than cutting tensors."""
+    return family_of(engine) in SPREADING
 
 
 def cards_of(engine: str, devices: Devices, parallel: Parallel) -> int:

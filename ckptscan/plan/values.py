@@ -43,7 +43,8 @@ class WhatIf(NamedTuple):
     """What is not so yet: weights in another format, adapters beside them.
 
     `quantize` is a recipe as written: `int4-g128`, `experts=mxfp4,attention=fp8`. `lora_rank` is
-    the rank that the engine makes room for, `loras` how many adapters at once. `fits` asks for the
+    the rank that the engine makes room for, `loras` how many adapters at once, `lora_targets` the
+    modules that have them. `fits` asks for the
     cheapest mix of `fit_formats` that fits; none named are those that suit the card.
     """
 
@@ -52,6 +53,7 @@ class WhatIf(NamedTuple):
     loras: int = 1
     fits: bool = False
     fit_formats: tuple[str, ...] = ()
+    lora_targets: tuple[str, ...] = ("linear",)
 
 
 class Speed(NamedTuple):
@@ -231,7 +233,7 @@ class KV(NamedTuple):
     `bytes_per_token` is the whole model's, before any copy for tensor parallelism; `state_bytes`
     is constant for a request. `rank_bytes_per_token` is what one rank holds. `concurrency` is at
     the context `max_len`; `longest` is the longest context of one request, `longest_each` that of
-    each of the requests asked for.
+    each of the requests asked for. `how` says how cache, requests and longest come about.
     """
 
     bytes_per_token: int
@@ -249,6 +251,7 @@ class KV(NamedTuple):
     needed: int
     longest_each: int | None = None
     groups: tuple[str, ...] = ()
+    how: Mapping[str, str] = {}
 
 
 class Refusal(NamedTuple):
@@ -265,7 +268,7 @@ class MemoryPlan:
     `fits` is whether weights, overheads and one request at the wanted context fit; `why_not` says
     what is in the way, `advice` what to change. `assumptions` is what the plan rests on and
     nothing in the checkpoint says. `cards` is how many cards the deployment takes, `beside` what
-    lies on none of them.
+    lies on none of them. `unserved` is why no engine serves such a model, so that weights count.
     """
 
     engine: str
@@ -285,6 +288,7 @@ class MemoryPlan:
     facts: Mapping[str, object] = field(default_factory=dict)
     beside: tuple[Beside, ...] = ()
     sections: tuple[Section, ...] = ()
+    unserved: str = ""
 
     @property
     def is_training(self) -> bool:

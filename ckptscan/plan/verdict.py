@@ -1,9 +1,8 @@
-"""What stands in the way of a deployment, what would make it fit, what the plan rests on."""
+"""What stands in the way of a deployment, and what the plan rests on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckptscan.plan.caches import Cached
@@ -47,51 +46,6 @@ def why_not(
         yield f"{ask.requests} requests of {length:,} tokens: room for {kv.concurrency:.2f}"
 
 
-def advice(
-    engine: Profile, model: Model, ask: Ask, kv: KV, valid: tuple[int, ...]
-) -> Iterator[str]:
-    """What makes it fit, each tried on its own; nothing where memory is not in the way."""
-    if _holds(engine, model, ask):
-        return
-    if kv.longest and kv.longest < (ask.max_len or 0):
-        yield f"--max-len {kv.longest}"
-    if ask.requests and kv.longest_each:
-        yield f"--max-len {kv.longest_each} for {ask.requests} requests"
-    for name, other in _others(ask, valid):
-        if _holds(engine, model, other):
-            yield name
-            if name.startswith("--tp"):
-                return
-
-
-def _holds(engine: Profile, model: Model, ask: Ask) -> bool:
-    """Whether weights, overheads and the requests asked for fit."""
-    ranks = engine.ranks(model, ask)
-    cached = engine.cached(model, ask, ranks)
-    has_room = min(rank.left for rank in ranks) > 0 or ask.kv_bytes is not None
-    is_long_enough = not cached.groups or cached.longest >= min(
-        ask.max_len or 0, model.facts.context.value
-    )
-    return (
-        has_room
-        and is_long_enough
-        and (not ask.requests or cached.concurrency >= ask.requests or not cached.groups)
-    )
-
-
-def _others(ask: Ask, valid: tuple[int, ...]) -> Iterator[tuple[str, Ask]]:
-    """Other ways to ask, the cheapest first."""
-    if (ask.utilization or 0) < 0.95:
-        yield "--gpu-memory-utilization 0.95", replace(ask, utilization=0.95)
-    if (ask.max_seqs or 0) > 64 and ask.activation_bytes is None:
-        yield "--max-num-seqs 64", replace(ask, max_seqs=64)
-    if ask.kv_dtype == "auto":
-        yield "--kv-cache-dtype fp8", replace(ask, kv_dtype="fp8")
-    for tp in valid:
-        if tp > ask.parallel.tp and ask.parallel.ep == 1:
-            yield f"--tp {tp}", replace(ask, parallel=ask.parallel._replace(tp=tp))
-
-
 def assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
     """What the plan rests on and nothing in the checkpoint says."""
     facts = model.facts
@@ -115,15 +69,14 @@ def _about_model(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
     odd = unrunnable_dtype(model, ask.devices.card if ask.devices else None, ask.dtype)
     if odd:
         yield odd
-    if model.schemes is not None:
-        yield "no such checkpoint was read: weights are sized as if they were quantized"
     if not model.attention:
         yield "no attention is known in the shapes: the cache is not counted"
     if cached.caches.label == "assumed":
-        yield "heads are not known: keys and values are taken to divide evenly"
+        yield (
+            "heads are not known: keys and values are taken to divide evenly, and sizes of --tp "
+            "are judged by rows alone"
+        )
     if cached.problem:
         yield cached.problem
-    if model.structure.checkpoint.configs:
-        yield "a pipeline of components: no part of it is served by vLLM; all are counted"
     if any(m.role == "other" and len(m.shape or ()) > 1 for m, _ in model.inventory.everything()):
         yield "some modules have no known role; they are taken to stand whole on every rank"

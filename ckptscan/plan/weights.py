@@ -12,9 +12,11 @@ from ckptscan.plan.inventory import Module
 from ckptscan.plan.loading import Loaded, Loader, Parameter, load_modules, tower_blocks
 from ckptscan.plan.lora import lora_terms
 from ckptscan.plan.model import Model
+from ckptscan.plan.pieces import in_words
 from ckptscan.plan.rope import Table, rope_tables
 from ckptscan.plan.sharding import WHOLE, Cut
 from ckptscan.plan.values import Ask, Term
+from ckptscan.structure import Attention
 
 SCALAR = 4  # a tensor of one float; the allocator makes 512 bytes of it
 _BEFORE_ROPE = frozenset(
@@ -52,8 +54,11 @@ class Profile(Protocol):
     def table_width(self, model: Model, width: int) -> int:
         """Bytes of an entry of the rotary tables."""
 
-    def latent_width(self, kv_b: Module, width: int) -> int:
-        """Bytes of an element of the copy of kv_b_proj that decoding uses; 0 without one."""
+    def workspace(self, model: Model) -> int:
+        """Bytes that its kernels for attention take as they are imported."""
+
+    def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
+        """Bytes of what a layer keeps of kv_b_proj in the form that decoding uses."""
 
 
 class Stage(NamedTuple):
@@ -77,6 +82,7 @@ class _Made(NamedTuple):
     tables: tuple[Table, ...]
     scalars: int
     copies: int
+    workspace: int
     allocator: Allocator
 
 
@@ -89,13 +95,15 @@ def weight_terms(
     is_whole = cut == WHOLE and place[2] == 1 and not loaded.changes
     label = "exact" if is_whole else "engine"
     how = "as stored" if is_whole else _cut_in_words(cut, place)
+    pieces = in_words(loaded.parameters)
     terms = []
     for group, nbytes in made.groups.items():
-        if group == "experts":
+        said, less = model.assumed.get(group), ""
+        if group == "experts" and loaded.padding:
             nbytes -= loaded.padding
-        said = model.assumed.get(group)
+            less = f" less padding {loaded.padding:,} B"
         if said is None:
-            terms.append(Term(group, nbytes, how, label))
+            terms.append(Term(group, nbytes, f"{pieces[group]}{less}; {how}", label))
         else:
             whole_words = said if is_whole else f"{said}; {how}"
             terms.append(Term(group, nbytes, whole_words, "assumed"))
@@ -140,8 +148,11 @@ def _beside(made: _Made, model: Model) -> list[Term]:
         )
         for table in made.tables
     ]
+    if made.workspace:
+        how = "FlashInfer's buffer for latent attention, taken whichever kernel runs"
+        terms.append(Term("attention workspace", made.workspace, how, "engine", "kernel"))
     if made.copies:
-        how = "kv_b_proj once more, in the form that decoding multiplies with"
+        how = "kv_b_proj once more, in forms that decoding multiplies with"
         terms.append(Term("MLA decoding copy", made.copies, how, "engine", "kernel"))
     if made.loaded.padding or made.loaded.padding_range[1]:
         low, high = made.loaded.padding_range
@@ -158,6 +169,8 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
     """Allocate everything of one rank in the order in which vLLM does."""
     loader, loaded = engine.loader(model, ask), Loaded()
     allocator, groups = Allocator(engine.max_split), Counter[str]()
+    if workspace := engine.workspace(model):
+        allocator.allocate(workspace)
     width = engine.table_width(model, loader.width)
     tables = rope_tables(model.facts, model.attention, width, engine)
     for block in tower_blocks(model.inventory):
@@ -186,7 +199,7 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
     _scale_padding(loaded, model, stage, kinds)
     if stage.is_last:
         _allocate(_ends(model, stage), loader, cut, loaded, allocator, groups)
-    return _Made(loaded, groups, tables, scalars, copies, allocator)
+    return _Made(loaded, groups, tables, scalars, copies, workspace, allocator)
 
 
 def _scale_padding(loaded: Loaded, model: Model, stage: Stage, kinds: Iterable[int]) -> None:
@@ -289,19 +302,18 @@ def _due(tables: list[Table], model: Model, index: int) -> list[Table]:
 def _copy(
     engine: Profile, model: Model, index: int, held: tuple[int, Cut], allocator: Allocator
 ) -> int:
-    """The copy of kv_b_proj that decoding multiplies with, where the engine keeps one."""
+    """What decoding multiplies with in place of kv_b_proj, where the engine keeps it apart."""
     one = model.attention_of(index)
-    if one is None or one.latent is None or not one.heads:
+    if one is None or one.latent is None:
         return 0
     modules = model.inventory.modules_of(index)
     kv_b = next((module for module in modules if module.role == "kv_b"), None)
-    width = engine.latent_width(kv_b, held[0]) if kv_b is not None else 0
-    if not width:
+    if kv_b is None:
         return 0
-    heads = -(-one.heads // held[1].tp)
-    nbytes = one.latent.kv_rank * heads * (one.latent.nope + one.latent.v) * width
-    allocator.allocate(nbytes)
-    return nbytes
+    copies = engine.latent_copies(one, kv_b, held[0], held[1].tp)
+    for nbytes in copies:
+        allocator.allocate(nbytes)
+    return sum(copies)
 
 
 def _attends(model: Model, index: int) -> bool:

@@ -20,9 +20,18 @@ _COLUMN = 13  # where values begin
 
 def headline(structure: Structure, width: int | None) -> Iterator[str]:
     """The title, then a line for each fact; long ones are wrapped to the width."""
+    yield words.label(structure.checkpoint.origin.title)
+    for name, value in facts(structure):
+        first, *rest = words.wrapped(words.printable(value), width, _COLUMN, 0)
+        yield f"  {name:<{_COLUMN - 2}}{first[_COLUMN:]}"
+        yield from rest
+
+
+def facts(structure: Structure) -> Iterator[tuple[str, str]]:
+    """What there is to say, a name and a sentence each; what does not apply is left out."""
     checkpoint = structure.checkpoint
     files = words.plural(len(structure.files), "file")
-    facts = [
+    told = (
         ("class", words.label(checkpoint.config.architecture or "")),
         ("parameters", _parameters_line(structure)),
         ("active", _active_line(structure)),
@@ -45,13 +54,8 @@ def headline(structure: Structure, width: int | None) -> Iterator[str]:
         ("matched", _matched_line(structure)),
         ("warning", gaps_line(checkpoint)),
         ("odd", "; ".join(structure.problems[:_SHOWN_PROBLEMS])),
-    ]
-    yield words.label(checkpoint.origin.title)
-    for name, value in facts:
-        if value:
-            first, *rest = words.wrapped(words.printable(value), width, _COLUMN, 0)
-            yield f"  {name:<{_COLUMN - 2}}{first[_COLUMN:]}"
-            yield from rest
+    )
+    return ((name, value) for name, value in told if value)
 
 
 def _parameters_line(structure: Structure) -> str:

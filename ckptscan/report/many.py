@@ -11,11 +11,12 @@ from ckptscan.report import words
 from ckptscan.report.options import Layout
 from ckptscan.report.table import tabulated
 from ckptscan.sources import redacted
+from ckptscan.version import schema
 
 if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
-SCHEMA = "ckptscan.inspect-many/1"
+SCHEMA = schema("inspect-many")
 _COUNTED = ("files", "tensors", "elements", "bytes", "faults")
 _COLUMNS = (*_COUNTED, "dtypes", "source")
 _BYTES = _COUNTED.index("bytes")
@@ -53,6 +54,11 @@ def report_many(
 
         cells = [list(map(markdown.cell, row)) for row in (*rows, last)]
         yield from markdown.written(_COLUMNS, cells)
+    elif format_name == "html":
+        from ckptscan.report.html import many
+
+        failed_lines = [f"{redacted(spec)}: {error.message}" for spec, error in errors]
+        yield from many(_COLUMNS, [_shown(row) for row in (*rows, last)], failed_lines)
     else:
         shown = [_shown(row) for row in (*rows, last)]
         yield from tabulated(shown, _COLUMNS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 VIEWS = (
+    "summary",
     "tree",
     "modules",
     "flow",
@@ -18,7 +19,12 @@ VIEWS = (
     "files",
     "metadata",
 )
-FORMATS = ("text", "json", "csv", "markdown", "latex")
+FORMATS = ("text", "json", "csv", "markdown", "latex", "jsonl", "html")
+PARQUET = "parquet"  # the one format that is no text
+# formats that write one view of one source
+VIEW_OF = {"latex": "formula", "jsonl": "tensors", PARQUET: "tensors"}
+# what is shown where no view is asked for
+FIRST_VIEW = {**dict.fromkeys(FORMATS, "tree"), "markdown": "summary", **VIEW_OF}
 SORTS = ("name", "size", "count")
 
 
@@ -26,7 +32,8 @@ class Layout(NamedTuple):
     """What to show: `view`, `depth` levels of the tree, `top` rows, `sort` by name, size or count.
 
     `depth` and `top` are None for all; `width` is the columns of the terminal, None for any.
-    `expand` shows every layer where layers are folded.
+    `expand` shows every layer where layers are folded. `bars` is what bars are drawn with,
+    empty for none.
     """
 
     view: str = "tree"
@@ -35,3 +42,4 @@ class Layout(NamedTuple):
     top: int | None = None
     width: int | None = None
     expand: bool = False
+    bars: str = ""

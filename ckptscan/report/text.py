@@ -9,6 +9,7 @@ from typing import Any
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.names import IndexSet, natural_key
 from ckptscan.report import words
+from ckptscan.report.bars import NONE, bar
 from ckptscan.report.faults import fault_lines
 from ckptscan.report.headline import headline
 from ckptscan.report.options import Layout
@@ -27,16 +28,17 @@ from ckptscan.report.table import Line, aligned, fits, tabulated
 from ckptscan.structure import Node, Structure
 
 PIPED_WIDTH = 200
+_BAR = 10  # characters of a bar in the tree
 _COUNTS = ("tensors", "elements", "bytes")
 
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
     """The lines of the report that the layout asks for; the tree has a head, and faults below."""
-    if layout.view != "tree":
+    if layout.view in VIEWS:
         yield from VIEWS[layout.view](structure, layout)
         return
     yield from headline(structure, layout.width)
-    if structure.tensors:
+    if structure.tensors and layout.view == "tree":
         yield ""
         yield from _tree(structure, layout)
     if structure.checkpoint.faults:
@@ -93,11 +95,11 @@ def _tree(structure: Structure, layout: Layout) -> Iterator[str]:
     """The tree in the most generous form that fits: exact, shortened, or tight on more lines."""
     width = layout.width or PIPED_WIDTH
     rows = tree_rows(structure.tree, layout, label=_node_label)
-    lines = _tree_lines(structure, rows, _EXACT)
-    if not fits(lines, width):
-        lines = _tree_lines(structure, rows, _SHORT)
-    if fits(lines, width):
-        return aligned(lines, 2, width)
+    for form in (_EXACT, _SHORT):
+        for bars in dict.fromkeys((layout.bars, NONE)):
+            lines = _tree_lines(structure, rows, form, bars)
+            if fits(lines, width):
+                return aligned(lines, 2, width)
     rows = tree_rows(structure.tree, layout, joined=False, label=_node_label)
     return aligned(_tree_lines(structure, rows, _SHORT), 2, width, step=1)
 
@@ -109,7 +111,10 @@ def _node_label(node: Node) -> str:
     return node.label.replace(str(node.repeat), words.indices(node.repeat), 1)
 
 
-def _tree_lines(structure: Structure, rows: Sequence[TreeRow], form: _Form) -> list[Line]:
+def _tree_lines(
+    structure: Structure, rows: Sequence[TreeRow], form: _Form, bars: str = NONE
+) -> list[Line]:
+    """The lines of the tree; behind each share its bar, where there are any."""
     lines = [Line(0, "", ("shape", "dtype", *_COUNTS, "share"))]
     for row in rows:
         shown, family = row.shown, row.family
@@ -118,6 +123,7 @@ def _tree_lines(structure: Structure, rows: Sequence[TreeRow], form: _Form) -> l
             words.label(family.dtype.name) if family else "",
             *form.counts(shown.tensors, shown.numel, shown.nbytes),
             form.share(shown.nbytes, structure.nbytes),
+            *((bar(shown.nbytes, structure.nbytes, _BAR, bars),) if bars else ()),
         )
         lines.append(Line(row.depth, words.label(row.label), cells))
     return lines
@@ -288,7 +294,6 @@ def _attention(structure: Structure, layout: Layout) -> Iterator[str]:
 
 
 VIEWS: dict[str, Callable[[Structure, Layout], Iterator[str]]] = {
-    "tree": _tree,
     "modules": _modules,
     "flow": _flow,
     "parameters": _parameters,

@@ -149,6 +149,14 @@ class Filling(Source, Protocol):
 
 
 @runtime_checkable
+class Located(Source, Protocol):
+    """A source whose files lie on this machine, where another library can open them."""
+
+    def location(self, path: str) -> str:
+        """The path of a file for the system; only of files that were listed without a problem."""
+
+
+@runtime_checkable
 class Timed(Source, Protocol):
     """A source whose reading has a time limit."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
+from ckptscan.late import Late
 from ckptscan.structure.classes import ModuleClass
 
 if TYPE_CHECKING:
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
 _UNPACKED = dict.fromkeys(
     "qweight weight_packed W_q codes weight_qdata _weight_qdata weight._data".split(), "weight"
 )
+# weight_scale_inv, scales, absmax, SCB, input_scale; not scale_shift_table
+_SCALE = Late(r"(?i)(?:^|[._])(?:\w+_)?(?:scales?|absmax|scb)(?:_inv|_\d)?$")
+_TAIL = 128  # characters of a name that say what it is
 _STACK_ENDINGS = ("_blocks", "_packed", "_qdata", "_qweight")
+
+
+def is_scale(name: str) -> bool:
+    """Whether a name is that of the scales of a quantized weight."""
+    return _SCALE.search(name[-_TAIL:]) is not None
 
 
 def quantized_class(packing: Packing, plain: ModuleClass | None) -> ModuleClass:

@@ -38,6 +38,15 @@ class DTypeUse(NamedTuple):
     nbytes: int
 
 
+class RoleUse(NamedTuple):
+    """How much of a checkpoint has one role."""
+
+    role: str
+    tensors: int
+    numel: int
+    nbytes: int
+
+
 class FileUse(NamedTuple):
     """One weight file: sizes in bytes, and how much of what was asked for lies in it."""
 
@@ -90,6 +99,23 @@ class Structure:
     def nbytes(self) -> int:
         """Bytes of all tensors, as stored."""
         return self.tree.nbytes
+
+    @cached_property
+    def roles(self) -> tuple[RoleUse, ...]:
+        """What the tensors are for, the largest first."""
+        held: dict[str, list[Family]] = {}
+        for family in self.families:
+            held.setdefault(self.role(family), []).append(family)
+        uses = (
+            RoleUse(
+                role,
+                sum(family.count for family in some),
+                sum(family.numel for family in some),
+                sum(family.nbytes for family in some),
+            )
+            for role, some in held.items()
+        )
+        return tuple(sorted(uses, key=lambda use: (-use.nbytes, use.role)))
 
     @cached_property
     def main(self) -> Node:

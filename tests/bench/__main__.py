@@ -156,7 +156,12 @@ def write_deep(path: Path, dtype: str) -> None:
 
 def deep(programs: Path, folder: Path, runs: int) -> None:
     """Print what reading all tensors takes, beside one pass of numpy that looks for NaN."""
+    from tests.bench.loading import WANTED, commands, has_torch
+
     python, ours = str(programs / "python"), str(programs / "ckptscan")
+    can_load = has_torch(programs)
+    if not can_load:
+        print("verify beside safetensors: left out, torch can't be installed here")
     for dtype in ("BF16", "F32"):
         if shutil.disk_usage(folder).free < 2 * DEEP:
             print(f"4 GiB of {dtype}: left out, the disk has no room for it")
@@ -170,6 +175,9 @@ def deep(programs: Path, folder: Path, runs: int) -> None:
             f"4 GiB of {dtype} : numpy, NaN only", audit, [python, "-c", NAN_PASS, str(path)], 1.43
         )
         compare(row, runs)
+        if can_load:
+            loading = Row(f"verify {dtype} : load_file, sum", *commands(programs, path), WANTED)
+            compare(loading, runs)
         shutil.rmtree(path.parent)
 
 

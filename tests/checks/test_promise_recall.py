@@ -145,7 +145,14 @@ def recall(models: list[str], turns: int) -> tuple[int, int, str]:
     return sum(found.values()), sum(done.values()), "\n".join([*lines, *missed])
 
 
-def test_the_proof_tells_damage_that_layers_share(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_proof_tells_damage_that_layers_share() -> None:
+    found, done, table = recall([*FEW][:2], 1)
+
+    assert found >= 0.97 * done, table
+
+
+@pytest.mark.slow
+def test_the_proof_tells_damage_in_all_small_models(capsys: pytest.CaptureFixture[str]) -> None:
     found, done, table = recall([*FEW], 1)
 
     with capsys.disabled():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ckptscan.errors import UsageError
+from ckptscan.errors import DeviceError, UsageError
 from ckptscan.hardware import local, parse_devices
 
 MIB = 1 << 20
@@ -60,7 +60,7 @@ def test_an_old_driver_is_asked_for_less(driver: Path) -> None:
 def test_a_driver_that_tells_nothing_is_said(driver: Path, text: str) -> None:
     says(driver, text)
 
-    with pytest.raises(UsageError, match="no card that a driver tells of"):
+    with pytest.raises(DeviceError, match="no card that a driver tells of"):
         parse_devices("mine")
 
 
@@ -68,13 +68,13 @@ def test_a_driver_that_hangs_is_left(driver: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(local, "TIMEOUT", 0.2)
     says(driver, "exec sleep 30")
 
-    with pytest.raises(UsageError, match="no card"):
+    with pytest.raises(DeviceError, match="no card"):
         parse_devices("mine")
 
 
 def test_without_a_driver_it_is_said(driver: Path) -> None:
     assert not driver.exists()
-    with pytest.raises(UsageError, match="no card"):
+    with pytest.raises(DeviceError, match="no card"):
         parse_devices("mine")
 
 
@@ -122,7 +122,8 @@ def test_torch_is_asked_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> No
     cuda = SimpleNamespace(
         is_available=lambda: True, device_count=lambda: 2, get_device_properties=lambda _: seen
     )
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    torch = SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda="12.8"))
+    monkeypatch.setitem(sys.modules, "torch", torch)
     mine = parse_devices("mine@torch")
 
     assert (85_000_000_000, "engine", 2) == (mine.card.total_bytes, mine.card.label, mine.count)
@@ -131,5 +132,5 @@ def test_torch_is_asked_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> No
 def test_torch_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
 
-    with pytest.raises(UsageError, match="torch is not installed"):
+    with pytest.raises(DeviceError, match="torch is not installed"):
         parse_devices("mine@torch")

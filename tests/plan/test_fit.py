@@ -9,7 +9,7 @@ import pytest
 
 from ckptscan.hardware import Devices, parse_devices
 from ckptscan.plan import Ask, Local, Parallel, plan
-from ckptscan.plan.fit import SPREADING, Holder, Holders, Matrix, headroom, holders, matrix
+from ckptscan.plan.fit import Holder, Holders, Matrix, headroom, holders, matrix
 from ckptscan.report.plans.fit import report
 from tests.plan.measured import structure_of
 
@@ -26,7 +26,7 @@ ASKS = [
 def again(one: Holder, ask: Ask) -> Ask:
     from dataclasses import replace
 
-    spreads = ask.engine in SPREADING
+    spreads = ask.engine in ("llama.cpp", "transformers")
     parallel = Parallel(pp=one.cards) if spreads else Parallel(tp=one.cards)
     return replace(ask, devices=Devices(one.card, one.cards), parallel=parallel)
 
@@ -74,8 +74,8 @@ def test_a_matrix_stops_where_plans_stop() -> None:
     structure = structure_of("pack:Qwen--Qwen2-7B")
     found = matrix(structure, Ask(devices=parse_devices("l4")))
 
-    for row in found.rows:
-        for count in found.columns:
+    for row in found.rows[::2]:
+        for count in found.columns[::2]:
             made = plan(
                 structure,
                 Ask(devices=parse_devices("l4"), max_len=row.context, requests=count),
@@ -125,7 +125,7 @@ def _matrix_or_holders(gpu: str | None) -> Matrix | Holders:
 def test_reports(format_name: str, gpu: str | None) -> None:
     structure = structure_of(LLAMA)
     found = _matrix_or_holders(gpu)
-    text = "\n".join(report(structure.checkpoint, found, format_name, 100))
+    text = "\n".join(report(structure.checkpoint, [found], format_name, 100))
 
     if format_name == "json":
         document = json.loads(text)

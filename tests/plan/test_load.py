@@ -15,6 +15,7 @@ from tests.plan.measured import structure_of
 
 MODELS = [path.name.removesuffix(".ckptpack") for path in sorted(PACKS.glob("*.ckptpack"))
           if "lora" not in path.name]  # fmt: skip
+FEW = ("Qwen--Qwen1.5-MoE-A2.7B", "deepseek-ai--DeepSeek-V2-Lite", "openai--gpt-oss-120b")
 LLAMA = "meta-llama--Llama-3.1-8B"
 
 
@@ -29,7 +30,10 @@ def values(section: Section, words: str) -> list[int | float | None]:
     return [row.value for row in section.rows if words in row.name]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model",
+    [model if model in FEW else pytest.param(model, marks=pytest.mark.slow) for model in MODELS],
+)
 def test_one_rank_reads_all_but_what_drafts(model: str) -> None:
     structure = structure_of(f"pack:{model}")
     section = loading(structure)

@@ -7,6 +7,8 @@ import pytest
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
 from ckptscan.plan import Ask, MemoryPlan, Parallel, Row, Training, WhatIf, plan
+from ckptscan.plan.training.activations import Sizes, activation_terms
+from ckptscan.plan.training.states import by_paper
 from tests.conftest import PACKS
 from tests.plan.measured import structure_of
 
@@ -140,6 +142,71 @@ def test_what_would_fit_is_said() -> None:
 
     assert not one.fits
     assert any("--zero 3" in advice for advice in one.advice)
+
+
+@pytest.mark.parametrize(
+    ("stage", "gigabytes"), [(0, 120), (1, 31.4), (2, 16.6), (3, 1.9)], ids=range(4)
+)
+def test_states_are_the_zero_paper_s(stage: int, gigabytes: float) -> None:
+    """Rajbhandari et al., figure 1: 7.5 B parameters among 64 copies, K = 12."""
+    counted, how = by_paper(7_500_000_000, 64, Training(zero=stage))
+
+    assert gigabytes == pytest.approx(counted / 1e9, abs=0.05)
+    assert "1910.02054" in how
+
+
+@pytest.mark.parametrize("copies", [2, 8, 64])
+def test_a_higher_stage_takes_no_more(copies: int) -> None:
+    ours = [trained(parallel=Parallel(dp=copies), zero=n).first.part("weights") for n in range(4)]
+    paper = [by_paper(P, copies, Training(zero=stage))[0] for stage in range(4)]
+
+    assert sorted(ours, reverse=True) == ours
+    assert sorted(paper, reverse=True) == paper
+
+
+def test_offloading_takes_from_the_card_what_the_host_holds() -> None:
+    eight = Parallel(dp=8)
+    kept, optimizer, everything = (
+        trained(parallel=eight, zero=3, offload=what).first.part("weights")
+        for what in ("none", "optimizer", "all")
+    )
+
+    assert everything < optimizer < kept
+
+
+@pytest.mark.parametrize(
+    ("said", "factor"),
+    [
+        ({"checkpointing": "none"}, 34 * TOKENS * HIDDEN + 5 * HEADS * TOKENS * TOKENS),
+        ({}, 34 * TOKENS * HIDDEN),
+        ({"sequence_parallel": True}, 34 * TOKENS * HIDDEN // 4),
+        ({"sequence_parallel": True, "checkpointing": "full"}, 2 * TOKENS * HIDDEN // 4),
+    ],
+    ids=["none", "selective", "sequence", "full"],
+)
+def test_the_paper_s_table_of_a_net_four_times_as_wide(
+    said: dict[str, object], factor: int
+) -> None:
+    """Korthikanti et al., table 2, at f = 4 h: s b h (34 + 5 a s / h), 34, 34 / t, 2 / t a layer."""
+    tp = 4 if "sequence_parallel" in said else 1
+    sizes = Sizes(HIDDEN, HEADS, LAYERS, 4 * HIDDEN * LAYERS, 4 * HIDDEN)
+    terms = activation_terms(sizes, Training(seq_len=TOKENS, **said), tp, 1)  # type: ignore[arg-type]
+    kept = [term.nbytes for term in terms if "again" not in term.name]
+
+    assert LAYERS * factor == sum(kept)
+
+
+def test_experts_are_shared_among_copies() -> None:
+    """Qwen1.5-MoE: 24 layers of 60 experts of 3 x 1,408 x 2,048; each rank holds half of them."""
+    model = "pack:Qwen--Qwen1.5-MoE-A2.7B"
+    experts = 24 * 60 * 3 * 1408 * 2048
+    plain = trained(model, Parallel(dp=4))
+    shared = trained(model, Parallel(dp=4, ep=2))
+    sharded = trained(model, Parallel(dp=4, ep=2), zero=1)
+    optimizer = next(t for t in sharded.first.terms if t.name == "experts: optimizer")
+
+    assert 18 * experts // 2 == plain.first.part("weights") - shared.first.part("weights")
+    assert 12 * (experts // 2) // 2 == optimizer.nbytes
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,27 @@ def test_what_neither_card_nor_host_takes_goes_to_disk() -> None:
 def test_cards_are_filled_evenly_with_a_buffer() -> None:
     """100 bytes over two cards: 50 and 1.25 blocks; the last card is left all it has."""
     assert [62, 80] == balanced(TEN, 80, 2, 10)
-    assert [90] == balanced(TEN, 100, 1, 10)
+    assert [90] == balanced(TEN, 100, 1, 30)
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "gpu", "layers"),
+    [
+        ("transformers-5.23", LARGE, "4x40GiB", [19, 22, 22, 17]),
+        ("transformers-4.57", LARGE, "4x40GiB", [19, 21, 21, 19]),
+        ("transformers-5.23", "Qwen2.5-1.5B-Instruct", "4x24GiB", [8, 14, 6, 0]),
+        ("transformers-4.57", "Qwen2.5-1.5B-Instruct", "4x24GiB", [3, 9, 9, 7]),
+        ("transformers-5.23", "DeepSeek-R1-Distill-Qwen-32B", "2x80GiB", [32, 32]),
+        ("transformers-4.57", "DeepSeek-R1-Distill-Qwen-32B", "2x80GiB", [31, 33]),
+    ],
+)
+def test_layers_lie_where_the_library_puts_them(
+    engine: str, model: str, gpu: str, layers: list[int]
+) -> None:
+    """What infer_auto_device_map of transformers 5.23 and accelerate 1.15 answer, on meta models."""
+    ask = Ask(parse_devices(gpu), engine=engine, max_len=16, non_torch_bytes=0)
+
+    assert layers == [len(rank.layers) for rank in plan(structure_of(model), ask).ranks]
 
 
 def test_a_model_is_shared_evenly_where_there_is_room() -> None:
@@ -58,7 +78,7 @@ def test_layers_on_the_host_do_not_fit_unless_they_may_lie_there() -> None:
     small = loaded(LARGE, "h100", host=16 * GIB, max_len=8192)
 
     assert "lie on the host" in told.why_not[0]
-    assert "2 cards" in told.advice
+    assert "--gpu 2xh100" in told.advice
     assert allowed.fits
     assert "lie on disk" in small.why_not[0]
     assert structure_of(LARGE).nbytes == sum(one.loaded for one in small.ranks) + sum(
@@ -89,5 +109,5 @@ def test_a_config_of_32_bits_is_loaded_so() -> None:
 
 
 def test_a_cache_of_fewer_bits_is_refused() -> None:
-    with pytest.raises(UsageError, match="keeps no cache of 'fp8'"):
+    with pytest.raises(UsageError, match="keeps no cache in fp8"):
         loaded(SMALL, "h100", kv_dtype="fp8")

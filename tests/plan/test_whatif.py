@@ -112,6 +112,18 @@ def test_experts_of_a_stack_stay_stacks() -> None:
     assert planned(GPT_OSS).first.loaded == same.first.loaded
 
 
+def test_experts_that_stand_apart_are_padded_as_a_stack() -> None:
+    """Qwen3-30B at tp 8: 768 / 8 = 96 wide, which Triton rounds to 128; 48 layers, 128 experts."""
+    one = planned("pack:Qwen--Qwen3-30B-A3B", 8, quantize="experts=mxfp4")
+    wide = {"gate_up": 2 * 128 * 2048, "down": 2048 * 256}  # of down's inputs 128 are kept as 256
+    scales = {"gate_up": 2 * 128 * 64, "down": 2048 * 4}
+    held = sum(wide[side] // 2 + scales[side] for side in wide)
+    plain = 3 * 96 * 2048 // 2 + 3 * 96 * 2048 // 32
+
+    assert 48 * 128 * plain == term(one, "experts").nbytes
+    assert 48 * 128 * (held - plain) == term(one, "kernel padding").nbytes
+
+
 def test_adapters_are_cut_with_their_layers() -> None:
     """Of Llama at rank 16: A and B of each linear layer, 2 bytes each."""
     both = 32 * (2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336))  # inputs and outputs
@@ -124,6 +136,27 @@ def test_adapters_are_cut_with_their_layers() -> None:
         3 * 16 * 2 * halved
         == term(planned(LLAMA, 2, lora_rank=16, loras=3), "LoRA adapters").nbytes
     )
+
+
+def test_tables_have_adapters_of_their_own() -> None:
+    """A table of 128,256 x 4,096: A is as long as one side, B as the other; never cut."""
+    for tp in (1, 4):
+        one = planned(LLAMA, tp, lora_rank=16, lora_targets=("embeddings", "head"))
+        assert 2 * 16 * 2 * (128_256 + 4096) == term(one, "LoRA adapters").nbytes
+
+
+def test_experts_have_adapters_where_they_are_asked_for() -> None:
+    """Of gpt-oss: 36 layers, 128 experts, 2880 to 2 x 2880 and 2880 to 2880."""
+    one = planned(GPT_OSS, lora_rank=8, lora_targets=("experts",))
+
+    assert 36 * 128 * (2880 * 3 + 2880 * 2) * 8 * 2 == term(one, "LoRA adapters").nbytes
+
+
+def test_adapters_beside_nothing_that_is_known_are_refused() -> None:
+    with pytest.raises(UsageError, match="no modules are called 'heads'") as caught:
+        planned(LLAMA, lora_rank=8, lora_targets=("heads",))
+
+    assert "linear, experts, embeddings, head" in caught.value.hint
 
 
 @pytest.mark.slow

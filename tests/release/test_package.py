@@ -54,8 +54,12 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 
     assert {"ckptscan"} == {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert "ckptscan/py.typed" in names
-    written = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ckptscan").rglob("*.py")}
-    assert written <= set(names)
+    written = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "ckptscan").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert written == {name for name in names if ".dist-info/" not in name}
 
 
 def test_the_wheel_is_small(wheel: Path) -> None:

@@ -55,7 +55,8 @@ class Browser(App[int]):
         Binding("q", "leave(0)"),
         Binding("ctrl+c", "leave(130)", priority=True),
         Binding("question_mark", "keys"),
-        Binding("slash", "search('')"),
+        # before the keys that follow it, which are words to search for
+        Binding("slash", "search('')", priority=True),
         Binding("n", "search_again"),
         Binding("escape", "to_tree"),
         *(Binding(str(number), f"pane('{name}')") for number, name in enumerate(PANES, 1)),
@@ -142,6 +143,10 @@ class Browser(App[int]):
         pane = event.option_list
         if isinstance(pane, Choices) and pane.place is not None:
             self._go(pane.place)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether a key means an action: not to search where something else is on the screen."""
+        return action != "search" or len(self.screen_stack) == 1
 
     def action_leave(self, code: int) -> None:
         """Quit with an exit code."""

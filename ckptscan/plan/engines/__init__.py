@@ -12,10 +12,15 @@ from ckptscan.plan.engines.base import Engine
 # name -> module, in the order of the help; imported when asked for
 ENGINES = {
     "vllm-0.6": "ckptscan.plan.engines.vllm_0_6",
+    "vllm-0.7": "ckptscan.plan.engines.vllm_0_7",
     "vllm-0.11": "ckptscan.plan.engines.vllm_0_11",
+    "vllm-0.14": "ckptscan.plan.engines.vllm_0_14",
+    "vllm-0.19": "ckptscan.plan.engines.vllm_0_19",
+    "vllm-0.20": "ckptscan.plan.engines.vllm_0_20",
     "vllm-0.21": "ckptscan.plan.engines.vllm_0_21",
     "sglang-0.5": "ckptscan.plan.engines.sglang_0_5",
     "llama.cpp": "ckptscan.plan.engines.llamacpp",
+    "transformers-4": "ckptscan.plan.engines.transformers_4",
     "transformers": "ckptscan.plan.engines.transformers",
 }
 ALIASES = {
@@ -27,6 +32,7 @@ ALIASES = {
 }
 DEFAULT = "vllm-0.11"
 # vllm, vllm-0.10.2, vllm==0.24.0
+_VERSION = re.compile(r"-[\d.]+$")
 _NAMED = re.compile(r"([a-z._]+?)(?:[-=@ ]*v?(\d{1,4}(?:\.\d{1,4}){0,3}))?(?:\.post\d+)?", re.ASCII)
 
 
@@ -37,7 +43,7 @@ def engine_named(name: str) -> Engine:
     if plain in ENGINES:
         return _profile(plain)
     match = _NAMED.fullmatch(plain)
-    family = [one for one in ENGINES if match and one.rpartition("-")[0] == match[1].rstrip("-")]
+    family = [one for one in ENGINES if match and _VERSION.sub("", one) == match[1].rstrip("-")]
     if match is not None and family:
         if match[2] is None:
             return _profile(family[-1])
@@ -47,6 +53,15 @@ def engine_named(name: str) -> Engine:
 
     near = difflib.get_close_matches(plain, ENGINES, 3, 0.3) or list(ENGINES)
     raise UsageError(f"no engine is called {name[:60]!r}", f"nearest: {', '.join(near)}")
+
+
+def spoken_for(name: str) -> tuple[str, ...]:
+    """A note where another version was asked for than the one whose rules are taken."""
+    found = engine_named(name)
+    plain = name.strip().lower()
+    if plain == found.name or not any(map(str.isdigit, plain)):
+        return ()
+    return (f"{plain[:40]} is planned by the rules of {found.name}: {found.covers}",)
 
 
 def _nearest(family: list[str], wanted: tuple[int, ...]) -> str:

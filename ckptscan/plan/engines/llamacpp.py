@@ -34,6 +34,7 @@ class LlamaCpp:
     name: str = "llama.cpp"
     covers: str = "builds of 2026, ik_llama.cpp and ollama"
     reads_scheme: bool = False
+    keeps_latents: bool = True
     reads_state_dtype: bool = False
     state_width: int | None = 4
     has_sparse_format: bool = False
@@ -43,7 +44,7 @@ class LlamaCpp:
         ask = settled(model, ask)
         file = gguf_of(model, ask.local.outtype or "f16")
         cells = cells_of(self, model, ask)
-        return planned(self.name, model, ask, Placed(file, cells, placed))
+        return planned(self.name, model, Placed(file, cells, ask, placed))
 
 
 def settled(model: Model, ask: Ask) -> Ask:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
-from ckptscan.plan.engines.llamacpp_cache import PAD, Cells, cache_type
+from ckptscan.plan.engines.llamacpp_cache import PAD, Cells
 from ckptscan.plan.facts import FULL
 from ckptscan.plan.gguf import File
+from ckptscan.plan.kernels import unread
 from ckptscan.plan.kvcache import STATE, LayerCache
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
@@ -22,20 +22,22 @@ HEAD = "embeddings for the head"  # a tied table's second place
 
 
 class Placed(NamedTuple):
-    """A file, its caches, and the function that puts both on cards."""
+    """A file, its caches, what was asked, and the function that puts both on cards."""
 
     file: File
     cells: Cells
+    ask: Ask
     place: Callable[[Model, Ask, File, Cells], Places]
 
-    def on(self, model: Model, ask: Ask) -> Places:
+    def on(self, model: Model) -> Places:
         """Cards and host with what they hold."""
-        return self.place(model, ask, self.file, self.cells)
+        return self.place(model, self.ask, self.file, self.cells)
 
 
-def planned(name: str, model: Model, ask: Ask, what: Placed) -> MemoryPlan:
+def planned(name: str, model: Model, what: Placed) -> MemoryPlan:
     """The plan of a deployment, whether it fits or not."""
-    ranks, beside, where = what.on(model, ask)
+    ask = what.ask
+    ranks, beside, where = what.on(model)
     kv = _kv(model, ask, what, ranks, where)
     against = tuple(_why_not(model, ask, ranks, beside))
     return MemoryPlan(
@@ -49,9 +51,9 @@ def planned(name: str, model: Model, ask: Ask, what: Placed) -> MemoryPlan:
         (),
         not against,
         against,
-        tuple(_advice(model, ask, what, kv)) if against else (),
+        (),
         tuple(_assumptions(model, ask, what)),
-        tuple(_log(what, ranks, beside, where, ask)),
+        tuple(_log(model, what, ranks, beside, where)) if kv.groups else (),
         tuple(_changes(model, what.file, ranks)),
         {},
         beside,
@@ -89,6 +91,12 @@ def _kv(model: Model, ask: Ask, what: Placed, ranks: tuple[Rank, ...], where: Sp
         needed,
         each,
         groups,
+        {
+            "cache": f"the most cells, in steps of {PAD}, that every card has room for beside "
+            "the rest",
+            "requests": "what is left on the tightest card / the cells of a request there",
+            "longest": "the cells of one request, up to the model's context",
+        },
     )
 
 
@@ -127,6 +135,7 @@ def _why_not(
     if checkpoint.incomplete:
         missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
         yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
+    yield from unread(model, "llama.cpp", frozenset())
     length, context = ask.max_len or 0, model.facts.context
     if length > context.value and context.label == "config":
         yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
@@ -138,53 +147,6 @@ def _why_not(
     if ask.local.host_bytes is not None and host > ask.local.host_bytes:
         over = host - ask.local.host_bytes
         yield f"the host would hold {host:,} B, {over:,} B more than --host-memory"
-
-
-def _advice(model: Model, ask: Ask, what: Placed, kv: KV) -> Iterator[str]:
-    """What makes it fit, each tried on its own."""
-    if _fits(model, ask, what):
-        return
-    requests = ask.max_seqs or 1
-    longest = kv.longest if requests == 1 else kv.longest_each
-    if longest and longest < (ask.max_len or 0):
-        yield f"--max-len {longest}" + (f" for {requests} requests" if requests > 1 else "")
-    if ask.kv_dtype in ("f16", "bf16", "f32"):
-        fewer = _with_cache(model, ask, what)
-        if _fits(model, *fewer):
-            yield f"--kv-cache-dtype {_FEWER_BITS}"
-    most = _most_layers(model, ask, what)
-    if most:
-        yield f"--n-gpu-layers {most}, the rest on the host"
-
-
-def _most_layers(model: Model, ask: Ask, what: Placed) -> int:
-    """The most layers that the cards take beside what was asked for; 0 where not one."""
-    low, high = 0, len(model.indices) + 1
-    if ask.local.gpu_layers is not None:
-        high = min(high, ask.local.gpu_layers)
-    while high - low > 1:
-        middle = (low + high) // 2
-        local = ask.local._replace(gpu_layers=middle)
-        if _fits(model, replace(ask, local=local), what):
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _with_cache(model: Model, ask: Ask, what: Placed) -> tuple[Ask, Placed]:
-    from ckptscan.plan.engines.llamacpp import ENGINE
-    from ckptscan.plan.engines.llamacpp_cache import cells_of
-
-    fewer = replace(ask, kv_dtype=cache_type(_FEWER_BITS))
-    return fewer, what._replace(cells=cells_of(ENGINE, model, fewer))
-
-
-def _fits(model: Model, ask: Ask, what: Placed) -> bool:
-    ranks, beside, _ = what.on(model, ask)
-    host, may = sum(one.nbytes for one in beside), ask.local.host_bytes
-    is_held = may is None or host <= may
-    return is_held and all(rank.nbytes <= rank.capacity for rank in ranks)
 
 
 def _assumptions(model: Model, ask: Ask, what: Placed) -> Iterator[str]:
@@ -251,11 +213,41 @@ def _changes(model: Model, file: File, ranks: tuple[Rank, ...]) -> Iterator[Term
                 yield term
 
 
+def _cells_line(model: Model, cells: Cells, ask: Ask, is_window: bool) -> Iterator[str]:
+    """What it says of the cache of layers that look everywhere, or of those with a window."""
+    length, requests = ask.max_len or 0, ask.max_seqs or 1
+    streams = 1 if cells.unified else requests
+    held = [
+        cache
+        for caches in cells.by_place
+        for cache in caches
+        if cache.kind != STATE and (cache.kind != FULL) == is_window
+    ]
+    if not held:
+        return
+    count = cells.held(held[0], length, requests)
+    total = sum(cells.held(cache, length, requests) * cache.token_bytes for cache in held)
+    one = next((one for one in model.attention if one.head_dim), None)
+    wide, values = (one.head_dim or 1, one.v_head_dim or one.head_dim or 1) if one else (1, 1)
+    has_latent = any(one.latent is not None for one in model.attention)
+    keys = total if has_latent else total * wide // (wide + values)
+    kind = ask.kv_dtype
+    yield (
+        f"llama_kv_cache: size = {total / MIB:7.2f} MiB ({count // streams:6d} cells, "
+        f"{len(held):3d} layers, {requests:2d}/{streams} seqs), K ({kind}): {keys / MIB:7.2f} MiB, "
+        f"V ({kind}): {(total - keys) / MIB:7.2f} MiB"
+    )
+
+
 def _log(
-    what: Placed, ranks: tuple[Rank, ...], beside: tuple[Beside, ...], where: Spread, ask: Ask
+    model: Model,
+    what: Placed,
+    ranks: tuple[Rank, ...],
+    beside: tuple[Beside, ...],
+    where: Spread,
 ) -> Iterator[str]:
     """The lines that it should print."""
-    file, layers = what.file, len(where.cards)
+    file, layers, ask = what.file, len(where.cards), what.ask
     bits = 8 * file.nbytes / max(1, file.elements)
     yield f"print_info: file size   = {file.nbytes / GIB:.2f} GiB ({bits:.2f} BPW)"
     on_cards = sum(card != HOST for card in (*where.cards, where.output))
@@ -268,8 +260,8 @@ def _log(
     for rank in ranks:
         size = rank.part("kv") / MIB
         yield f"llama_kv_cache:      CUDA{rank.rank} KV buffer size = {size:.2f} MiB"
+    for is_window in (False, True) if what.cells.has_windows else (False,):
+        yield from _cells_line(model, what.cells, ask, is_window)
     states = (ask.max_seqs or 1) * what.cells.caches.state_bytes
-    total = what.cells.nbytes(range(layers), ask.max_len or 0, ask.max_seqs or 1) - states
-    yield f"llama_kv_cache: size = {total / MIB:.2f} MiB in all, {ask.kv_dtype}"
     if states:
         yield f"llama_memory_recurrent: size = {states / MIB:.2f} MiB in all"

@@ -18,6 +18,7 @@ from ckptscan.plan.activations import measured, overhead
 from ckptscan.plan.caches import Cached
 from ckptscan.plan.engines.sglang_cache import cache_of
 from ckptscan.plan.inventory import Module
+from ckptscan.plan.latent import is_fp8, unfolded
 from ckptscan.plan.loading import Loader
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import outcome
@@ -25,6 +26,7 @@ from ckptscan.plan.sharding import Cut
 from ckptscan.plan.stages import remainder_to_last_ones, stage_layers
 from ckptscan.plan.values import GIB, Ask, MemoryPlan, Parallel, Rank, Term
 from ckptscan.plan.weights import weight_terms
+from ckptscan.structure import Attention
 
 MIB = 1 << 20
 DEFAULT_GPU = "h100"
@@ -55,6 +57,7 @@ class Sglang:
     long_copies: int = 1
     logs_segments: bool = True
     reads_scheme: bool = False
+    keeps_latents: bool = True
     reads_state_dtype: bool = True
     state_width: int | None = 4  # configs/mamba_utils.py: float32 where no config says otherwise
     has_sparse_format: bool = False
@@ -115,10 +118,13 @@ class Sglang:
         """layers/rotary_embedding.py: "cache needs to be in FP32 for numerical stability"."""
         return 4
 
-    def latent_width(self, kv_b: Module, width: int) -> int:
+    def workspace(self, model: Model) -> int:
+        """None: its buffers are taken after loading."""
+        return 0
+
+    def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
         """w_kc and w_vc are kept beside kv_b_proj, in FP8 where it is stored so."""
-        is_fp8 = any(leaf.dtype.startswith("F8_E4") for leaf in kv_b.leaves)
-        return 1 if is_fp8 else width
+        return (unfolded(one, tp, 1 if is_fp8(kv_b) else width),)
 
     def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:
         """Ranks that differ, with all terms but the cache."""
@@ -159,6 +165,8 @@ class Sglang:
     def expected(self, loaded: int, cached: Cached, ask: Ask) -> tuple[str, ...]:
         """The log lines that the engine should print."""
         lines = [f"Load weight end. ... mem usage={loaded / GIB:.2f} GB."]
+        if not cached.groups:
+            return tuple(lines)
         slots, more = cached.more.get("state_slots"), cached.more
         if slots is not None:
             states = f"{more['state_bytes'] / GIB:.2f}GB in all"

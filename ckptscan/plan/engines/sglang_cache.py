@@ -81,7 +81,23 @@ def cache_of(engine: Sglang, model: Model, ask: Ask, ranks: Sequence[Rank]) -> C
         each,
         held,
         _more(model, caches, first, (tokens + page, slots)),
+        how=_how(first, available, (tokens, slots), length),
     )
+
+
+def _how(pool: _Pool, available: int, room: tuple[int, int], length: int) -> dict[str, str]:
+    """How tokens and requests come about."""
+    tokens, slots = room
+    states = f" less {slots:,} states x {pool.state:,} B" if pool.state else ""
+    windows = f", of windows {WINDOW_SHARE:g} of them" if pool.window and pool.full else ""
+    requests = f"{tokens:,} tokens / {length:,}"
+    if pool.state:
+        requests += f", or {slots:,} states / {STATES_OF_REQUEST} a request if that is less"
+    return {
+        "cache": f"{available:,} B{states} // {pool.cell:,} B a token{windows}, in whole pages",
+        "requests": requests,
+        "longest": "the tokens of the cache, up to the model's context",
+    }
 
 
 def _pool(caches: Caches, rank: Rank, is_split: bool) -> _Pool:

@@ -1,16 +1,15 @@
-"""transformers with `device_map="auto"`: blocks over cards, then the host, then disk.
+"""transformers 5 with `device_map="auto"`: blocks over cards, then the host, then disk.
 
-Sources: transformers 4.5x and 5, integrations/accelerate.py; accelerate 1.x, utils/modeling.py.
+Sources: transformers 5.23, integrations/accelerate.py.
 What a prompt takes while it is computed is an estimate; the cache grows with the tokens.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
 from ckptscan.names import IndexSet
 from ckptscan.plan.activations import measured, overhead
@@ -26,29 +25,64 @@ from ckptscan.plan.values import Ask, Beside, MemoryPlan, Parallel, Rank, Term
 DEFAULT_GPU = "h100"
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 _WIDTHS = {"float32": 4, "float": 4, "float64": 8}
-_OWN_CACHE = ("auto", "bfloat16", "float16", "float32")
+
+
+def module_bytes(model: Model, ask: Ask, module: Module) -> int:
+    """Bytes of a module once it is loaded; a tied head has none of its own."""
+    if module.role == "lm_head" and model.facts.is_tied:
+        return 0
+    width = width_of(model, ask)
+    return module.times * sum(_leaf_bytes(leaf, width) for leaf in module.leaves)
+
+
+def width_of(model: Model, ask: Ask) -> int | None:
+    """Bytes of a parameter: as config or --dtype say it, None as stored."""
+    said = ask.dtype if ask.dtype != "auto" else model.facts.declared_dtype
+    if said is None:
+        return None
+    return _WIDTHS.get(said, 2)
+
+
+def _leaf_bytes(leaf: Leaf, width: int | None) -> int:
+    if leaf.role in ("buffer", "rope"):
+        return 0
+    if width is None or leaf.role == "quantization" or leaf.dtype not in _FLOATS:
+        return leaf.nbytes
+    return leaf.numel * width
+
+
+def largest_part(blocks: Sequence[Block], model: Model, ask: Ask) -> int:
+    """The largest layer or module, be it a table of words."""
+    by_module: Counter[str] = Counter()
+    for module, _ in model.inventory.everything():
+        by_module[module.path] += module_bytes(model, ask, module) // max(1, module.times)
+    layers = (block.nbytes for block in blocks if block.layer is not None)
+    return max(*layers, *by_module.values(), 0)
 
 
 @dataclass(frozen=True)
 class Transformers:
-    """transformers; cards are filled one after the other, each computes in its turn."""
+    """transformers; cards are filled one after the other, each computes in its turn.
+
+    `part` gives the bytes that an even share is stretched by, from blocks and their model.
+    """
 
     name: str = "transformers"
-    covers: str = "4.5x and 5, device_map auto"
+    covers: str = "5, device_map auto"
+    since: tuple[int, int] = (5, 0)
+    before: tuple[int, int] = (99, 0)
+    part: Callable[[Sequence[Block], Model, Ask], int] = largest_part
     reads_scheme: bool = False
+    keeps_latents: bool = True
     reads_state_dtype: bool = False
     state_width: int | None = None
     has_sparse_format: bool = False
 
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of every card, of the host and of the disk."""
-        if ask.kv_dtype not in _OWN_CACHE:
-            raise UsageError(
-                f"transformers keeps no cache of {ask.kv_dtype[:40]!r}",
-                "its cache has the model's dtype: leave --kv-cache-dtype out",
-            )
         ask = settled(model, ask)
-        return planned(self.name, model, ask, mapped(model, ask, caches_of(self, model, ask, 1)))
+        caches = caches_of(self, model, ask, 1)
+        return planned(self, model, ask, mapped(self, model, ask, caches))
 
 
 def settled(model: Model, ask: Ask) -> Ask:
@@ -66,7 +100,7 @@ def settled(model: Model, ask: Ask) -> Ask:
     )
 
 
-def mapped(model: Model, ask: Ask, caches: Caches) -> Mapped:
+def mapped(engine: Transformers, model: Model, ask: Ask, caches: Caches) -> Mapped:
     """The blocks of a model on their places."""
     assert ask.devices is not None  # settled
     count, total = ask.parallel.pp, ask.devices.card.total_bytes
@@ -75,7 +109,7 @@ def mapped(model: Model, ask: Ask, caches: Caches) -> Mapped:
     outside = _outside(ask)
     room = total - sum(term.nbytes for term in outside)
     if ask.utilization is None:
-        rooms = balanced(blocks, room, count, _leaves(model))
+        rooms = balanced(blocks, room, count, engine.part(blocks, model, ask))
     else:
         rooms = [int(room * ask.utilization)] * count
     places = device_map(blocks, rooms, ask.local.host_bytes)
@@ -118,35 +152,6 @@ def _pieces(model: Model, ask: Ask, module: Module) -> Iterator[tuple[Block, Cou
     for number in range(module.times) if nbytes else ():
         one = nbytes // module.times
         yield Block(f"{module.path} {module.role} {number}", one), Counter({group_of(module): one})
-
-
-def module_bytes(model: Model, ask: Ask, module: Module) -> int:
-    """Bytes of a module once it is loaded; a tied head has none of its own."""
-    if module.role == "lm_head" and model.facts.is_tied:
-        return 0
-    width = width_of(model, ask)
-    return module.times * sum(_leaf_bytes(leaf, width) for leaf in module.leaves)
-
-
-def width_of(model: Model, ask: Ask) -> int | None:
-    """Bytes of a parameter: as config or --dtype say it, None as stored."""
-    said = ask.dtype if ask.dtype != "auto" else model.facts.declared_dtype
-    if said is None:
-        return None
-    return _WIDTHS.get(said, 2)
-
-
-def _leaf_bytes(leaf: Leaf, width: int | None) -> int:
-    if leaf.role in ("buffer", "rope"):
-        return 0
-    if width is None or leaf.role == "quantization" or leaf.dtype not in _FLOATS:
-        return leaf.nbytes
-    return leaf.numel * width
-
-
-def _leaves(model: Model) -> int:
-    """How many modules hold parameters."""
-    return sum(times for _, times in model.inventory.everything())
 
 
 def _terms(contents: Iterable[Counter[str]]) -> Iterator[Term]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.plan.caches import Caches
 from ckptscan.plan.devicemap import HOST
+from ckptscan.plan.kernels import unread
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import formula
 from ckptscan.plan.values import GIB, KV, Ask, Beside, MemoryPlan, Rank, Term
 
-_COUNTS = (2, 4, 8, 16, 32, 64)
+if TYPE_CHECKING:
+    from ckptscan.plan.engines.transformers import Transformers
+
 _STEP = 16  # tokens to which the longest context is told
 
 
@@ -24,12 +26,12 @@ class Mapped(NamedTuple):
     caches: Caches
 
 
-def planned(name: str, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
+def planned(engine: Transformers, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
     """The plan of a deployment, whether it fits or not."""
     kv = _kv(model, ask, what)
     against = tuple(_why_not(model, ask, what))
     return MemoryPlan(
-        name,
+        engine.name,
         ask,
         len(what.ranks),
         what.ranks,
@@ -44,7 +46,7 @@ def planned(name: str, model: Model, ask: Ask, what: Mapped) -> MemoryPlan:
         (),
         not against,
         against,
-        tuple(_advice(model, ask, kv, what)) if against else (),
+        (),
         tuple(_assumptions(model, ask, what)),
         (),
         tuple(_changes(model, what)),
@@ -79,6 +81,11 @@ def _kv(model: Model, ask: Ask, what: Mapped) -> KV:
     return KV(
         size, caches.state_bytes, size, caches.dtype.name, caches.label, how, 1, tokens, tokens,
         room if is_kept else 0.0, length, longest, needed, each, groups,
+        {
+            "cache": f"requests x {length:,} tokens; nothing is taken beforehand",
+            "requests": "what is left on the tightest card / the cache of a request there",
+            "longest": f"the most tokens, in steps of {_STEP}, that every card has room for",
+        },
     )  # fmt: skip
 
 
@@ -99,6 +106,7 @@ def _why_not(model: Model, ask: Ask, what: Mapped) -> Iterator[str]:
     checkpoint = model.structure.checkpoint
     if checkpoint.incomplete:
         yield "the checkpoint is incomplete, and what is not there is not counted"
+    yield from unread(model, "transformers", frozenset())
     length, context = ask.max_len or 0, model.facts.context
     if length > context.value and context.label == "config":
         yield f"the context {length:,} is beyond the model's {context.value:,} ({context.how})"
@@ -113,34 +121,6 @@ def _why_not(model: Model, ask: Ask, what: Mapped) -> Iterator[str]:
 
 def _where(one: Beside) -> str:
     return "the host" if one.place == HOST else "disk"
-
-
-def _advice(model: Model, ask: Ask, kv: KV, what: Mapped) -> Iterator[str]:
-    """What makes it fit, each tried on its own."""
-    if ask.devices is None or not any(_memory(ask, what)):
-        return
-    from ckptscan.plan.engines.transformers import mapped
-
-    if ask.max_batched == ask.max_len and (ask.max_len or 0) > 2048:
-        shorter = replace(ask, max_batched=2048)
-        if not any(_memory(shorter, mapped(model, shorter, what.caches))):
-            yield "--max-num-batched-tokens 2048, prompts of so many tokens at once"
-    if 0 < kv.longest < (ask.max_len or 0):
-        yield f"--max-len {kv.longest}"
-    for count in (size for size in _COUNTS if size > len(what.ranks)):
-        more = replace(ask, parallel=ask.parallel._replace(pp=count))
-        if not any(_memory(more, mapped(model, more, what.caches))):
-            yield f"{count} cards"
-            return
-
-
-def _memory(ask: Ask, what: Mapped) -> Iterator[bool]:
-    """Each way in which memory is in the way."""
-    yield from (rank.nbytes > rank.capacity for rank in what.ranks)
-    yield from (
-        bool(one.nbytes) and (one.place != HOST or ask.local.host_bytes is None)
-        for one in what.beside
-    )
 
 
 def _assumptions(model: Model, ask: Ask, what: Mapped) -> Iterator[str]:

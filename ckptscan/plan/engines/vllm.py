@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from ckptscan.hardware import Card, parse_devices
 from ckptscan.names import IndexSet
 from ckptscan.plan import mxfp4
-from ckptscan.plan.activations import activation_peak, measured, overhead
+from ckptscan.plan.activations import Run, activation_peak, measured, overhead
 from ckptscan.plan.caches import Cached
 from ckptscan.plan.engines.vllm_cache import cache_of
 from ckptscan.plan.inventory import Module
+from ckptscan.plan.latent import absorbed, unfolded
 from ckptscan.plan.loading import Loader
 from ckptscan.plan.model import Model
 from ckptscan.plan.outcome import outcome
@@ -19,6 +20,7 @@ from ckptscan.plan.sharding import Cut
 from ckptscan.plan.stages import stage_layers
 from ckptscan.plan.values import GIB, Ask, MemoryPlan, Parallel, Rank, Term
 from ckptscan.plan.weights import weight_terms
+from ckptscan.structure import Attention
 
 DEFAULT_GPU = "h100"
 WIDE_TABLES = ("gpt_oss",)  # model_executor/models/gpt_oss.py: get_rope(dtype=torch.float32)
@@ -30,15 +32,17 @@ class Vllm:
     """One behaviour of vLLM.
 
     `scalars` are tensors of one number that each attention layer keeps on the card, `long_copies`
-    how often the tables of long RoPE are kept. `non_torch`
-    is GiB outside of torch with one card and with several. `graphs` is GiB that are set aside for
-    CUDA graphs; None where they are taken from what is left outside of the budget.
+    how often the tables of long RoPE are kept. `keeps_latents` tells whether latent attention
+    caches latents rather than plain heads. Groups of caches take the size of the largest kind if it
+    is not `widens` times the smallest. `non_torch` is GiB outside of torch with one card and with
+    several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from what
+    is left outside of the budget.
     """
 
     name: str
     covers: str
-    since: tuple[int, int]
-    before: tuple[int, int]
+    since: tuple[int, ...]
+    before: tuple[int, ...]
     stages: Callable[[int, int], list[int]]
     scalars: int
     mrope_rows: int
@@ -47,11 +51,17 @@ class Vllm:
     is_v0: bool = False
     long_copies: int = 1
     fuses_latent: bool = True
+    keeps_latents: bool = True
+    absorbs_latents: bool = False
+    latent_workspace: int = 0
+    widens_tables: bool = False
+    utilization: float = 0.9
     max_split: int | None = None
     derives_tokens: bool = False
-    widens: bool = False
+    widens: float = 1.0
     reads_scheme: bool = False
     reads_state_dtype: bool = False
+    keeps_all_states: bool = False
     graphs: float | None = None
     logs_segments: bool = False
     state_width: int | None = None
@@ -67,12 +77,26 @@ class Vllm:
         return parallel.tp * parallel.pp * parallel.dp
 
     def table_width(self, model: Model, width: int) -> int:
-        """Tables are in the model's dtype, but for a model that asks for 32 bits."""
+        """Tables are in the model's dtype, but for models that ask for 32 bits.
+
+        FlashInfer turns latent attention with YaRN, and wants 32.
+        """
+        is_latent = any(one.latent is not None for one in model.attention)
+        if self.widens_tables and is_latent and model.facts.rope_type == "yarn":
+            return 4
         return 4 if model.facts.config.model_type in WIDE_TABLES else width
 
-    def latent_width(self, kv_b: Module, width: int) -> int:
-        """V1 keeps a copy in the model's dtype where kv_b_proj is quantized."""
-        return width if kv_b.is_packed else 0
+    def workspace(self, model: Model) -> int:
+        """A buffer that importing the kernels for latent attention takes."""
+        is_latent = any(one.latent is not None for one in model.attention)
+        return self.latent_workspace if is_latent else 0
+
+    def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
+        """V1 keeps a copy in the model's dtype where kv_b_proj is quantized, 0.7 products too."""
+        if self.absorbs_latents:
+            return absorbed(one, kv_b, tp, width)
+        is_kept = kv_b.is_packed and self.keeps_latents
+        return (unfolded(one, tp, width),) if is_kept else ()
 
     def plan(self, model: Model, ask: Ask) -> MemoryPlan:
         """The memory of every rank, and what is left for the cache."""
@@ -92,7 +116,7 @@ class Vllm:
             ask,
             devices=devices,
             max_len=length,
-            utilization=0.9 if ask.utilization is None else ask.utilization,
+            utilization=self.utilization if ask.utilization is None else ask.utilization,
             max_seqs=ask.max_seqs or seqs,
             max_batched=ask.max_batched or batched,
             block_size=ask.block_size or self._block_size(model, card),
@@ -124,6 +148,8 @@ class Vllm:
             fuses_latent=self.fuses_latent,
             is_tied=model.facts.is_tied,
             has_wide_workspace=self.is_v0,
+            unpacks_books=not self.is_v0,
+            cuts_places=_has_cut_places(model),
         )
 
     def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:
@@ -165,10 +191,8 @@ class Vllm:
 
     def _working(self, model: Model, ask: Ask) -> tuple[Term, ...]:
         """Activations and what lies outside of torch."""
-        hidden, vocabulary = model.facts.hidden or 0, model.facts.vocabulary or 0
-        peak = activation_peak(
-            ask.max_seqs or 256, ask.max_batched or 2048, vocabulary, hidden, model.has_tower
-        )
+        run = Run(ask.max_seqs or 256, ask.max_batched or 2048, ask.parallel.tp)
+        peak = activation_peak(model, run)
         alone, several = self.non_torch
         is_many = ask.parallel.tp > 1 or ask.parallel.pp > 1
         how = "CUDA context, NCCL and others" if is_many else "CUDA context and others"
@@ -188,6 +212,8 @@ class Vllm:
         """The log lines that the engine should print."""
         length = ask.max_len or 0
         lines = [self.loading.format(loaded=loaded / GIB)]
+        if not cached.groups:
+            return tuple(lines)
         if self.is_v0:
             swapped = cached.more.get("cpu_blocks", 0)
             lines.append(f"# GPU blocks: {cached.blocks}, # CPU blocks: {swapped}")
@@ -199,3 +225,9 @@ class Vllm:
             f"Maximum concurrency for {shown} tokens per request: {cached.concurrency:.2f}x"
         )
         return tuple(lines)
+
+
+def _has_cut_places(model: Model) -> bool:
+    """Whether the tower is CLIP or SigLIP, whose places are a VocabParallelEmbedding."""
+    named = model.facts.config.tower("vision").model_type or ""
+    return named.startswith(("clip", "siglip_"))

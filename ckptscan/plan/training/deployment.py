@@ -14,7 +14,7 @@ from ckptscan.plan.sharding import Cut
 from ckptscan.plan.stages import remainder_to_last_ones, stage_layers
 from ckptscan.plan.training.activations import activation_terms, ends, sizes_of
 from ckptscan.plan.training.parameters import Held, held
-from ckptscan.plan.training.states import BUFFER, host, refuse, states, widths
+from ckptscan.plan.training.states import BUFFER, by_paper, host, refuse, states, widths
 from ckptscan.plan.validity import candidates, refused
 from ckptscan.plan.values import (
     GIB,
@@ -28,6 +28,7 @@ from ckptscan.plan.values import (
     Section,
     Term,
     Training,
+    WhatIf,
 )
 from ckptscan.plan.whatif import parse_recipe, requantized
 
@@ -53,8 +54,9 @@ def train(model: Model, ask: Ask, training: Training) -> MemoryPlan:
 def _refuse(model: Model, ask: Ask, training: Training) -> None:
     refuse(training)
     parallel, devices = ask.parallel, ask.devices
-    if parallel.ep > 1:
-        raise UsageError("--ep is not planned for training", "experts are cut by --tp")
+    if parallel.ep > 1 and (not model.experts or parallel.dp % parallel.ep):
+        why = f"it divides --dp {parallel.dp}" if model.experts else "the model has no experts"
+        raise UsageError(f"--ep {parallel.ep} does not work in training", f"{why}; or say --ep 1")
     cards = parallel.tp * parallel.pp * parallel.dp
     if devices is not None and devices.count is not None and cards > devices.count:
         raise UsageError(f"tp x pp x dp takes {cards} cards, {devices.count} are there",
@@ -81,13 +83,13 @@ def _ranks(model: Model, ask: Ask, training: Training) -> Iterator[Rank]:
     """One rank for each stage; the others of a stage hold the same."""
     parallel, devices = ask.parallel, ask.devices or parse_devices(DEFAULT_GPU)
     stages = stage_layers(model, parallel, remainder_to_last_ones)
-    alike = parallel.tp * parallel.dp
+    alike, adapted = parallel.tp * parallel.dp, _adapted(ask)
     for stage, layers in enumerate(stages):
         is_first, is_last = stage == 0, stage == len(stages) - 1
-        rank = ask.what_if.lora_rank or DEFAULT_RANK
-        holds = held(model, layers, (is_first, is_last), Cut(parallel.tp, parallel.tp), rank)
+        cut = Cut(parallel.tp, parallel.tp, parallel.ep)
+        holds = held(model, layers, (is_first, is_last), cut, adapted)
         terms = (
-            *_states(holds, ask, training, rank),
+            *_states(holds, ask, training, adapted.lora_rank),
             *activation_terms(sizes_of(model, layers), training, parallel.tp, len(stages) - stage),
             *ends(model, training, parallel.tp, (is_first, is_last, len(stages))),
             _overhead(ask),
@@ -117,12 +119,15 @@ def _overhead(ask: Ask) -> Term:
 
 def _states(holds: Held, ask: Ask, training: Training, rank: int) -> Iterator[Term]:
     """Weights, gradients and optimizer of what is trained; what is frozen beside it."""
-    copies = ask.parallel.dp
+    copies, ep = ask.parallel.dp, ask.parallel.ep
     if training.kind not in ADAPTERS:
-        yield from states(holds.parameters, holds.largest, copies, training)
+        routed = holds.experts if ep > 1 else 0
+        yield from states(holds.parameters - routed, holds.largest, copies, training)
+        for term in states(routed, 0, copies // ep, training) if routed else ():
+            yield term._replace(name=f"experts: {term.name}")
         return
     yield from _frozen(holds, copies, training)
-    how = f"rank {rank} beside {holds.targets:,} linear layers: "
+    how = f"rank {rank} beside {holds.targets:,} modules: "
     for term in states(holds.adapters, 0, copies, training):
         if term.nbytes:
             yield term._replace(name=f"adapters: {term.name}", formula=how + term.formula)
@@ -209,7 +214,7 @@ def _others(ask: Ask, training: Training) -> Iterator[tuple[str, Ask, Training]]
 def _section(model: Model, ask: Ask, training: Training) -> Section:
     """What is no part of a card's memory: parameters, the host."""
     wide, parallel = widths(training), ask.parallel
-    whole = held(model, model.indices, (True, True), Cut(), _rank(ask))
+    whole = held(model, model.indices, (True, True), Cut(), _adapted(ask))
     is_adapted = training.kind in ADAPTERS
     trained = whole.adapters if is_adapted else whole.parameters
     offloaded, how = host(trained, parallel.tp * parallel.pp * parallel.dp, training)
@@ -218,17 +223,22 @@ def _section(model: Model, ask: Ask, training: Training) -> Section:
         how += f"; and {whole.parameters:,} x 2 B / {training.nodes} nodes x {BUFFER}"
     each = wide.weights + wide.gradients + wide.optimizer
     said = f"{wide.weights} weights + {wide.gradients} gradients + {wide.optimizer:g} optimizer"
-    rows = (
+    rows: tuple[Row, ...] = (
         Row("parameters", whole.parameters, "", "of the whole model", "exact"),
         Row("trained", trained, "", f"--train {training.kind}", "exact"),
         Row("states of a trained parameter", float(each), "B", said, "estimated"),
         Row("host memory of a node", offloaded, "B", how, "estimated"),
     )
+    if not is_adapted and training.offload == "none":
+        own = held(model, model.indices, (True, True), Cut(parallel.tp, parallel.tp), _adapted(ask))
+        counted, by = by_paper(own.parameters // parallel.pp, parallel.dp, training)
+        rows += (Row("states by the ZeRO paper", counted, "B", by, "estimated"),)
     return Section(TRAINING, f"training, ZeRO-{training.zero}", rows)
 
 
-def _rank(ask: Ask) -> int:
-    return ask.what_if.lora_rank or DEFAULT_RANK
+def _adapted(ask: Ask) -> WhatIf:
+    """What is asked of adapters, with the rank that is usual where none is said."""
+    return ask.what_if._replace(lora_rank=ask.what_if.lora_rank or DEFAULT_RANK)
 
 
 def _assumptions(model: Model, ask: Ask, training: Training) -> Iterator[str]:
@@ -242,4 +252,7 @@ def _assumptions(model: Model, ask: Ask, training: Training) -> Iterator[str]:
         yield "config does not say how many experts a token takes: activations are of one"
     if training.kind == "qlora":
         yield "frozen weights that are not packed are taken in 16 bits; peft may hold them in 32"
+    gates = model.inventory.of_role("gate", "gate_up", "expert.gate", "expert.gate_up")
+    if training.checkpointing != "full" and gates:
+        yield "the paper's net has no gate: with one a layer keeps up to 4 s b f bytes more"
     yield "activations are those of the paper's GPT: dropout masks included, fragments left out"

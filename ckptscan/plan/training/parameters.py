@@ -8,9 +8,15 @@ from typing import NamedTuple
 
 from ckptscan.dtypes import DTYPES
 from ckptscan.plan.inventory import Leaf, Module
-from ckptscan.plan.lora import is_target
+from ckptscan.plan.lora import is_target, standing, widths
 from ckptscan.plan.model import Model
-from ckptscan.plan.sharding import Cut, is_cut_in, local_out, local_shape, out_and_in
+from ckptscan.plan.sharding import (
+    Cut,
+    is_routed,
+    local_shape,
+    times_of_rank,
+)
+from ckptscan.plan.values import WhatIf
 
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 
@@ -18,8 +24,9 @@ _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 class Held(NamedTuple):
     """Parameters of one rank: all, the most that one module owns, those of adapters.
 
-    `stored` is bytes of all as they are stored, floats in `width` bytes; `targets` linear layers
-    have adapters; `widest` is elements of the largest linear layer.
+    `stored` is bytes of all as they are stored, floats in 16 bits; `targets` linear layers have
+    adapters; `widest` is elements of the largest linear layer. `experts` are those of `parameters`
+    that are routed.
     """
 
     parameters: int
@@ -28,26 +35,34 @@ class Held(NamedTuple):
     targets: int
     stored: int
     widest: int
+    experts: int = 0
 
 
-def held(model: Model, layers: Sequence[int], ends: tuple[bool, bool], cut: Cut, rank: int) -> Held:
+def held(
+    model: Model, layers: Sequence[int], ends: tuple[bool, bool], cut: Cut, adapted: WhatIf
+) -> Held:
     """What a rank of one stage holds; `ends` says whether it is the first, the last.
 
-    `rank` is that of the adapters; packed weights count as the parameters that they stand for.
+    `adapted` tells of the adapters; packed weights count as the parameters that they stand for.
     """
-    total = largest = adapters = targets = stored = widest = 0
+    total = largest = adapters = targets = stored = widest = experts = 0
     heads, hidden = model.heads, model.facts.hidden
-    for module, times in _modules(model, layers, ends):
+    for module, count in _modules(model, layers, ends):
+        times = count * times_of_rank(module, cut)
         shapes = [local_shape(module, leaf, heads, cut, hidden) for leaf in logical(module)]
         own = sum(map(prod, shapes))
         total += own * times
+        experts += own * times * is_routed(module)
         largest = max(largest, own)
         stored += times * sum(_stored(module, leaf, model, cut) for leaf in module.leaves)
-        if is_target(module, hidden):
+        if is_target(module, hidden, ("linear",)):
             widest = max(widest, own)
-            targets += times
-            adapters += times * rank * _adapter(module, model, cut)
-    return Held(total, largest, adapters, targets, stored, widest)
+        if is_target(module, hidden, adapted.lora_targets):
+            targets += count * standing(module, cut)
+            adapters += (
+                count * standing(module, cut) * adapted.lora_rank * widths(module, model, cut)
+            )
+    return Held(total, largest, adapters, targets, stored, widest, experts)
 
 
 def logical(module: Module) -> Iterator[Leaf]:
@@ -73,25 +88,16 @@ def _stored(module: Module, leaf: Leaf, model: Model, cut: Cut) -> int:
     return numel * (16 if is_weight else bits) // 8
 
 
-def _adapter(module: Module, model: Model, cut: Cut) -> int:
-    """Inputs and outputs of a linear layer on one rank."""
-    sizes = out_and_in(module, model.facts.hidden)
-    assert sizes is not None  # is_target saw to it
-    out, into = sizes
-    into = -(-into // cut.ways(module)) if is_cut_in(module) else into
-    return into + local_out(module, out, model.heads, cut)
-
-
 def _modules(
     model: Model, layers: Sequence[int], ends: tuple[bool, bool]
 ) -> Iterator[tuple[Module, int]]:
-    """The modules of a stage, with how often they stand there."""
+    """The modules of a stage, with how many of its layers they stand in."""
     here = frozenset(layers)
     for kind in model.inventory.kinds:
         count = sum(index in here for index in kind.indices)
         for module in kind.modules:
             if count:
-                yield module, module.times * count
+                yield module, count
     is_first, is_last = ends
     for module in model.inventory.outside:
         if module.role == "lm_head" and model.facts.is_tied:
@@ -100,4 +106,4 @@ def _modules(
         closes = is_text and module.role in ("norm", "lm_head")
         again = is_text and module.role == "embedding" and model.facts.is_tied
         if (is_last if closes else is_first) or (again and is_last):
-            yield module, module.times
+            yield module, 1

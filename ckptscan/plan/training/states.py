@@ -94,7 +94,7 @@ def _zero2(p: int, copies: int, training: Training, wide: Widths) -> tuple[Term,
     return (
         weights,
         _term("gradients", p * wide.weights, f"{p:,} x {wide.weights} B; {source}"),
-        _term("optimizer and gradients in 32 bits", p * each / copies,
+        _term("optimizer, 32-bit gradients", p * each / copies,
               f"{p:,} x ({_optimizer(wide)}{' + 4' if wide.master else ''}) B / {copies}; "
               f"{source}"),
     )  # fmt: skip
@@ -111,9 +111,24 @@ def _zero3(p: int, largest: int, copies: int, training: Training, wide: Widths) 
     if training.offload == "optimizer":
         return (weights, gathered)
     each = wide.optimizer + 4
-    rest = _term("optimizer and gradients in 32 bits", p * each / copies,
+    rest = _term("optimizer, 32-bit gradients", p * each / copies,
                  f"{p:,} x ({_optimizer(wide)} + 4) B / {copies}; {source}")  # fmt: skip
     return (weights, rest, gathered)
+
+
+def by_paper(parameters: int, copies: int, training: Training) -> tuple[int, str]:
+    """Bytes of the states on a rank as the ZeRO paper counts them, gradients in 16 bits too.
+
+    Rajbhandari et al., arXiv 1910.02054, figure 1: (2 + 2 + K) P, of which stages 1, 2 and 3 share
+    K P, 2 P + K P and all among the copies; K is 12 for Adam.
+    """
+    wide = widths(training)
+    k, p, n = wide.optimizer, parameters, copies if training.zero else 1
+    parts = [wide.weights * p, wide.weights * p, k * p]
+    shared = sum(parts[3 - training.zero :]) if training.zero else 0
+    nbytes = sum(parts) - shared + shared / n
+    how = f"(2 + 2 + {k:g}) x {p:,} B, of stage {training.zero} {int(shared):,} B / {n}"
+    return int(nbytes), f"{how}; arXiv 1910.02054"
 
 
 def host(parameters: int, cards: int, training: Training) -> tuple[int, str]:

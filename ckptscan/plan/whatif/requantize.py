@@ -13,6 +13,7 @@ from ckptscan.plan.sharding import is_routed, is_stack, out_and_in
 from ckptscan.plan.values import Term
 from ckptscan.plan.whatif.formats import Format, Part, packed
 from ckptscan.plan.whatif.recipe import Place, Recipe
+from ckptscan.plan.whatif.stacks import as_stacks, blocks
 
 _FLOATS = ("F16", "BF16")
 
@@ -89,7 +90,7 @@ def _kinds(
             new = _stored(module, one, recipe, hidden)
             made.note(module, new, one, module.times * len(indices))
             modules.append(new)
-        found.append(LayerKind(IndexSet.of(indices), tuple(modules)))
+        found.append(LayerKind(IndexSet.of(indices), as_stacks(modules, hidden)))
     return found
 
 
@@ -105,7 +106,7 @@ def _stored(module: Module, chosen: Format | None, recipe: Recipe, hidden: int |
     )
     stem = _stem(module)
     if lead and chosen.name == "mxfp4" and module.role in ("expert.gate_up", "expert.down"):
-        leaves = _blocks(stem, module.role, (lead[0], *sizes))
+        leaves = blocks(stem, module.role, (lead[0], *sizes))
     else:
         parts = _rows(chosen, sizes) if lead and chosen.is_flat else chosen.parts(*sizes)
         leaves = tuple(_leaf(part, module.role, lead, stem, is_turned) for part in parts)
@@ -139,16 +140,6 @@ def _rows(chosen: Format, sizes: tuple[int, int]) -> tuple[Part, ...]:
         packed("weight", "U8", (out, plain[0].shape[0])),
         *(Part(f"scale_{part.name[7:]}", part.dtype, (out, part.shape[0])) for part in plain[1:]),
     )
-
-
-def _blocks(stem: str, role: str, sizes: tuple[int, int, int]) -> tuple[Leaf, ...]:
-    """A stack of experts in MXFP4, as gpt-oss stores it: kernels pad it."""
-    experts, out, into = sizes
-    blocks = -(-into // 32)
-    values = Leaf(f"{stem}_blocks", role, "U8", (experts, out, blocks, 16),
-                  experts * out * blocks * 16)  # fmt: skip
-    scales = (experts, out, blocks)
-    return values, Leaf(f"{stem}_scales", "quantization", "U8", scales, experts * out * blocks)
 
 
 def _widened(module: Module) -> Module:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 if TYPE_CHECKING:
     from ckptscan.diff import Diff
 
-FORMATS = ("text", "json", "markdown")
+FORMATS = ("text", "json", "markdown", "html")
 SECTIONS = ("structure", "content", "config")
 
 __all__ = ["FORMATS", "SECTIONS", "Look", "report"]

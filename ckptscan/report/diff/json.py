@@ -15,8 +15,9 @@ from ckptscan.report.diff import Look, phrases
 from ckptscan.report.json import source
 from ckptscan.structure import Structure
 from ckptscan.structure.match import Part
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.diff/1"
+SCHEMA = schema("diff")
 
 
 def report(diff: Diff, look: Look) -> Iterator[str]:

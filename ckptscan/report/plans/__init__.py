@@ -10,18 +10,22 @@ if TYPE_CHECKING:
     from ckptscan.checkpoint import Checkpoint
     from ckptscan.plan import MemoryPlan
 
-FORMATS = ("text", "json", "markdown")
+FORMATS = ("text", "json", "markdown", "html")
 
 __all__ = ["FORMATS", "Shown", "report"]
 
 
 class Shown(NamedTuple):
-    """What of a plan is written: formulas, log lines, the command that serves; the width."""
+    """What of a plan is written: formulas, log lines, the command that serves; the width.
+
+    `bars` is what bars are drawn with, as far as the terminal can show it.
+    """
 
     explained: bool = False
     expected: bool = False
     command: bool = False
     width: int | None = None
+    bars: str = ""
 
 
 def report(

@@ -1,4 +1,4 @@
-"""What holds a model, and how far cards reach: text, json, markdown."""
+"""What holds a model, and how far cards reach: text, json, markdown; html has its own module."""
 
 from __future__ import annotations
 
@@ -7,55 +7,83 @@ from collections.abc import Iterator, Sequence
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan.fit import Holder, Holders, Matrix
+from ckptscan.plan.values import TRAINING
 from ckptscan.report import words
 from ckptscan.report.json import source
 from ckptscan.report.markdown import cell
-from ckptscan.report.plans.text import gib
+from ckptscan.report.plans.phrases import gib, readable
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.fit/1"
+SCHEMA = schema("fit")
 MOST_ROWS = 40
-_HEADS = ("GiB in all", "headroom", "requests", "longest")
+HEADS = ("GiB in all", "left a card", "requests", "longest")
 
 
 def report(
-    checkpoint: Checkpoint, found: Holders | Matrix, format_name: str, width: int | None
+    checkpoint: Checkpoint, found: Sequence[Holders | Matrix], format_name: str, width: int | None
 ) -> Iterator[str]:
-    """The table in one of the formats."""
+    """The table of each engine in one of the formats."""
     if format_name == "json":
-        yield json.dumps(_document(checkpoint, found), indent=2)
-    elif isinstance(found, Matrix):
-        yield from _matrix(checkpoint, found, format_name, width)
-    else:
-        yield from _holders(checkpoint, found, format_name, width)
+        head: dict[str, object] = {"schema": SCHEMA, "source": source(checkpoint)}
+        documents = [_document(one) for one in found]
+        body = documents[0] if len(documents) == 1 else {"fits": documents}
+        yield json.dumps(head | body, indent=2)
+        return
+    if format_name == "html":
+        from ckptscan.report.plans.fit_page import page
+
+        yield from page(checkpoint, found)
+        return
+    for number, one in enumerate(found):
+        if number:
+            yield ""
+        if isinstance(one, Matrix):
+            yield from _matrix(checkpoint, one, format_name, width)
+        else:
+            yield from _holders(checkpoint, one, format_name)
 
 
-def _holders(
-    checkpoint: Checkpoint, found: Holders, format_name: str, width: int | None
-) -> Iterator[str]:
+def _holders(checkpoint: Checkpoint, found: Holders, format_name: str) -> Iterator[str]:
     title = checkpoint.origin.title
-    wanted = f"{words.plural(found.requests, 'request')} of {found.context:,} tokens"
-    lines = [(f"{one.cards} x {one.card.name}", _cells(one)) for one in found.holders]
+    asked = wanted(found)
+    lines = [(holder_name(one), holder_cells(one)) for one in found.holders]
     if not lines:
-        why = words.label(found.refused)
-        yield f"nothing of {found.tried} holds {words.label(title)} with {wanted}: {why}"
+        why = readable(found.refused)
+        yield f"nothing of {found.tried} holds {words.label(title)} with {asked}: {why}"
         return
     if format_name == "markdown":
-        yield f"## {cell(title)}: {found.engine}, {wanted}"
+        yield f"## {cell(title)}: {found.engine}, {asked}"
         yield ""
-        yield f"| cards | {' | '.join(_HEADS)} |"
-        yield "| --- |" + " ---: |" * len(_HEADS)
+        yield f"| cards | {' | '.join(HEADS)} |"
+        yield "| --- |" + " ---: |" * len(HEADS)
         yield from (f"| {cell(name)} | {' | '.join(cells)} |" for name, cells in lines)
         return
-    yield f"{words.label(title)}, {found.engine}, {wanted}: fewest bytes first"
+    yield f"{words.label(title)}, {found.engine}, {asked}: fewest bytes first"
     yield ""
-    yield from _aligned([("cards", _HEADS), *lines[:MOST_ROWS]])
+    yield from _aligned([("cards", HEADS), *lines[:MOST_ROWS]])
     if len(lines) > MOST_ROWS:
         yield f"and {len(lines) - MOST_ROWS} more; --format json has all"
 
 
-def _cells(one: Holder) -> tuple[str, ...]:
+def wanted(found: Holders) -> str:
+    """What the cards are to hold beside the model: `8 requests of 32,768 tokens`."""
+    noun = "sequence" if found.engine == TRAINING else "request"
+    return f"{words.plural(found.requests, noun)} of {found.context:,} tokens"
+
+
+def holder_name(one: Holder) -> str:
+    """The cards, how they share the model where it is not by --tp alone, its formats there."""
+    sizes = [f"{name} {size}" for name, size in one.parallel._asdict().items() if size > 1]
+    said = sizes if len(sizes) > 1 or one.parallel.dp > 1 else []
+    said += [one.recipe] if one.recipe is not None else []
+    return f"{one.cards} x {one.card.name}" + (f" ({', '.join(said)})" if said else "")
+
+
+def holder_cells(one: Holder) -> tuple[str, ...]:
+    """The figures of a holder, in the order of HEADS."""
     requests = f"{one.requests:.2f}" if one.requests else "-"
-    return (gib(one.total), gib(one.headroom), requests, f"{one.longest:,}")
+    longest = f"{one.longest:,}" if one.longest else "-"
+    return (gib(one.total), gib(one.headroom), requests, longest)
 
 
 def _aligned(lines: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
@@ -96,15 +124,11 @@ def _matrix(
     yield ""
     for context, _, why in rows:
         if why:
-            yield from words.wrapped(f"{context}: {words.label(why)}", width)
+            yield from words.wrapped(f"{context}: {readable(why)}", width)
 
 
-def _document(checkpoint: Checkpoint, found: Holders | Matrix) -> dict[str, object]:
-    head: dict[str, object] = {
-        "schema": SCHEMA,
-        "source": source(checkpoint),
-        "engine": found.engine,
-    }
+def _document(found: Holders | Matrix) -> dict[str, object]:
+    head: dict[str, object] = {"engine": found.engine}
     if isinstance(found, Matrix):
         return head | {
             "device": found.devices.card.name,
@@ -124,10 +148,12 @@ def _document(checkpoint: Checkpoint, found: Holders | Matrix) -> dict[str, obje
             {
                 "card": one.card.name,
                 "cards": one.cards,
+                "parallel": one.parallel._asdict(),
                 "total_bytes": one.total,
                 "headroom_bytes": one.headroom,
                 "requests": round(one.requests, 2),
                 "longest": one.longest,
+                "quantize": one.recipe,
             }
             for one in found.holders
         ],

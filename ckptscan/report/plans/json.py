@@ -12,8 +12,9 @@ from ckptscan.report.json import source
 from ckptscan.report.plans import Shown
 from ckptscan.report.plans.sections import section_documents
 from ckptscan.report.plans.serving import command_line
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.plan/1"
+SCHEMA = schema("plan")
 
 
 def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) -> Iterator[str]:
@@ -65,7 +66,7 @@ def _plan(checkpoint: Checkpoint, plan: MemoryPlan) -> dict[str, Any]:
         "assumptions": list(plan.assumptions),
         "changes": [_term(term) for term in plan.left_out],
         "expected_log": list(plan.expected),
-        "command": "" if plan.is_training else command_line(checkpoint, plan),
+        "command": command_line(checkpoint, plan),
         **section_documents(plan),
     }
 
@@ -133,4 +134,5 @@ def _kv(plan: MemoryPlan) -> dict[str, Any]:
         "longest": kv.longest,
         "longest_each": kv.longest_each,
         "needed_bytes": kv.needed,
+        "formulas": dict(kv.how),
     }

@@ -8,8 +8,8 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan
 from ckptscan.report.markdown import cell
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.phrases import gib, readable
 from ckptscan.report.plans.sections import section_tables
-from ckptscan.report.plans.text import gib
 from ckptscan.report.plans.waterfall import steps
 
 
@@ -23,11 +23,12 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
         cards = f"{plan.cards} x {cell(card)}"
         yield f"## {cell(checkpoint.origin.title)}: {plan.engine}, {cards}"
         yield ""
-        yield "| rank 0 | GiB | label | how |"
-        yield "| --- | ---: | --- | --- |"
-        for step in steps(plan, plan.first, explained=True):
+        yield "| rank 0 | GiB | bytes | label | how |"
+        yield "| --- | ---: | ---: | --- | --- |"
+        for step in steps(plan, plan.first):
             how = cell(step.formula)
-            yield f"| {cell(step.name)} | {gib(step.nbytes)} | {step.label} | {how} |"
+            size = f"{gib(step.nbytes)} | {step.nbytes:,}"
+            yield f"| {cell(step.name)} | {size} | {step.label} | {how} |"
         yield ""
         yield from _facts(plan)
         yield from section_tables(plan)
@@ -45,7 +46,7 @@ def _facts(plan: MemoryPlan) -> Iterator[str]:
         yield f"| cache | {kv.blocks:,} blocks, {kv.tokens:,} tokens |"
         yield f"| requests | {kv.concurrency:.2f} of {kv.max_len:,} tokens |"
         yield f"| longest | {kv.longest:,} tokens |"
-    yield f"| fits | {'yes' if plan.fits else 'no: ' + cell('; '.join(plan.why_not))} |"
+    yield f"| fits | {'yes' if plan.fits else 'no: ' + cell(readable('; '.join(plan.why_not)))} |"
     for change in plan.advice:
         yield f"| try | {cell(change)} |"
     for note in plan.assumptions:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan, Rank
 from ckptscan.report import words
+from ckptscan.report.bars import refined
 from ckptscan.report.plans import Shown
+from ckptscan.report.plans.comparing import compared
+from ckptscan.report.plans.phrases import deployment, gib, readable
 from ckptscan.report.plans.sections import section_lines
 from ckptscan.report.plans.serving import command_line
-from ckptscan.report.plans.waterfall import BAR, bar, steps
+from ckptscan.report.plans.waterfall import BAR, bar, brief, steps
 
-GIB = 1 << 30
 _MOST_REFUSALS = 4
 
 
@@ -20,10 +22,12 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
     """The plan of each engine; of several a table first."""
     title = words.label(checkpoint.origin.title)
     if len(plans) > 1:
-        yield from _table(title, plans)
-        return
+        yield from compared(title, plans, shown.width)
     for plan in plans:
-        yield f"{title} on {_deployment(plan)}, {plan.engine}"
+        if len(plans) > 1:
+            yield from _extras(checkpoint, plan, shown)
+            continue
+        yield f"{title} on {deployment(plan)}, {plan.engine}"
         yield ""
         yield from _rank(plan, plan.first, shown)
         yield from _other_ranks(plan)
@@ -33,45 +37,34 @@ def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) ->
             yield from _cache(plan, shown)
         yield from _verdict(plan, shown)
         yield from section_lines(plan, shown)
-        if shown.expected and plan.expected:
-            yield ""
-            yield "log lines to expect"
-            yield from (f"  {line}" for line in plan.expected)
-        if shown.command and not plan.is_training:
-            yield ""
-            yield command_line(checkpoint, plan)
+        yield from _extras(checkpoint, plan, shown)
 
 
-def gib(nbytes: int) -> str:
-    """Bytes in GiB with two decimals, the unit left out."""
-    sign = "-" if nbytes < 0 else ""
-    hundredths = (abs(nbytes) * 100 + GIB // 2) // GIB
-    return f"{sign}{hundredths // 100:,}.{hundredths % 100:02d}"
-
-
-def _deployment(plan: MemoryPlan) -> str:
-    parallel, devices = plan.ask.parallel, plan.ask.devices
-    card = words.label(devices.card.name) if devices is not None else "a card"
-    how = [f"{name} {size}" for name, size in parallel._asdict().items() if size > 1]
-    idle = (devices.count or 0) - plan.cards if devices is not None else 0
-    if idle > 0:
-        how.append(f"{idle} idle")
-    return f"{plan.cards} x {card}" + (f" ({', '.join(how)})" if how else "")
+def _extras(checkpoint: Checkpoint, plan: MemoryPlan, shown: Shown) -> Iterator[str]:
+    """The log lines and the command, where they are asked for."""
+    if shown.expected and plan.expected:
+        yield ""
+        yield f"log lines to expect of {plan.engine}"
+        yield from (f"  {line}" for line in plan.expected)
+    command = command_line(checkpoint, plan) if shown.command else ""
+    if command:
+        yield ""
+        yield command
 
 
 def _rank(plan: MemoryPlan, rank: Rank, shown: Shown) -> Iterator[str]:
     """The waterfall of one rank."""
-    rows = list(steps(plan, rank, shown.explained))
+    rows = list(steps(plan, rank) if shown.explained else brief(plan, rank))
     whole = max(row.nbytes for row in rows)
     named = [words.label(row.name) for row in rows]
     column = min(max(map(len, named)), 44)
     yield f"{'rank ' + str(rank.rank):<{column}} {'GiB':>8} label"
     for row, name in zip(rows, named, strict=True):
-        drawn = bar(row, whole)
+        drawn = refined(bar(row, whole), shown.bars)
         line = f"{name:<{column}} {gib(row.nbytes):>8} {row.label:<9} |{drawn:<{BAR}}|"
         yield line
         if shown.explained:
-            yield from words.wrapped(row.formula, shown.width, 4)
+            yield from words.wrapped(f"{row.nbytes:,} B: {row.formula}", shown.width, 4)
 
 
 def _other_ranks(plan: MemoryPlan) -> Iterator[str]:
@@ -109,13 +102,17 @@ def _cache(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
         yield from words.wrapped(kv.formula, shown.width, 11, 0)
         for group in kv.groups:
             yield from words.wrapped(group, shown.width, 11)
-    yield f"cache      {kv.blocks:,} blocks, {kv.tokens:,} tokens"
-    yield f"requests   {kv.concurrency:.2f} of {kv.max_len:,} tokens at once"
-    yield f"longest    {kv.longest:,} tokens in one request" + (
-        f"; {kv.longest_each:,} in each of {plan.ask.requests}"
-        if kv.longest_each is not None
-        else ""
-    )
+    each = kv.longest_each
+    of_each = f"; {each:,} in each of {plan.ask.requests}" if each is not None else ""
+    lines = {
+        "cache": f"{kv.blocks:,} blocks, {kv.tokens:,} tokens",
+        "requests": f"{kv.concurrency:.2f} of {kv.max_len:,} tokens at once",
+        "longest": f"{kv.longest:,} tokens in one request{of_each}",
+    }
+    for name, line in lines.items():
+        yield f"{name:<10} {line}"
+        if shown.explained and name in kv.how:
+            yield from words.wrapped(kv.how[name], shown.width, 11)
 
 
 def _verdict(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
@@ -123,7 +120,7 @@ def _verdict(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
     if plan.fits:
         yield "fits       yes"
     for why in plan.why_not:
-        yield from words.wrapped(f"fits       no: {words.printable(why)}", shown.width, 0, 11)
+        yield from words.wrapped(f"fits       no: {readable(why)}", shown.width, 0, 11)
     for change in plan.advice:
         yield from words.wrapped(f"try        {change}", shown.width, 0, 11)
     if plan.valid_tp:
@@ -138,26 +135,3 @@ def _verdict(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
             yield from words.wrapped(f"{term.name}: {size} {term.formula}", shown.width, 11)
     for note in plan.assumptions:
         yield from words.wrapped(f"note: {words.label(note)}", shown.width)
-
-
-def _table(title: str, plans: Sequence[MemoryPlan]) -> Iterator[str]:
-    """Several engines, a line each."""
-    yield f"{title} on {_deployment(plans[0])}"
-    yield ""
-    heads = ("engine", "loaded", "left", "tokens", "requests", "fits")
-    rows = [
-        (
-            plan.engine,
-            gib(plan.first.loaded),
-            gib(plan.tightest.left),
-            f"{plan.kv.tokens:,}",
-            f"{plan.kv.concurrency:.2f}",
-            "yes" if plan.fits else "no",
-        )
-        for plan in plans
-    ]
-    wide = [max(len(row[place]) for row in (heads, *rows)) for place in range(len(heads))]
-    for row in (heads, *rows):
-        first, *rest = row
-        cells = (cell.rjust(size) for cell, size in zip(rest, wide[1:], strict=True))
-        yield " ".join([first.ljust(wide[0]), *cells])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ckptscan.plan import MemoryPlan, Rank, Term
+from ckptscan.plan import LABELS, MemoryPlan, Rank, Term
 
 BAR = 24  # characters of the whole card
-LITTLE = 1000  # terms below this part of the card are put together, unless all are explained
+LITTLE = 1000  # terms below this part of the card are put together at a glance
 
 
 TOTAL, TERM = "=", "#"
@@ -28,29 +28,65 @@ class Step(NamedTuple):
     mark: str = TERM
 
 
-def steps(plan: MemoryPlan, rank: Rank, explained: bool) -> Iterator[Step]:
-    """The lines of one rank, the card's bytes first."""
-    devices = plan.ask.devices
-    if devices is not None:
-        card = devices.card
-        total = card.total_bytes
-        if card.driver_bytes is not None and card.driver_bytes != total:
-            yield Step("card", card.driver_bytes, "engine", "as the driver says", total, TOTAL)
-        yield Step("card as torch sees it", total, card.label, card.how, total, TOTAL)
-        if rank.capacity != total:
-            yield Step("may be used", rank.capacity, "engine", rank.how, rank.capacity, TOTAL)
-    left = rank.capacity
-    terms = rank.terms if explained else tuple(_gathered(rank))
-    for term in terms:
-        if term.part == "kv":
-            continue
+def steps(plan: MemoryPlan, rank: Rank) -> Iterator[Step]:
+    """Every line of one rank, from the card's bytes down to what no one uses.
+
+    Each total is the one before it less what stands between them.
+    """
+    yield from _card(plan, rank)
+    yield from _terms(rank.terms, rank.capacity)
+    yield _left(plan, rank)
+    cached = [term for term in rank.terms if term.part == "kv"]
+    left = rank.left
+    for term in cached:
         left -= term.nbytes
         yield Step(f"- {term.name}", term.nbytes, term.label, term.formula, left)
-    cache = rank.part("kv")
-    how, name = "what the rest leaves", "left" if plan.is_training else "left for the cache"
-    yield Step(name, max(0, left), "estimated", how, left, TOTAL)
-    if cache and plan.ask.kv_bytes is not None:
-        yield Step("KV cache", cache, "engine", "as given", left, TOTAL)
+    if cached:
+        yield Step("not used", left, _least_sure(rank), "what the cache leaves", left, TOTAL)
+
+
+def brief(plan: MemoryPlan, rank: Rank) -> Iterator[Step]:
+    """The lines of one rank for a glance: totals of the card, small terms as one."""
+    yield from (step for step in _card(plan, rank) if step.mark == TOTAL)
+    yield from _terms(_gathered(rank), rank.capacity)
+    yield _left(plan, rank)
+
+
+def _card(plan: MemoryPlan, rank: Rank) -> Iterator[Step]:
+    """From the bytes of the card to those that the engine may use."""
+    devices = plan.ask.devices
+    if devices is None:
+        return
+    card, total = devices.card, devices.card.total_bytes
+    if card.driver_bytes is not None and card.driver_bytes != total:
+        yield Step("card", card.driver_bytes, "engine", "as the driver says", total, TOTAL)
+        unseen = card.driver_bytes - total
+        yield Step("- not for programs", unseen, card.label, "what torch does not see", total)
+    yield Step("card as torch sees it", total, card.label, card.how, total, TOTAL)
+    if rank.capacity != total:
+        kept = total - rank.capacity
+        yield Step("- kept free", kept, "engine", "what is over the share", rank.capacity)
+        yield Step("may be used", rank.capacity, "engine", rank.how, rank.capacity, TOTAL)
+
+
+def _terms(terms: Iterable[Term], left: int) -> Iterator[Step]:
+    """All terms but the cache, each with what is left below it."""
+    for term in terms:
+        if term.part != "kv":
+            left -= term.nbytes
+            yield Step(f"- {term.name}", term.nbytes, term.label, term.formula, left)
+
+
+def _left(plan: MemoryPlan, rank: Rank) -> Step:
+    """What the terms leave; below nothing where they are more than there is."""
+    name = "left" if plan.is_training else "left for the cache"
+    return Step(name, rank.left, _least_sure(rank), "what the terms leave", rank.left, TOTAL)
+
+
+def _least_sure(rank: Rank) -> str:
+    """The label of what rests on all terms of a rank."""
+    labels = [term.label for term in rank.terms if term.part != "kv"]
+    return max(labels, key=LABELS.index, default="exact")
 
 
 def _gathered(rank: Rank) -> Iterator[Term]:
@@ -64,7 +100,7 @@ def _gathered(rank: Rank) -> Iterator[Term]:
     if len(small) > 1:
         names = [term.name for term in small]
         total = sum(term.nbytes for term in small)
-        label = next((term.label for term in small if term.label != "exact"), "exact")
+        label = max((term.label for term in small), key=LABELS.index)
         more = f" and {len(names) - 2} more" if len(names) > 2 else ""
         yield Term(", ".join(names[:2]) + more, total, ", ".join(names), label)
     yield from (term for term in rank.terms if term.part in ("activations", "overhead"))

@@ -49,7 +49,7 @@ from ckptscan.structure.packing.values import (
     Shape,
 )
 
-__all__ = ["CACHE_SCALES", "Hints", "Packing", "Shape", "unpack"]
+__all__ = ["CACHE_SCALES", "Bundle", "Hints", "Packing", "Shape", "bundle_of", "unpack"]
 
 
 class Scheme(NamedTuple):
@@ -90,6 +90,12 @@ def unpack(leaves: Mapping[str, Kind], hints: Hints = _NO_HINTS) -> tuple[Packin
                 found.append(_complete(packing, bundle, scheme))
                 break
     return tuple(found)
+
+
+def bundle_of(leaves: Mapping[str, Kind], weight: str) -> Bundle:
+    """The tensors of the weight that one of the leaves is, under their usual names."""
+    bundles = split_bundles(leaves, _PLAIN, _NO_HINTS)
+    return next(one for one in bundles if weight in one.own.values())
 
 
 def _complete(packing: Packing, bundle: Bundle, scheme: Scheme) -> Packing:

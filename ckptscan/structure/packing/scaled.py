@@ -21,10 +21,10 @@ from ckptscan.structure.packing.values import (
     numel_of,
 )
 
-_SCALES = ("weight_scale", "weight_scale_inv", "scale", "scale_weight", "weight_scales")
+SCALES = ("weight_scale", "weight_scale_inv", "scale", "scale_weight", "weight_scales")
 SCALED_LEAVES = frozenset(
     (
-        *_SCALES,
+        *SCALES,
         *"weight_scale_2 weight_global_scale weight_zero_point weight_g_idx weight_shape".split(),
     )
 )
@@ -38,7 +38,7 @@ _USUAL = (128, 64, 32, 16, 256, 512, 1024)  # block edges, the usual ones first
 def read_scaled(bundle: Bundle) -> Packing | None:
     """A tensor `weight` with a scale, or without one if its dtype is a float of 8 bits or fewer."""
     dtype = bundle.dtype("weight")
-    scale = bundle.first(*_SCALES)
+    scale = bundle.first(*SCALES)
     if dtype in _FLOAT8:
         return _float8(bundle, scale)
     if dtype in _FLOAT6:
@@ -101,23 +101,23 @@ def _as_stored(bundle: Bundle, scale: str | None, scheme: str, bits: int) -> Pac
 
 def granularity(weight: Shape, scale: Shape) -> tuple[int | Shape | None, bool]:
     """The group or block that shares a scale, None for a tensor or channel; whether it fits."""
-    edges = _blocks(weight, scale)
+    edges = block_edges(weight, scale)
     return (None, False) if edges is None else (_group(weight, edges), True)
 
 
-def _blocks(weight: Shape, scale: Shape) -> Shape | None:
+def block_edges(weight: Shape, scale: Shape) -> Shape | None:
     """How many elements share one scale along each axis; None where the scale does not fit."""
     if math.prod(scale) == 1 and all(scale):
         return weight
-    aligned = _aligned(weight, scale)
-    if aligned is None:
+    along = aligned(weight, scale)
+    if along is None:
         return None
-    edges = [_edge(size, parts) for size, parts in zip(weight, aligned, strict=True)]
+    edges = [_edge(size, parts) for size, parts in zip(weight, along, strict=True)]
     known = tuple(edge for edge in edges if edge is not None)
     return known if len(known) == len(weight) else None
 
 
-def _aligned(weight: Shape, scale: Shape) -> Shape | None:
+def aligned(weight: Shape, scale: Shape) -> Shape | None:
     """The scale's shape with an axis for each of the weight's."""
     while len(scale) > len(weight) and scale[-1] == 1:  # musubi-tuner: (out, blocks, 1)
         scale = scale[:-1]

@@ -5,6 +5,25 @@ isn't known. General rules over path, name, shape and siblings; no list of model
 """
 
 from ckptscan.structure.roles.rules import roles_of
-from ckptscan.structure.roles.values import ROLES, UNKNOWN, Role, Shape, Surroundings
+from ckptscan.structure.roles.values import (
+    OTHER,
+    PARTS,
+    ROLES,
+    UNKNOWN,
+    Role,
+    Shape,
+    Surroundings,
+    part_of,
+)
 
-__all__ = ["ROLES", "UNKNOWN", "Role", "Shape", "Surroundings", "roles_of"]
+__all__ = [
+    "OTHER",
+    "PARTS",
+    "ROLES",
+    "UNKNOWN",
+    "Role",
+    "Shape",
+    "Surroundings",
+    "part_of",
+    "roles_of",
+]

@@ -22,6 +22,26 @@ ROLES = frozenset(
 )
 
 
+# what roles are part of, in the order in which people tell them; all others are "other"
+PARTS = {
+    "embeddings": "embedding position token_type token lm_head head patch projector time",
+    "attention": "q k v o qkv kv q_a q_b kv_a kv_b attention_gate attention sinks qk_norm rope",
+    "linear attention": "linear_attention ssm rwkv rnn conv",
+    "feed-forward": "gate up down gate_up",
+    "experts": "expert.gate expert.up expert.down expert.gate_up router router_bias",
+    "shared experts": "shared_expert.gate shared_expert.up shared_expert.down "
+    "shared_expert.gate_up shared_expert_router",
+    "quantization": "quantization",
+}
+_PART_OF = {role: part for part, roles in PARTS.items() for role in roles.split()}
+OTHER = "other"
+
+
+def part_of(role: str) -> str:
+    """The part of a model that a role belongs to: one of PARTS, or OTHER."""
+    return _PART_OF.get(role, OTHER)
+
+
 class Role(NamedTuple):
     """What a tensor is for, and what says so: `name`, `name and shape`, `siblings` ..."""
 

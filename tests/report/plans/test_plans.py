@@ -14,6 +14,7 @@ from ckptscan.report.plans import FORMATS, Shown, report
 from ckptscan.structure import Structure
 from tests.conftest import source_of
 from tests.plan.measured import structure_of
+from tests.report.html.making import readable
 
 EVERYTHING = Shown(explained=True, expected=True, command=True, width=100)
 EVIL = "m\x1b[2J|<script>[x](y)\u202e"
@@ -29,7 +30,8 @@ def written(model: str, format_name: str, shown: Shown, **options: object) -> st
     structure = structure_of(f"pack:{model}")
     one = planned(structure, **options)
     text = "\n".join(report(structure.checkpoint, [one], format_name, shown)) + "\n"
-    return text.replace(structure.checkpoint.origin.spec, "SPEC")
+    text = text.replace(structure.checkpoint.origin.spec, "SPEC")
+    return readable(text) if format_name == "html" else text
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

@@ -1,0 +1,17 @@
+"""vLLM 0.18 and 0.19: groups of caches widen where kinds differ by less than half.
+
+Sources: vllm 0.18.1 and 0.19.1, v1/core/kv_cache_utils.py.
+"""
+
+from dataclasses import replace
+
+from ckptscan.plan.engines import vllm_0_14
+
+ENGINE = replace(
+    vllm_0_14.ENGINE,
+    name="vllm-0.19",
+    covers="0.18 and 0.19",
+    since=(0, 18),
+    before=(0, 20),
+    widens=1.5,
+)

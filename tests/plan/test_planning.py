@@ -1,0 +1,141 @@
+"""What each engine makes of what was asked: what-ifs, dtypes of the cache, versions, odd models."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ckptscan.errors import UsageError
+from ckptscan.hardware import parse_devices
+from ckptscan.plan import Ask, Local, MemoryPlan, Parallel, WhatIf, plan
+from ckptscan.structure import Structure, describe
+from tests.conftest import checkpoint_of
+from tests.plan.measured import structure_of
+
+LLAMA = "pack:meta-llama--Llama-3.1-8B"
+LINEAR = 6_979_321_856  # weights of Llama's linear layers
+
+
+def planned(model: str = LLAMA, gpu: str = "h100", **options: object) -> MemoryPlan:
+    return plan(structure_of(model), Ask(devices=parse_devices(gpu), **options))  # type: ignore[arg-type]
+
+
+def test_a_mix_of_llama_cpp_is_its_outtype() -> None:
+    supposed = planned(engine="llama.cpp", what_if=WhatIf("Q4_K_M"))
+    said = planned(engine="llama.cpp", local=Local(outtype="q4_k_m"))
+
+    assert said.ranks == supposed.ranks
+    assert said.fits
+
+
+def test_transformers_lays_out_what_is_supposed() -> None:
+    plain = planned(engine="transformers")
+    packed = planned(engine="transformers", what_if=WhatIf("nf4"))
+    saved = 2 * LINEAR - (LINEAR // 2 + LINEAR // 16)
+
+    assert saved == plain.first.part("weights") - packed.first.part("weights")
+    assert any("sized as if" in note for note in packed.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"engine": "llama.cpp", "what_if": WhatIf("nf4")}, "runs GGUF files", "transformers"),
+        ({"engine": "llama.cpp", "what_if": WhatIf(fits=True)}, "runs GGUF files", "q4_k_m"),
+        ({"engine": "llama.cpp", "what_if": WhatIf(lora_rank=8)}, "no room for adapters", "loads"),
+        ({"engine": "llama.cpp", "what_if": WhatIf("q8_0"), "local": Local("q4_0")}, "differ", ""),
+        ({"kv_dtype": "q4_0"}, "vllm-0.11 keeps no cache in q4_0", "llama.cpp do"),
+        ({"kv_dtype": "nvfp4", "engine": "vllm-0.6"}, "keeps no cache in nvfp4", "vllm do"),
+        ({"kv_dtype": "fp8", "engine": "transformers"}, "keeps no cache in fp8", "sglang"),
+        ({"parallel": Parallel(dp=2), "engine": "vllm-0.6"}, "vllm-0.6 has no --dp", "sglang-0.5"),
+        ({"kv_dtype": "fp8_ds_mla"}, "for latent attention", "fp8"),
+    ],
+    ids=[
+        "format",
+        "search",
+        "adapters",
+        "twice",
+        "ggml",
+        "version",
+        "transformers",
+        "copies",
+        "latent",
+    ],
+)
+def test_what_an_engine_has_no_use_for_is_refused(
+    options: dict[str, object], message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        planned(**options)  # type: ignore[arg-type]
+
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        ("pack:openai--gpt-oss-120b", {"engine": "vllm-0.6", "gpu": "h200"}, "newer vllm and"),
+        (LLAMA, {"engine": "transformers", "what_if": WhatIf("nvfp4")}, "vllm and sglang can"),
+        (LLAMA, {"engine": "transformers", "what_if": WhatIf("q8_0")}, "llama.cpp can read them"),
+        ("pack:unsloth--Meta-Llama-3.1-8B-bnb-4bit", {"engine": "llama.cpp"}, "transformers can"),
+        (LLAMA, {"gpu": "apple-64gb"}, "vllm-0.11 does not run on Apple 64 GB"),
+        (LLAMA, {"gpu": "k80"}, "vllm-0.11 needs compute capability 7.0"),
+    ],
+    ids=["version", "fp4", "gguf", "bitsandbytes", "apple", "old-card"],
+)
+def test_what_can_not_run_is_told_with_what_can(
+    model: str, options: dict[str, object], said: str
+) -> None:
+    one = planned(model, **options)  # type: ignore[arg-type]
+
+    assert not one.fits
+    assert said in " ".join(one.why_not)
+
+
+@pytest.mark.parametrize(
+    ("engine", "notes"),
+    [
+        ("sglang-0.3", ["sglang-0.3 is planned by the rules of sglang-0.5: 0.5"]),
+        ("sglang", []),
+        ("vllm-0.11", []),
+    ],
+)
+def test_another_version_is_told(engine: str, notes: list[str]) -> None:
+    assert notes == [one for one in planned(engine=engine).assumptions if "rules of" in one]
+
+
+def pipeline() -> Structure:
+    """A denoiser and a text encoder, as diffusers lays them out."""
+    layer = {f"layers.0.self_attn.{side}_proj.weight": ("BF16", [64, 64]) for side in "qkvo"}
+    part = {"embed_tokens.weight": ("BF16", [64, 64]), **layer}
+    index = {"text_encoder": ["t", "T"], "transformer": ["d", "D"]}
+    return describe(
+        checkpoint_of(
+            {
+                "model_index.json": json.dumps(index).encode(),
+                "text_encoder/model.safetensors": part,
+                "transformer/diffusion_pytorch_model.safetensors": part,
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize("made_of", ["pipeline", "images"])
+def test_what_no_engine_serves_is_weights_alone(made_of: str) -> None:
+    one = plan(
+        pipeline() if made_of == "pipeline" else structure_of("pack:google--vit-base-patch16-224")
+    )
+
+    assert one.unserved
+    assert one.unserved in one.assumptions
+    assert () == one.expected == one.kv.groups
+    assert 0 == one.kv.bytes_per_token
+
+
+@pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5"])
+def test_an_encoder_logs_no_cache(engine: str) -> None:
+    one = planned("pack:google-bert--bert-base-uncased", engine=engine)
+
+    assert 1 == len(one.expected)
