@@ -74,8 +74,8 @@ def test_the_strip_shows_what_is_odd_by_its_letter() -> None:
         "model.layers: A x 3, B x 58",
         "0         10        20        30        40        50        60",
         "AAA" + 58 * ".",
-        "A A 0-2: 20 tensors, 556.60 MiB each",
-        ". B 3-60: 1,558 tensors, 10.72 GiB each",
+        "A A 0-2: 20 tensors, 556.60 MiB each, BF16, F8_E4M3, F32",
+        ". B 3-60: 1,558 tensors, 10.72 GiB each, BF16, F8_E4M3, F32",
     ] == drawn(main)
 
 
@@ -90,8 +90,8 @@ def test_a_strip_that_is_too_wide_goes_on_below() -> None:
         "...........B........",
         "40",
         ".....",
-        ". A 0-30,32-44: 1 tensor, 8 B each",
-        "B B 31: 1 tensor, 12 B",
+        ". A 0-30,32-44: 1 tensor, 8 B each, F32",
+        "B B 31: 1 tensor, 12 B, F32",
     ] == drawn(structure_of(tensors).layers[0], width=25)
 
 
