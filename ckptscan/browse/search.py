@@ -17,6 +17,7 @@ class Finder:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = [f".{_folded(name)}." for name in names]
+        self._text = "\n".join(self._names)  # a word is looked for in all of them at once
 
     def find(self, query: str) -> list[int]:
         """The rows of the best names: whole segments first, then beginnings, then other parts.
@@ -27,7 +28,7 @@ class Finder:
         if not words:
             return []
         names = self._names
-        loose = [word for word in words if not any(word in name for name in names)]
+        loose = [word for word in words if word not in self._text]
         rows: Sequence[int] = range(len(names))
         for word in words:
             if word not in loose:
@@ -52,9 +53,10 @@ class Finder:
     def _closest(self, rows: Iterable[int], words: Sequence[str]) -> list[int]:
         """Rows whose names hold the letters of each word in turn, the closest together first."""
         names = self._names
-        matches = [re.compile(_letters(word)).match for word in words]
-        held = (row for row in rows if all(match(names[row]) for match in matches))
-        found = list(islice(held, _LOOSE))
+        for word in words:
+            match = re.compile(_letters(word)).match
+            rows = [row for row in rows if match(names[row])]
+        found = list(islice(rows, _LOOSE))
         found.sort(key=lambda row: (sum(_spread(names[row], word) for word in words), row))
         return found[:MOST]
 
