@@ -30,7 +30,7 @@ LEVELS = [
     table
     header
     paths
-    names dtypes
+    names dtypes sizes
     errors version late
 """.strip().split("\n")
 ]

@@ -55,6 +55,14 @@ class _Commands(click.Group):
         command: click.Command = import_module(COMMANDS[cmd_name]).command
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with the whole first sentence of each, wrapped rather than cut."""
+        with formatter.section("Commands"):
+            commands = ((name, self.get_command(ctx, name)) for name in COMMANDS)
+            formatter.write_dl(
+                [(name, one.get_short_help_str(500)) for name, one in commands if one is not None]
+            )
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# 5%, 0.5 %, 64MiB, 4096
-_AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(%|[KMG]?i?B?)", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+# 5%, 0.5 %
+_SHARE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?%", re.ASCII)
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
@@ -36,16 +35,16 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic since Click 
     ) -> Sample:
         """The sample; a usage error where it is none."""
         from ckptscan.content import Sample
+        from ckptscan.sizes import parse_size
 
         if isinstance(value, Sample):
             return value
-        match = _AMOUNT.fullmatch(str(value).strip())
-        number = float(match[1]) if match else 0.0
-        if match is None or number <= 0 or (match[2] == "%" and number > 100):
-            self.fail(f"{printable(str(value))} is no amount: write 5% or 16MiB", param, ctx)
-        if match[2] == "%":
-            return Sample(share=number)
-        return Sample(nbytes=int(number * _UNITS[match[2].lower().rstrip("b").rstrip("i")]))
+        text = str(value).strip()
+        share = _SHARE.fullmatch(text)
+        sample = Sample(share=float(share[1])) if share else Sample(nbytes=parse_size(text))
+        if not (sample.nbytes or 0 < (sample.share or 0) <= 100):
+            self.fail(f"{printable(text[:60])} is no amount: say 5% or 16MiB", param, ctx)
+        return sample
 
 
 class Deep(NamedTuple):

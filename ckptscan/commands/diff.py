@@ -43,7 +43,7 @@ Test = Callable[[str], bool]
     click.option(
         "--exclude", "excludes", type=Match(), multiple=True, help="No tensor of such a name."
     ),
-    click.option("--exit-code", "exits", is_flag=True, help="Exit with 1 if they differ."),
+    click.option("--exit-code", "exits", is_flag=True, help="Exit with 1 if what is told differs."),
 )
 @under(READ, set_options, content_options)
 @format_option(FORMATS)
@@ -83,13 +83,13 @@ def command(
     """
     from ckptscan.report.diff import report
 
+    if only in ("structure", "config"):
+        contents = contents.unread(only)
     try:
         ours, theirs = _both(a, b, set_name, all_sets, access)
     except _Unread as error:
         show_error(error.cause, error.spec)
         ctx.exit(error.cause.exit_code)
-    if only in ("structure", "config"):
-        contents = Contents(samples=0)
     diff = contents.compare(ours, theirs, _wanted(includes, excludes))
     output.write(report(diff, format_name, Look(only, stat, output.columns())))
     for name, side in (("A", one := ours[1]), ("B", two := theirs[1])):
@@ -97,7 +97,8 @@ def command(
     if (includes or excludes) and not diff.changes:
         note("hint: no name matches; a glob must match the whole of it")
     is_sound = one.checkpoint.is_sound and two.checkpoint.is_sound
-    ctx.exit(DIFFERS if not is_sound or (exits and _differs(diff, only)) else 0)
+    part = only or ("tensors" if includes or excludes else None)
+    ctx.exit(DIFFERS if not is_sound or (exits and _differs(diff, part)) else 0)
 
 
 class _Unread(Exception):
@@ -209,10 +210,10 @@ def _warn(name: str, side: Structure) -> None:
         tell(f"warning: {name}: {len(errors) - 3:,} more; see ckptscan audit")
 
 
-def _differs(diff: Diff, only: str | None) -> bool:
-    """Whether the part that was asked for differs."""
-    if only == "config":
+def _differs(diff: Diff, part: str | None) -> bool:
+    """Whether the part that was asked for differs; chosen tensors are one too."""
+    if part == "config":
         return bool(diff.config) or diff.has_other_files
-    if only is not None:
-        return diff.has_changes
-    return diff.differs
+    if part == "content":
+        return diff.has_other_content
+    return diff.has_changes if part else diff.differs

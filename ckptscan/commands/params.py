@@ -48,6 +48,24 @@ class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8
         return lambda name: look(name[:MAX_MATCHED]) is not None
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+    """`64MiB`, `80GB`, `4096` -> bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes; a usage error where it is no size."""
+        if isinstance(value, int):
+            return value
+        from ckptscan.sizes import parse_size
+
+        found = parse_size(str(value))
+        if found is None:
+            text = printable(str(value)[:60])
+            self.fail(f"{text} is no size: say 64MiB (binary), 64MB (decimal) or 4096", param, ctx)
+        return found
+
+
 class Codes(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
     """`H,I002` -> codes of checks, names or beginnings of codes that there are."""
 

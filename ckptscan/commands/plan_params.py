@@ -10,32 +10,13 @@ import click
 
 from ckptscan.commands.completing import complete_card, complete_engine
 from ckptscan.commands.help import Choice
-from ckptscan.report.words import printable
+from ckptscan.commands.params import Size
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MXFP4_BACKENDS = ("marlin", "triton", "flashinfer", "flashinfer-cutlass", "rocm", "none")
 DTYPES = ("auto", "bfloat16", "float16", "half", "float32")
 _MOST = 1 << 40
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
-    """`1.5GiB`, `80GB`, a number of bytes -> bytes."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The bytes; a usage error for what is no size."""
-        if isinstance(value, int):
-            return value
-        from ckptscan.hardware.cards import parse_size
-
-        text = str(value)
-        plain = text if not (text.isascii() and text.isdigit()) else f"{text}b"
-        found = parse_size(plain)
-        if found is None:
-            self.fail(f"{printable(text[:60])} is no size; say 1.5GiB", param, ctx)
-        return found
 
 
 def _count(name: str, metavar: str, text: str, least: int = 1) -> Callable[[F], F]:

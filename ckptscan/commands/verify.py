@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands import INTERRUPTED, show_error
-from ckptscan.commands.contents import Size
 from ckptscan.commands.files import Output, output_options
 from ckptscan.commands.help import READ, WRITE, Command, under
-from ckptscan.commands.params import format_option, set_option, source_argument, source_options
+from ckptscan.commands.params import (
+    Size,
+    format_option,
+    set_option,
+    source_argument,
+    source_options,
+)
 from ckptscan.commands.telling import meter
 from ckptscan.commands.verify_params import Device, wish_options
 

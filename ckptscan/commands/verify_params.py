@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from ckptscan.commands.contents import Size
-from ckptscan.commands.params import Match
+from ckptscan.commands.params import Match, Size
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:

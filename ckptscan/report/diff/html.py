@@ -40,8 +40,9 @@ def _sections(diff: Diff, look: Look) -> Iterator[Section]:
         return
     if look.only != "config":
         found = groups(diff, look.only == "content")
-        yield Section("layers", "Layers side by side", strips(diff))
         yield Section("changes", "Changes of tensors", _changes(found))
+    if look.shows("structure"):
+        yield Section("layers", "Layers side by side", strips(diff))
         yield Section("families", "Families side by side", families(diff))
     if look.shows("config"):
         yield Section("config", "Settings", _config(diff))

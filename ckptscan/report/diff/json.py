@@ -52,6 +52,8 @@ def document(diff: Diff, look: Look) -> dict[str, Any]:
                 "new": str(one.new),
                 "renumbered": one.is_renumbered,
                 "sure": one.is_sure,
+                "evidence": "norms" if one.is_read else "headers",
+                "copied": str(one.copied),
             }
             for one in diff.layers
         ],
@@ -84,6 +86,16 @@ def content_found(found: Found | None) -> dict[str, Any]:
     if found.missed is not None:
         spread, together = found.missed
         told["missed"] = {"share": 0.01, "spread": spread, "together": together}
+    if figures is not None and found.fit is not None:
+        told["fit"] = {
+            "seen": figures.seen,
+            "beyond_half_a_step": figures.different,
+            "inexact": found.fit.inexact,
+            "steps": _number(found.fit.steps),
+            "max_abs": _number(figures.largest),
+            "relative_l2": _number(figures.relative),
+            "scaled": found.fit.is_scaled,
+        }
     if figures is not None and found.state == CHANGED:
         told["difference"] = {
             "seen": figures.seen,

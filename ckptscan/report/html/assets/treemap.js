@@ -154,7 +154,8 @@ class Treemap {
   }
 
   look(node) {
-    return { itemStyle: { color: fillOf(this.code(node)) } };
+    const code = this.code(node);
+    return { itemStyle: { color: fillOf(code) }, label: { textBorderColor: colourOf(code) } };
   }
 
   option() {
@@ -178,8 +179,7 @@ class Treemap {
           visibleMin: 40,
           label: {
             color: "#1c2127",
-            textBorderColor: "rgba(255, 255, 255, 0.5)",
-            textBorderWidth: 2,
+            textBorderWidth: 3,
             fontSize: 12,
             lineHeight: 16,
             overflow: "truncate",
@@ -221,21 +221,26 @@ class Treemap {
   }
 }
 
+/** The colour of a code without its lines. */
+function colourOf(code) {
+  return getComputedStyle(document.querySelector(`#fill-${code % 8} rect`)).fill;
+}
+
 const FINE = 2; // pixels of a pattern's canvas for one of the page
 const fills = new Map();
 
 /** The fill of a code as the chart paints it: colour and lines of the page's own pattern. */
 function fillOf(code) {
   const id = `fill-${code % 8}`;
-  if (!fills.has(id)) fills.set(id, { image: painted(id), scaleX: 1 / FINE, scaleY: 1 / FINE });
+  if (!fills.has(id)) fills.set(id, { image: painted(id, code), scaleX: 1 / FINE, scaleY: 1 / FINE });
   return { ...fills.get(id), repeat: "repeat" };
 }
 
-function painted(id) {
+function painted(id, code) {
   const canvas = make("canvas", { width: 8 * FINE, height: 8 * FINE });
   const brush = canvas.getContext("2d");
   brush.scale(FINE, FINE);
-  brush.fillStyle = getComputedStyle(document.querySelector(`#${id} rect`)).fill;
+  brush.fillStyle = colourOf(code);
   brush.fillRect(0, 0, 8, 8);
   const lines = document.querySelector(`#${id} path`);
   if (lines) {
