@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ATTACKS, PACKS
 
-HEAVY = {"numpy", "torch", "tabulate", "huggingface_hub", "safetensors", "tqdm"}
+HEAVY = {"numpy", "torch", "tabulate", "huggingface_hub", "safetensors", "tqdm", "textual", "rich"}
 
 
 def modules_after(*codes: str) -> list[set[str]]:

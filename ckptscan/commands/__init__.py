@@ -21,6 +21,7 @@ from ckptscan.version import SCHEMAS, VERSION
 # name -> module, in the order of the help; imported when called or listed
 COMMANDS = {
     "inspect": "ckptscan.commands.inspect",
+    "browse": "ckptscan.commands.browse",
     "audit": "ckptscan.commands.audit",
     "diff": "ckptscan.commands.diff",
     "checks": "ckptscan.commands.checks",

@@ -1,0 +1,1 @@
+"""What is drawn, with Textual; imported by the command alone, when it runs."""
