@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckptscan.checkpoint import Checkpoint
 from ckptscan.content.keeping import stamps
 from ckptscan.content.reading import Nobody, Progress
 from ckptscan.errors import CkptscanError, UsageError
@@ -45,7 +46,7 @@ def verify(
     `device` is auto, cpu, cuda, cuda:1 or mps. With `room` it holds no more than so many bytes at
     once. Ctrl-C, a source that fails and a device that is full end it early: what was found until
     then is given, with `stopped` and `error`. Raises DeviceError where there is no such device,
-    UsageError for a header pack and for layers that there are not.
+    UsageError for a header pack and for a wish that names nothing.
     """
     origin = structure.checkpoint.origin
     if origin.packed:
@@ -65,6 +66,14 @@ def verify(
         scene.progress.end()
 
 
+def _refused(checkpoint: Checkpoint) -> Iterator[str]:
+    """Files that are promised and absent, and those that the reference library would not open."""
+    for path, fault in checkpoint.faults:
+        if fault.severity == "error":
+            variant = f"{fault.error}: " if fault.error else ""
+            yield f"{path}: {variant}{fault.message}"
+
+
 class _Run:
     """The loading of a choice onto a device."""
 
@@ -76,7 +85,7 @@ class _Run:
         self._found: list[Probe] = []
         self._tried: list[Trial] = []
         self._judged = Judged()
-        self._faults: list[str] = []
+        self._faults = list(_refused(scene.structure.checkpoint))
         self._missing: list[str] = [] if has_torch() else [NO_TORCH]
         self._link: float | None = None
 

@@ -170,3 +170,24 @@ def test_real_models_are_within_the_limit_and_every_family_is_seen(model: str) -
     assert choice.nbytes <= 2 << 30
     assert [] == unseen
     assert {} == dict(choice.left_out)
+
+
+def test_a_match_of_no_name_is_said() -> None:
+    for layers in (None, IndexSet.parse("0")):
+        with pytest.raises(UsageError, match="no name matches"):
+            choose(LLAMA, Wish(layers=layers, match=lambda name: False))
+
+
+def test_too_few_bytes_for_a_row_of_anything_are_said() -> None:
+    with pytest.raises(UsageError, match="no row fits into 1 bytes") as caught:
+        choose(LLAMA, Wish(most=1))
+
+    assert "--max-bytes" in caught.value.hint
+
+
+def test_tensors_of_no_elements_are_left_out_and_told() -> None:
+    structure = structure_of({"a": ("F32", [2]), "b": ("F32", [0, 4]), "c": ("F32", [4, 0])})
+    choice = choose(structure, Wish(everything=True))
+
+    assert ["a"] == names(structure, choice)
+    assert {1: "no elements", 2: "no elements"} == choice.left_out

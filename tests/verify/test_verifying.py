@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import threading
@@ -121,6 +122,26 @@ def test_a_file_that_shrinks_while_it_is_read() -> None:
 
     assert ("its file ended while it was read",) == of_name(found, UP).faults
     assert 100 == of_name(found, UP).device_bytes
+    assert not found.match
+
+
+def test_a_file_that_the_reference_library_refuses_is_a_mismatch() -> None:
+    source = source_of(raw_file(ARRAYS) + b"more")
+    found = verify(source, structure_of(source), device="cpu")
+
+    said = "model.safetensors: MetadataIncompleteBuffer: 4 bytes follow the last tensor"
+    assert (said,) == found.faults
+    assert not found.match
+
+
+def test_a_file_that_is_promised_and_absent_is_a_mismatch(tmp_path: Path) -> None:
+    (tmp_path / "model-1.safetensors").write_bytes(raw_file(ARRAYS))
+    places = {"weight_map": {UP: "model-1.safetensors", "x.weight": "model-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(places))
+    source = open_source(str(tmp_path))
+    found = verify(source, structure_of(source), Wish(match=UP.__eq__), "cpu")  # type: ignore[arg-type]
+
+    assert any("model-2.safetensors" in fault for fault in found.faults)
     assert not found.match
 
 

@@ -40,6 +40,7 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         "throughput": _throughput(found),
         "estimated_load_seconds": found.loads[0].seconds if found.loads else None,
         "estimated_loads": [{**one._asdict(), "label": "estimated"} for one in found.loads],
+        "incomplete": structure.checkpoint.incomplete,
         "partial": bool(found.stopped),
         "stopped": found.stopped or None,
     }

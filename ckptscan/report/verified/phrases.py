@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ckptscan.report import words
+from ckptscan.report.faults import gaps_line
 from ckptscan.verify.kernels import Trial
 from ckptscan.verify.values import Probe, Verification
 
@@ -39,7 +41,7 @@ def cells(probe: Probe) -> list[str]:
     """One loaded tensor, under HEADS."""
     figures = probe.figures
     rows = f" [{probe.pick.rows}]" if probe.pick.rows else ""
-    numbers = (figures.absmax, figures.mean, figures.std)
+    numbers = (figures.absmax if figures.finite else None, figures.mean, figures.std)
     return [
         words.label(probe.name) + rows,
         words.label(probe.dtype),
@@ -88,6 +90,8 @@ def verdict(found: Verification) -> str:
     """Whether all is as promised, as far as it was loaded."""
     if not found.match:
         return "no"
+    if not found.probes:
+        return "nothing was loaded"
     return "yes, as far as it was loaded" if found.stopped else "yes"
 
 
@@ -134,10 +138,12 @@ def notes(found: Verification) -> Iterator[str]:
     """What a reader should know: what was not tried, and what was left out."""
     if found.device.note:
         yield f"the host stands in for a GPU: {words.label(found.device.note)}"
+    gaps = gaps_line(found.structure.checkpoint)
+    if gaps:
+        yield gaps
     yield from found.missing
-    left = len(found.choice.left_out)
-    if left:
-        yield f"{words.plural(left, 'chosen tensor')} left out: no row fits into --max-bytes"
+    for why, count in Counter(found.choice.left_out.values()).items():
+        yield f"{words.plural(count, 'chosen tensor')} left out: {why}"
     cut = len([pick for pick in found.choice.picks if not pick.is_whole])
     if cut:
         yield f"{words.plural(cut, 'pick')} of rows; the others are whole tensors"
