@@ -141,8 +141,10 @@ def whole(row: int, tensor: Tensor) -> Pick:
 
 def stretch(row: int, tensor: Tensor, first: int, count: int) -> Pick | None:
     """Some rows of a tensor; None where they do not begin and end with a byte."""
+    if tensor.dtype.bits is None:
+        return None
     row_bits = tensor.nbytes * 8 // tensor.shape[0]
-    if tensor.dtype.bits is None or first * row_bits % 8 or count * row_bits % 8:
+    if first * row_bits % 8 or count * row_bits % 8:
         return None
     start, nbytes = first * row_bits // 8, count * row_bits // 8
     return Pick(row, (count, *tensor.shape[1:]), start, nbytes, first, is_whole=False)
@@ -205,7 +207,7 @@ def _level(sizes: Sequence[int], limit: int) -> int:
 
 def _cut(tensor: Tensor, pick: Pick, level: int) -> Pick | None:
     """The first rows of a pick that have at most so many bytes; None where not one has."""
-    if not pick.shape:
+    if not pick.shape or tensor.dtype.bits is None:
         return None
     count = level * pick.shape[0] // pick.nbytes
     while count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -191,3 +192,15 @@ def test_tensors_of_no_elements_are_left_out_and_told() -> None:
 
     assert ["a"] == names(structure, choice)
     assert {1: "no elements", 2: "no elements"} == choice.left_out
+
+
+def test_rows_of_an_unknown_dtype_are_not_counted() -> None:
+    entry = {"dtype": "Q1", "shape": [10**15, 1], "data_offsets": [0, 4096]}
+    other = {"dtype": "Q1", "shape": [0, 4], "data_offsets": [4096, 8192]}
+    head = json.dumps({"lm_head.weight": entry, "model.embed_tokens.weight": other}).encode()
+    source = source_of(len(head).to_bytes(8, "little") + head + bytes(8192))
+    structure = structure_of_source(source)
+
+    assert {4096} == {pick.nbytes for pick in choose(structure, Wish()).picks}
+    with pytest.raises(UsageError, match="no row fits"):
+        choose(structure, Wish(most=3000))

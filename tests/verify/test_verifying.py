@@ -31,7 +31,7 @@ from tests.content.making import (
     structure_of,
     weights,
 )
-from tests.verify.making import begins, faults, lying, of_name
+from tests.verify.making import begins, faults, lying, of_name, one_tensor
 
 UP = "model.layers.4.mlp.up_proj.weight"
 ARRAYS = weights(llama())
@@ -236,10 +236,7 @@ def test_every_dtype_is_loaded(dtype: str) -> None:
     bits = DTYPES[dtype].bits or 8
     raw = np.random.default_rng(3).integers(0, 64, 48 * bits // 8).astype("u1")
     raw = raw & 1 if dtype == "BOOL" else raw
-    text = raw_file({"t": ("U8", raw)})
-    head = text[8 : 8 + int.from_bytes(text[:8], "little")].decode()
-    head = head.replace('"U8"', f'"{dtype}"').replace(f"[{len(raw)}]", "[4, 12]", 1)
-    source = source_of(len(head).to_bytes(8, "little") + head.encode() + raw.tobytes())
+    source = source_of(one_tensor(dtype, (4, 12), raw.tobytes()))
     found = verify(source, structure_of(source), device="cpu", digests=True)
 
     assert [hashlib.sha256(raw.tobytes()).hexdigest()] == [one.sha256 for one in found.probes]
