@@ -11,7 +11,7 @@ from ckptscan.errors import CkptscanError, UsageError
 from ckptscan.sources import Source
 from ckptscan.structure import Structure
 from ckptscan.verify.choosing import choose
-from ckptscan.verify.devices import CPU, find_device, has_torch
+from ckptscan.verify.devices import CPU, find_device, lack_of_torch
 from ckptscan.verify.host import Host
 from ckptscan.verify.kernels import Trial
 from ckptscan.verify.packed import Judged, judge_packed
@@ -28,7 +28,6 @@ from ckptscan.verify.values import (
     Wish,
 )
 
-NO_TORCH = "kernels: torch is not installed, so no operation was tried"
 NO_PAPER = "allocator: this device's is not simulated, so what it took is told and not judged"
 
 
@@ -86,7 +85,9 @@ class _Run:
         self._tried: list[Trial] = []
         self._judged = Judged()
         self._faults = list(_refused(scene.structure.checkpoint))
-        self._missing: list[str] = [] if has_torch() else [NO_TORCH]
+        lack = lack_of_torch()
+        self._has_torch = not lack
+        self._missing = [f"kernels: {lack}, so no operation was tried"] if lack else []
         self._link: float | None = None
 
     def verification(self) -> Verification:
@@ -130,7 +131,7 @@ class _Run:
 
     def _trials(self, probes: Sequence[Probe]) -> Iterator[Trial]:
         """An operation of each kind, where torch is there to try it."""
-        if not has_torch():
+        if not self._has_torch:
             return
         import torch
 

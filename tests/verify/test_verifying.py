@@ -39,7 +39,7 @@ ARRAYS = weights(llama())
 
 @pytest.fixture(autouse=True)
 def _without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckptscan.verify.verifying.has_torch", lambda: False)
+    monkeypatch.setattr("ckptscan.verify.verifying.lack_of_torch", lambda: "torch is not installed")
 
 
 def test_what_is_sound_matches() -> None:

@@ -141,7 +141,7 @@ def notes(found: Verification) -> Iterator[str]:
     gaps = gaps_line(found.structure.checkpoint)
     if gaps:
         yield gaps
-    yield from found.missing
+    yield from map(words.label, found.missing)
     for why, count in Counter(found.choice.left_out.values()).items():
         yield f"{words.plural(count, 'chosen tensor')} left out: {why}"
     cut = len([pick for pick in found.choice.picks if not pick.is_whole])
