@@ -10,7 +10,7 @@ from ckptscan.report.faults import gaps_line
 from ckptscan.verify.kernels import Trial
 from ckptscan.verify.values import Probe, Verification
 
-GB = 10**9
+MB, GB = 10**6, 10**9
 HEADS = ("tensor", "dtype", "shape", "bytes", "absmax", "mean", "std", "zeros")
 
 
@@ -120,10 +120,17 @@ def rates(found: Verification) -> str:
     parts = []
     if rate.to_host is not None:
         threads = words.plural(rate.threads, "thread")
-        parts.append(f"source to host {rate.to_host / GB:.2f} GB/s ({threads})")
+        parts.append(f"source to host {_rate(rate.to_host)} ({threads})")
     if rate.to_device is not None:
-        parts.append(f"host to device {rate.to_device / GB:.2f} GB/s")
+        parts.append(f"host to device {_rate(rate.to_device)}")
     return ", ".join(parts) or "nothing was measured"
+
+
+def _rate(nbytes: float) -> str:
+    """Bytes a second: `2.50 GB/s`, `3.1 MB/s` where that would be next to nothing."""
+    if nbytes < GB / 10:
+        return f"{nbytes / MB:.1f} MB/s"
+    return f"{nbytes / GB:.2f} GB/s"
 
 
 def loads(found: Verification) -> str:
