@@ -76,6 +76,9 @@ _HOMES = {
     "verify": "",
 }
 
+# room -> what of it a notebook shows as HTML
+_SHOWN = {"checkpoint": "Checkpoint", "structure": "Structure", "plan": "MemoryPlan"}
+
 __all__ = [*_HOMES, "__version__"]
 
 
@@ -84,7 +87,17 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'ckptscan' has no attribute {name!r}")
     if not _HOMES[name]:  # a room of that name, which can be called
         return import_module(f"ckptscan.{name}")
-    return getattr(import_module(f"ckptscan.{_HOMES[name]}"), name)
+    home = import_module(f"ckptscan.{_HOMES[name]}")
+    if _HOMES[name] in _SHOWN:
+        getattr(home, _SHOWN[_HOMES[name]])._repr_html_ = _html
+    return getattr(home, name)
+
+
+def _html(value: Any) -> str:
+    """What a notebook shows of a value: here, so that no value knows of a report."""
+    from ckptscan.report.jupyter import html
+
+    return html(value)
 
 
 def __dir__() -> list[str]:

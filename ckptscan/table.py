@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypedDict, overload
 
 from ckptscan.dtypes import DType
 from ckptscan.header import Header, Kind
@@ -32,6 +32,19 @@ class Tensor(NamedTuple):
     def nbytes(self) -> int:
         """Bytes stored."""
         return max(0, self.end - self.start)
+
+
+class Columns(TypedDict):
+    """Tensors as one list a column; see `TensorTable.to_dict`."""
+
+    name: list[str]
+    dtype: list[str]
+    shape: list[tuple[int, ...]]
+    elements: list[int]
+    bytes: list[int]
+    file: list[str]
+    start: list[int]
+    end: list[int]
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,27 @@ class TensorTable(Sequence[Tensor]):
                     number,
                     kind.numel,
                 )
+
+    def to_dict(self, rows: Sequence[int] | None = None) -> Columns:
+        """These rows, or all, as plain columns: what pandas, polars and pyarrow make a table of.
+
+        `start` and `end` are bytes from the beginning of the data of `file`.
+        """
+        chosen = range(len(self)) if rows is None else rows
+        files = [shard.path for shard in self.shards for _ in shard.rows]
+        kinds = [self.kinds[self.codes[row]] for row in chosen]
+        starts = [self.starts[row] for row in chosen]
+        ends = [self.ends[row] for row in chosen]
+        return {
+            "name": [self.names[row] for row in chosen],
+            "dtype": [kind.dtype.name for kind in kinds],
+            "shape": [kind.shape for kind in kinds],
+            "elements": [kind.numel for kind in kinds],
+            "bytes": [max(0, end - start) for start, end in zip(starts, ends, strict=True)],
+            "file": [files[row] for row in chosen],
+            "start": starts,
+            "end": ends,
+        }
 
     def shard_of(self, row: int) -> int:
         """The number of the shard that holds this row."""

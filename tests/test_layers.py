@@ -19,7 +19,7 @@ LEVELS = [
     __main__
     commands
     report settings
-    checks diff plan verify
+    checks diff plan verify doctor
     content hardware
     structure lock
     checkpoint
@@ -29,7 +29,7 @@ LEVELS = [
     table
     header
     paths
-    names dtypes
+    names dtypes sizes
     errors version late
 """.strip().split("\n")
 ]

@@ -19,8 +19,9 @@ from ckptscan.checks.values import SEVERITIES, Finding, Where
 from ckptscan.errors import UsageError
 from ckptscan.names import IndexSet, escape, is_index
 from ckptscan.sources import redacted
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.baseline/1"
+SCHEMA = schema("baseline")
 MAX_BASELINE = 64 << 20  # bytes
 # evidence that tells one fault of a check from another at the same place
 _ESSENTIAL = ("kind", "key", "rule", "drift", "expected", "seen")

@@ -14,7 +14,9 @@ from importlib import import_module
 
 import click
 
+from ckptscan.commands.help import meant
 from ckptscan.errors import CkptscanError
+from ckptscan.version import SCHEMAS, VERSION
 
 # name -> module, in the order of the help; imported when called or listed
 COMMANDS = {
@@ -29,7 +31,11 @@ COMMANDS = {
     "pack": "ckptscan.commands.pack",
     "lock": "ckptscan.commands.lock",
     "cache": "ckptscan.commands.cache",
+    "doctor": "ckptscan.commands.doctor",
+    "completion": "ckptscan.commands.completion",
 }
+_DOCUMENTS = ", ".join(f"{name}/{number}" for name, number in SCHEMAS.items())
+_VERSIONS = f"ckptscan, version %(version)s\nwrites {_DOCUMENTS}"
 BUG = 4
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -48,11 +54,20 @@ class _Commands(click.Group):
         command: click.Command = import_module(COMMANDS[cmd_name]).command
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with the whole first sentence of each, wrapped rather than cut."""
+        with formatter.section("Commands"):
+            commands = ((name, self.get_command(ctx, name)) for name in COMMANDS)
+            formatter.write_dl(
+                [(name, one.get_short_help_str(500)) for name, one in commands if one is not None]
+            )
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            ctx.fail(f"no command is called {args[0]!r}. {_nearest(args[0])}")
+            known = meant(args[0], COMMANDS) or f" There are: {', '.join(COMMANDS)}."
+            ctx.fail(f"no command is called {args[0]!r}.{known}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -103,15 +118,8 @@ def show_error(error: CkptscanError, spec: str = "") -> None:
         click.echo(f"hint: {printable(error.hint)}", err=True)
 
 
-def _nearest(name: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, COMMANDS, 1)
-    return f"Did you mean {close[0]}?" if close else f"There are: {', '.join(COMMANDS)}."
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ckptscan", prog_name="ckptscan")
+@click.version_option(VERSION, message=_VERSIONS)
 def cli() -> None:
     """Know a checkpoint before you load it.
 

@@ -9,9 +9,16 @@ import click
 from ckptscan.commands import BUG, show_error
 from ckptscan.commands.base import base_option, read_base
 from ckptscan.commands.deep import Deep, deep_options
+from ckptscan.commands.files import Output, output_options
+from ckptscan.commands.help import READ, Choice, Command, under
 from ckptscan.commands.named import expand_all
-from ckptscan.commands.output import columns, write
-from ckptscan.commands.params import Codes, format_option, set_options, source_options
+from ckptscan.commands.params import (
+    Codes,
+    format_option,
+    set_options,
+    source_options,
+    sources_argument,
+)
 from ckptscan.commands.settings import Asked, Standing, settings_options, settle
 from ckptscan.errors import CkptscanError
 
@@ -23,24 +30,29 @@ if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
 FOUND = 1
-FORMATS = ("text", "json", "markdown", "github", "sarif", "html")  # report.findings.FORMATS
+# report.findings.FORMATS
+FORMATS = ("text", "json", "markdown", "github", "sarif", "cyclonedx", "html")
 NEVER = "never"
 
 
-@click.command("audit")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--select", type=Codes(), multiple=True, help="Only these checks.  [default: all]")
-@click.option("--ignore", type=Codes(), multiple=True, help="Not these checks.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(("error", "warning", "info", NEVER)),
-    help="Exit with 1 if a finding is as bad.  [default: error]",
+@click.command("audit", cls=Command)
+@sources_argument
+@under(
+    "What to look for",
+    click.option(
+        "--select", type=Codes(), multiple=True, help="Only these checks.  [default: all]"
+    ),
+    click.option("--ignore", type=Codes(), multiple=True, help="Not these checks."),
+    click.option(
+        "--fail-on",
+        type=Choice(("error", "warning", "info", NEVER)),
+        help="Exit with 1 if a finding is as bad.  [default: error]",
+    ),
 )
-@settings_options
-@base_option
-@deep_options
+@under("What to hold it against", settings_options, base_option)
+@under(READ, set_options, deep_options)
 @format_option(FORMATS)
-@set_options
+@output_options("stdout")
 @source_options
 @click.pass_context
 def command(
@@ -52,6 +64,7 @@ def command(
     asked: Asked,
     base: str | None,
     format_name: str,
+    output: Output,
     set_name: str | None,
     all_sets: bool,
     access: Access,
@@ -86,7 +99,7 @@ def command(
             errors.append((spec, error))
     audits = standing.settled(audits, is_whole=not errors)
     if audits:
-        write(report(audits, format_name, columns()))
+        output.write(report(audits, format_name, output.columns()))
     for spec, failed in errors:
         show_error(failed, spec)
     ctx.exit(_exit_code(audits, [error for _, error in errors], standing.fail_on))

@@ -6,7 +6,9 @@ import json
 
 import click
 
+from ckptscan.commands.help import Command
 from ckptscan.commands.params import format_option
+from ckptscan.version import schema
 
 
 @click.group("cache", context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,7 +26,7 @@ def command() -> None:
     """
 
 
-@command.command("info")
+@command.command("info", cls=Command)
 @format_option(("text", "json"))
 def info(format_name: str) -> None:
     """Say where the cache lies and what it holds.
@@ -40,7 +42,7 @@ def info(format_name: str) -> None:
     if format_name == "json":
         rooms = {name: {"files": room[0], "bytes": room[1]} for name, room in usage.rooms.items()}
         document = {
-            "schema": "ckptscan.cache/1",
+            "schema": schema("cache"),
             "folder": folder,
             "rooms": rooms,
             "bytes": usage.nbytes,
@@ -55,7 +57,7 @@ def info(format_name: str) -> None:
     click.echo(f"{kept} of at most {words.nbytes(cache.BOUND)}")
 
 
-@command.command("clear")
+@command.command("clear", cls=Command)
 def clear() -> None:
     """Remove everything that is kept, and nothing else.
 

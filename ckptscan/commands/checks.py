@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ckptscan.commands.help import Command
 from ckptscan.commands.output import write
 from ckptscan.commands.params import Codes, format_option
 
 
-@click.command("checks")
+@click.command("checks", cls=Command)
 @click.argument("codes", nargs=-1, type=Codes(), metavar="[CODE]...")
 @format_option(("text", "json", "markdown"))
 def command(codes: tuple[tuple[str, ...], ...], format_name: str) -> None:

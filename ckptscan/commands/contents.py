@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
-from ckptscan.report.words import printable
+from ckptscan.commands.params import Size
+from ckptscan.commands.telling import meter
 
 if TYPE_CHECKING:
     from ckptscan.diff import Diff
@@ -17,23 +18,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 SAMPLES = 4
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
-    """`64MiB` or `4096` -> bytes."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The bytes; a usage error where it is no size."""
-        if isinstance(value, int):
-            return value
-        import re
-
-        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)i?B?", value.strip(), re.I)
-        if match is None:
-            self.fail(f"{printable(str(value))} is no size: write 64MiB or 4096", param, ctx)
-        return int(float(match[1]) * (1 << 10 * " KMGT".index(match[2].upper() or " ")))
 
 
 class Contents(NamedTuple):
@@ -45,6 +29,14 @@ class Contents(NamedTuple):
     seed: int = 0
     most: int | None = None
     tolerance: tuple[float, float] | None = None
+
+    def unread(self, only: str) -> Contents:
+        """Nothing read, for a part that needs none; a usage error where reading was asked for."""
+        if self.full or self.xet or self.most is not None:
+            raise click.UsageError(
+                f"--only {only} reads no tensor; leave --full, --xet and --max-bytes out"
+            )
+        return Contents(samples=0)
 
     def compare(
         self,
@@ -59,12 +51,11 @@ class Contents(NamedTuple):
             return compare(a[1], b[1], wanted)
         from ckptscan.content.pairs.values import BRIEF, THOROUGH, Wish
         from ckptscan.diff.contents import compare_tensors
-        from ckptscan.sources.progress import Meter
 
         samples = SAMPLES if self.samples is None else self.samples
         reach = BRIEF if self.samples is None else THOROUGH
         wish = Wish(samples, self.full, self.xet, self.seed, self.most, self.tolerance, reach)
-        return compare_tensors(a, b, wanted, wish, Meter("tensors"))
+        return compare_tensors(a, b, wanted, wish, meter("tensors"))
 
 
 def content_options(command: F) -> F:
@@ -83,8 +74,10 @@ def content_options(command: F) -> F:
         atol: float | None,
         **options: Any,
     ) -> Any:
-        if no_sample and (samples is not None or full):
-            raise click.UsageError("--no-sample reads no tensor; leave --sample and --full out")
+        if no_sample and (samples is not None or full or most is not None):
+            raise click.UsageError(
+                "--no-sample reads no tensor; leave --sample, --full and --max-bytes out"
+            )
         if not full and (rtol is not None or atol is not None):
             raise click.UsageError("--rtol and --atol are for all elements; add --full")
         tolerance = None if rtol is None and atol is None else (rtol or 0.0, atol or 0.0)
@@ -103,7 +96,7 @@ def content_options(command: F) -> F:
             "--max-bytes",
             "most",
             type=Size(),
-            help="Read no more of both sides.  [default: 32MiB; with --full any number]",
+            help="Read no more than this in all.  [default: 32MiB; with --full any number]",
         ),
         click.option("--seed", type=int, default=0, metavar="N", help="Another choice of blocks."),
         click.option("--xet", is_flag=True, help="Ask the Hub where equal chunks are stored."),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
-from ckptscan.commands.params import Match
+from ckptscan.commands.params import PEEK_HELP, Match
+from ckptscan.commands.telling import meter
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# 5%, 0.5 %, 64MiB, 4096
-_AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(%|[KMG]?i?B?)", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+# 5%, 0.5 %
+_SHARE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?%", re.ASCII)
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
@@ -35,16 +35,16 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic since Click 
     ) -> Sample:
         """The sample; a usage error where it is none."""
         from ckptscan.content import Sample
+        from ckptscan.sizes import parse_size
 
         if isinstance(value, Sample):
             return value
-        match = _AMOUNT.fullmatch(str(value).strip())
-        number = float(match[1]) if match else 0.0
-        if match is None or number <= 0 or (match[2] == "%" and number > 100):
-            self.fail(f"{printable(str(value))} is no amount: write 5% or 16MiB", param, ctx)
-        if match[2] == "%":
-            return Sample(share=number)
-        return Sample(nbytes=int(number * _UNITS[match[2].lower().rstrip("b").rstrip("i")]))
+        text = str(value).strip()
+        share = _SHARE.fullmatch(text)
+        sample = Sample(share=float(share[1])) if share else Sample(nbytes=parse_size(text))
+        if not (sample.nbytes or 0 < (sample.share or 0) <= 100):
+            self.fail(f"{printable(text[:60])} is no amount: say 5% or 16MiB", param, ctx)
+        return sample
 
 
 class Deep(NamedTuple):
@@ -82,10 +82,9 @@ class Deep(NamedTuple):
 
     def _read(self, source: Source, structure: Structure) -> Any:
         from ckptscan.content import Wish, read_content
-        from ckptscan.sources.progress import Meter
 
         wish = Wish(self.deep, self.match, self.sample, self.hashed)
-        return read_content(source, structure, wish, Meter("tensors"), self.resume)
+        return read_content(source, structure, wish, meter("tensors"), self.resume)
 
 
 def deep_options(command: F) -> F:
@@ -122,9 +121,9 @@ def deep_options(command: F) -> F:
         ),
         click.option("--seed", type=int, metavar="N", help="Another choice of the sample."),
         click.option("--sample", type=Amount(), help="Read so much of each tensor, with --deep."),
-        click.option("--match", type=Match(), help="Read only tensors whose name matches."),
+        click.option("--match", type=Match(), help="Only tensors whose name matches."),
         click.option("--hash", "hashed", is_flag=True, help="Hold files against their sha256."),
-        click.option("--peek", is_flag=True, help="Read a few bytes that tell much."),
+        click.option("--peek", is_flag=True, help=PEEK_HELP),
         click.option("--deep", is_flag=True, help="Read all tensors: NaN, zeros, copies ..."),
     ):
         with_deep = option(with_deep)

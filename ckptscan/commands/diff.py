@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ckptscan.commands import show_error
+from ckptscan.commands.completing import complete_file
 from ckptscan.commands.contents import Contents, content_options
-from ckptscan.commands.output import columns, write
+from ckptscan.commands.files import Output, output_options
+from ckptscan.commands.help import READ, SHOW, Choice, Command, under
 from ckptscan.commands.params import Match, format_option, set_options, source_options
+from ckptscan.commands.telling import note, tell
 from ckptscan.errors import CkptscanError
 from ckptscan.report.diff import FORMATS, SECTIONS, Look
-from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
     from ckptscan.checkpoint import Checkpoint
@@ -28,21 +30,24 @@ DIFFERS = 1  # or a file of a side is refused by the reference library, or missi
 Test = Callable[[str], bool]
 
 
-@click.command("diff")
-@click.argument("a")
-@click.argument("b")
-@click.option("--only", type=click.Choice(SECTIONS), help="Only this part.  [default: all]")
-@click.option("--stat", is_flag=True, help="Only the figures, no list of changes.")
-@click.option(
-    "--include", "includes", type=Match(), multiple=True, help="Only tensors of such a name."
+@click.command("diff", cls=Command)
+@click.argument("a", shell_complete=complete_file)
+@click.argument("b", shell_complete=complete_file)
+@under(
+    SHOW,
+    click.option("--only", type=Choice(SECTIONS), help="Only this part.  [default: all]"),
+    click.option("--stat", is_flag=True, help="Only the figures, no list of changes."),
+    click.option(
+        "--include", "includes", type=Match(), multiple=True, help="Only tensors of such a name."
+    ),
+    click.option(
+        "--exclude", "excludes", type=Match(), multiple=True, help="No tensor of such a name."
+    ),
+    click.option("--exit-code", "exits", is_flag=True, help="Exit with 1 if what is told differs."),
 )
-@click.option(
-    "--exclude", "excludes", type=Match(), multiple=True, help="No tensor of such a name."
-)
-@click.option("--exit-code", "exits", is_flag=True, help="Exit with 1 if they differ.")
-@content_options
+@under(READ, set_options, content_options)
 @format_option(FORMATS)
-@set_options
+@output_options("stdout")
 @source_options
 @click.pass_context
 def command(
@@ -56,6 +61,7 @@ def command(
     exits: bool,
     contents: Contents,
     format_name: str,
+    output: Output,
     set_name: str | None,
     all_sets: bool,
     access: Access,
@@ -77,21 +83,22 @@ def command(
     """
     from ckptscan.report.diff import report
 
+    if only in ("structure", "config"):
+        contents = contents.unread(only)
     try:
         ours, theirs = _both(a, b, set_name, all_sets, access)
     except _Unread as error:
         show_error(error.cause, error.spec)
         ctx.exit(error.cause.exit_code)
-    if only in ("structure", "config"):
-        contents = Contents(samples=0)
     diff = contents.compare(ours, theirs, _wanted(includes, excludes))
-    write(report(diff, format_name, Look(only, stat, columns())))
+    output.write(report(diff, format_name, Look(only, stat, output.columns())))
     for name, side in (("A", one := ours[1]), ("B", two := theirs[1])):
         _warn(name, side)
     if (includes or excludes) and not diff.changes:
-        click.echo("hint: no name matches; a glob must match the whole of it", err=True)
+        note("hint: no name matches; a glob must match the whole of it")
     is_sound = one.checkpoint.is_sound and two.checkpoint.is_sound
-    ctx.exit(DIFFERS if not is_sound or (exits and _differs(diff, only)) else 0)
+    part = only or ("tensors" if includes or excludes else None)
+    ctx.exit(DIFFERS if not is_sound or (exits and _differs(diff, part)) else 0)
 
 
 class _Unread(Exception):
@@ -198,15 +205,15 @@ def _warn(name: str, side: Structure) -> None:
     checkpoint = side.checkpoint
     errors = [one for one in checkpoint.faults if one.fault.severity == "error"]
     for one in errors[:3]:
-        click.echo(printable(f"warning: {name}: {one.file}: {one.fault.message}"), err=True)
+        tell(f"warning: {name}: {one.file}: {one.fault.message}")
     if len(errors) > 3:
-        click.echo(f"warning: {name}: {len(errors) - 3:,} more; see ckptscan audit", err=True)
+        tell(f"warning: {name}: {len(errors) - 3:,} more; see ckptscan audit")
 
 
-def _differs(diff: Diff, only: str | None) -> bool:
-    """Whether the part that was asked for differs."""
-    if only == "config":
+def _differs(diff: Diff, part: str | None) -> bool:
+    """Whether the part that was asked for differs; chosen tensors are one too."""
+    if part == "config":
         return bool(diff.config) or diff.has_other_files
-    if only is not None:
-        return diff.has_changes
-    return diff.differs
+    if part == "content":
+        return diff.has_other_content
+    return diff.has_changes if part else diff.differs

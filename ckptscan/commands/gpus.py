@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from ckptscan.commands.help import Command
 from ckptscan.commands.output import columns, write
 from ckptscan.commands.params import format_option
 
 
-@click.command("gpus")
+@click.command("gpus", cls=Command)
 @format_option(("text", "json", "markdown"))
 def command(format_name: str) -> None:
     """List the cards that `plan --gpu` knows, with the bytes that they really have.

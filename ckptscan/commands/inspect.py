@@ -8,48 +8,63 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ckptscan.commands import show_error
+from ckptscan.commands.files import Output, output_options
+from ckptscan.commands.help import READ, SHOW, Choice, Command, under
 from ckptscan.commands.named import expand_all
-from ckptscan.commands.output import columns, marks, write
-from ckptscan.commands.params import Match, format_option, set_options, source_options
+from ckptscan.commands.params import (
+    PEEK_HELP,
+    Match,
+    format_option,
+    set_options,
+    source_options,
+    sources_argument,
+)
+from ckptscan.commands.telling import note, tell
 from ckptscan.errors import CkptscanError
-from ckptscan.report.options import FORMATS, SORTS, VIEWS, Layout
-from ckptscan.report.words import printable
+from ckptscan.report.options import FIRST_VIEW, FORMATS, PARQUET, SORTS, VIEW_OF, VIEWS, Layout
 
 if TYPE_CHECKING:
     from ckptscan.sources import Access
     from ckptscan.structure import Structure
 
 FAULTS = 1
+_TABLES = ("csv", "jsonl", PARQUET)  # rows alone; what else is to be said goes to stderr
 
 
-@click.command("inspect")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option(
-    "--view", type=click.Choice(VIEWS), default="tree", show_default=True, help="What to show."
+@click.command("inspect", cls=Command)
+@sources_argument
+@under(
+    SHOW,
+    click.option(
+        "--view",
+        type=Choice(VIEWS),
+        metavar="VIEW",
+        help=f"{', '.join(VIEWS)}.  [default: tree; summary in markdown]",
+    ),
+    click.option("--match", "matches", type=Match(), help="Only tensors whose name matches."),
+    click.option(
+        "--depth", type=click.IntRange(1), metavar="N", help="Levels of the tree.  [default: all]"
+    ),
+    click.option(
+        "--sort", type=Choice(SORTS), default="name", show_default=True, help="Order of rows."
+    ),
+    click.option(
+        "--top",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Only the first N rows; in the tree N a module.",
+    ),
+    click.option("--expand", "expanded", is_flag=True, help="Every layer, in the view flow."),
 )
-@click.option("--match", "matches", type=Match(), help="Only tensors whose name matches.")
-@click.option(
-    "--depth", type=click.IntRange(1), metavar="N", help="Levels of the tree.  [default: all]"
-)
-@click.option(
-    "--sort", type=click.Choice(SORTS), default="name", show_default=True, help="Order of rows."
-)
-@click.option(
-    "--top",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Only the first N rows; in the tree N a module.",
-)
-@click.option("--expand", "expanded", is_flag=True, help="Every layer, in the view flow.")
-@click.option("--peek", is_flag=True, help="Read the few bytes that tell a packed shape.")
-@format_option(FORMATS)
-@set_options
+@under(READ, set_options, click.option("--peek", is_flag=True, help=PEEK_HELP))
+@format_option((*FORMATS, PARQUET))
+@output_options("stdout")
 @source_options
 @click.pass_context
 def command(
     ctx: click.Context,
     sources: tuple[str, ...],
-    view: str,
+    view: str | None,
     matches: Callable[[str], bool] | None,
     depth: int | None,
     sort: str,
@@ -57,6 +72,7 @@ def command(
     expanded: bool,
     peek: bool,
     format_name: str,
+    output: Output,
     set_name: str | None,
     all_sets: bool,
     access: Access,
@@ -76,20 +92,31 @@ def command(
       ckptscan inspect Qwen2-VL-7B/ --view formula --match 'visual.*'
       ckptscan inspect Llama-3.1-8B/ --match '*.self_attn.*' --depth 4
       ckptscan inspect model.safetensors --format json
+      ckptscan inspect Qwen/Qwen2-7B --format parquet -o tensors.parquet
     """
-    from ckptscan.sources import expand
-
-    if format_name == "latex" and (view != "formula" or len(sources) > 1):
-        raise click.UsageError("latex is a format of one source's --view formula")
-    layout = Layout(view, depth, sort, top, columns(), expanded, marks())
-    ask = _Ask(matches, set_name, all_sets, peek, access)
-    if len(sources) == 1:
-        specs = expand(sources[0])
-        if len(specs) == 1:
-            ctx.exit(_one(specs[0], ask, format_name, layout))
-        ctx.exit(_several(specs, [], ask, format_name, layout))
     specs, errors = expand_all(sources)
-    ctx.exit(_several(specs, errors, ask, format_name, layout))
+    if errors and len(sources) == 1:
+        raise errors[0][1]
+    is_one = len(specs) + len(errors) == 1
+    view = _view(view, format_name, is_one=is_one)
+    if format_name == PARQUET:
+        from ckptscan.report.parquet import pyarrow
+
+        output.refuse_terminal(format_name)
+        pyarrow()
+    layout = Layout(view, depth, sort, top, output.columns(), expanded, output.marks())
+    ask = _Ask(matches, set_name, all_sets, peek, access)
+    if is_one:
+        ctx.exit(_one(specs[0], ask, format_name, layout, output))
+    ctx.exit(_several(specs, errors, ask, format_name, layout, output))
+
+
+def _view(asked: str | None, format_name: str, *, is_one: bool) -> str:
+    """What to show; raises UsageError for a format of another view, or of one source."""
+    only = VIEW_OF.get(format_name)
+    if only and (not is_one or asked not in (None, only)):
+        raise click.UsageError(f"{format_name} is a format of one source's --view {only}")
+    return asked or FIRST_VIEW[format_name]
 
 
 class _Ask(NamedTuple):
@@ -112,17 +139,23 @@ class _Ask(NamedTuple):
         return describe(checkpoint, self.matches, peek(source, checkpoint) if self.peek else None)
 
 
-def _one(spec: str, ask: _Ask, format_name: str, layout: Layout) -> int:
+def _one(spec: str, ask: _Ask, format_name: str, layout: Layout, output: Output) -> int:
     """Report on one source; gives the exit code."""
-    from ckptscan.report import report
     from ckptscan.report.faults import remark_lines
 
     structure = ask.describe(spec)
-    write(report(structure, format_name, layout))
-    if format_name == "csv" or (format_name == "text" and layout.view != "tree"):
+    if format_name == PARQUET:
+        from ckptscan.report.parquet import written
+
+        output.write_bytes(written(structure, layout))
+    else:
+        from ckptscan.report import report
+
+        output.write(report(structure, format_name, layout))
+    if format_name in _TABLES or (format_name == "text" and layout.view not in ("tree", "summary")):
         _remark(remark_lines(structure.checkpoint))
     if structure.rows == ():
-        click.echo("hint: no name matches; a glob must match the whole of it", err=True)
+        note("hint: no name matches; a glob must match the whole of it")
     return 0 if structure.checkpoint.is_sound else FAULTS
 
 
@@ -132,6 +165,7 @@ def _several(
     ask: _Ask,
     format_name: str,
     layout: Layout,
+    output: Output,
 ) -> int:
     """Report on several sources, those that can't be looked at left out; gives the exit code."""
     from ckptscan.report.faults import remark_lines
@@ -143,11 +177,11 @@ def _several(
             structures.append(ask.describe(spec))
         except CkptscanError as error:
             errors.append((spec, error))
-    write(report_many(structures, format_name, layout, errors))
+    output.write(report_many(structures, format_name, layout, errors))
     if format_name != "json":
         for structure in structures:
             origin = structure.checkpoint.origin
-            _remark(f"{origin.spec}: {line}" for line in remark_lines(structure.checkpoint))
+            _remark(remark_lines(structure.checkpoint), f"{origin.spec}: ")
     for spec, failed in errors:
         show_error(failed, spec)
     if errors:
@@ -155,7 +189,7 @@ def _several(
     return 0 if all(structure.checkpoint.is_sound for structure in structures) else FAULTS
 
 
-def _remark(lines: Iterable[str]) -> None:
+def _remark(lines: Iterable[str], about: str = "") -> None:
     """What has no place in the table that was asked for, on stderr."""
     for line in lines:
-        click.echo(printable(line), err=True)
+        (note if line.startswith("note: ") else tell)(about + line)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
-from ckptscan.commands.params import set_options, source_options
+from ckptscan.commands.files import Output, output_options
+from ckptscan.commands.help import Command
+from ckptscan.commands.params import set_options, source_argument, source_options
+from ckptscan.commands.telling import note
 
 if TYPE_CHECKING:
     from ckptscan.sources import Access
 
 
-@click.command("lock")
-@click.argument("source", metavar="SOURCE")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="The lock to write.  [default: the source's name with .lock.json]",
-)
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.command("lock", cls=Command)
+@source_argument
+@output_options("the source's name with .lock.json")
 @set_options
 @source_options
 def command(
     source: str,
-    output: str | None,
-    force: bool,
+    output: Output,
     set_name: str | None,
     all_sets: bool,
     access: Access,
@@ -44,7 +39,6 @@ def command(
       ckptscan lock Qwen/Qwen2-7B -o qwen2.lock.json
       ckptscan audit Qwen/Qwen2-7B --lock qwen2.lock.json
     """
-    from ckptscan.errors import UsageError
     from ckptscan.lock import open_for_lock, written
     from ckptscan.report import words
     from ckptscan.sources import open_source
@@ -52,9 +46,7 @@ def command(
 
     opened = open_source(source, access)
     name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
-    path = output or f"{words.printable(name)}.lock.json"
-    if os.path.lexists(path) and not force:
-        raise UsageError(f"{path}: there is a file already", "replace it with --force")
+    path = output.at(f"{words.printable(name)}.lock.json")
     inside = folders_of([source])
     refuse_inside(path, inside)
     _, lock = open_for_lock(opened, set_name, all_sets)
@@ -62,8 +54,5 @@ def command(
     write_own(path, text, inside)
     tensors, files = words.plural(lock.count, "tensor"), words.plural(len(lock.files), "file")
     beside = words.plural(len(lock.others), "file")
-    click.echo(
-        f"{words.printable(path)}: {words.nbytes(len(text))} for {tensors} in {files}, and {beside}"
-        " beside them",
-        err=True,
-    )
+    size = words.nbytes(len(text))
+    note(f"{path}: {size} for {tensors} in {files}, and {beside} beside them")

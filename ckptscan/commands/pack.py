@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
-from ckptscan.commands.params import source_options
+from ckptscan.commands.files import Output, output_options
+from ckptscan.commands.help import Command
+from ckptscan.commands.params import source_argument, source_options
+from ckptscan.commands.telling import note, tell
 
 if TYPE_CHECKING:
     from ckptscan.sources import Access
 
 
-@click.command("pack")
-@click.argument("source", metavar="SOURCE")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="The pack to write.  [default: the source's name with .ckptpack]",
-)
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.command("pack", cls=Command)
+@source_argument
+@output_options("the source's name with .ckptpack")
 @source_options
-def command(source: str, output: str | None, force: bool, access: Access) -> None:
+def command(source: str, output: Output, access: Access) -> None:
     """Write the headers of a checkpoint into one small file.
 
     A pack holds every header byte for byte with the files' sizes, the indexes and the small json
@@ -35,7 +31,6 @@ def command(source: str, output: str | None, force: bool, access: Access) -> Non
       ckptscan pack DeepSeek-V3/ -o deepseek-v3.ckptpack
       ckptscan inspect deepseek-v3.ckptpack
     """
-    from ckptscan.errors import UsageError
     from ckptscan.report import words
     from ckptscan.sources import open_source
     from ckptscan.sources.pack import write_pack
@@ -43,16 +38,11 @@ def command(source: str, output: str | None, force: bool, access: Access) -> Non
 
     opened = open_source(source, access)
     name = opened.origin.title.replace("/", "--").removesuffix(".safetensors")
-    path = output or f"{words.printable(name)}{PACK_SUFFIX}"
-    if os.path.isdir(path):
-        raise UsageError(f"{path}: is a directory", "name a file with -o")
-    if os.path.lexists(path) and not force:
-        raise UsageError(f"{path}: there is a file already", "replace it with --force")
+    path = output.at(f"{words.printable(name)}{PACK_SUFFIX}")
     written = write_pack(opened, path)
-    click.echo(
-        f"{words.printable(path)}: {words.nbytes(written.pack_bytes)} with the headers of "
-        f"{words.nbytes(written.source_bytes)} in {words.plural(written.listed, 'file')}",
-        err=True,
+    note(
+        f"{path}: {words.nbytes(written.pack_bytes)} with the headers of "
+        f"{words.nbytes(written.source_bytes)} in {words.plural(written.listed, 'file')}"
     )
     for left_out in written.left_out:
-        click.echo(f"left out: {words.label(left_out)}: no pack holds such a name", err=True)
+        tell(f"left out: {words.label(left_out)}: no pack holds such a name")

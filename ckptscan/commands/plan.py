@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckptscan.commands.output import columns, marks, write
-from ckptscan.commands.params import format_option, source_options
+from ckptscan.commands.files import Output, output_options
+from ckptscan.commands.help import SHOW, Command, under
+from ckptscan.commands.params import format_option, set_option, source_argument, source_options
 from ckptscan.commands.plan_local import local_options
 from ckptscan.commands.plan_params import plan_options
 from ckptscan.commands.plan_speed import speed_options
@@ -23,21 +24,26 @@ FORMATS = ("text", "json", "markdown", "html")  # report.plans.FORMATS
 NO_FIT = 1
 
 
-@click.command("plan")
-@click.argument("source", metavar="SOURCE")
-@plan_options
-@what_if_options
-@speed_options
-@train_options
-@local_options
-@click.option("--fit", "asks_what_fits", is_flag=True,
-              help="Cards that hold it; with --gpu contexts by requests.")  # fmt: skip
-@click.option("--require-fit", is_flag=True, help="Exit with 1 if it does not fit.")
-@click.option("--explain", "explained", is_flag=True, help="Every term with its formula.")
-@click.option("--expect", "expected", is_flag=True, help="The log lines that the engine prints.")
-@click.option("--command", "shows_command", is_flag=True, help="The command that serves it.")
+@click.command("plan", cls=Command)
+@source_argument
+@set_option
+@under("Cards and engine", plan_options)
+@under("What if", what_if_options)
+@under("Speed and loading", speed_options)
+@under("Training", train_options)
+@under("llama.cpp and transformers", local_options)
+@under(
+    SHOW,
+    click.option("--fit", "asks_what_fits", is_flag=True,
+                 help="Cards that hold it; with --gpu contexts by requests."),
+    click.option("--require-fit", is_flag=True, help="Exit with 1 if it does not fit."),
+    click.option("--explain", "explained", is_flag=True, help="Every term with its formula."),
+    click.option("--expect", "expected", is_flag=True,
+                 help="The log lines that the engine prints."),
+    click.option("--command", "shows_command", is_flag=True, help="The command that serves it."),
+)  # fmt: skip
 @format_option(FORMATS)
-@click.option("--set", "set_name", metavar="NAME", help="Plan for the set of this name.")
+@output_options("stdout")
 @source_options
 @click.pass_context
 def command(
@@ -50,6 +56,7 @@ def command(
     expected: bool,
     shows_command: bool,
     format_name: str,
+    output: Output,
     set_name: str | None,
     access: Access,
 ) -> None:
@@ -77,18 +84,25 @@ def command(
     checkpoint = load(open_source(source, access), set_name)
     structure = describe(checkpoint)
     if asks_what_fits:
-        ctx.exit(_fit(structure, asks, format_name, require_fit=require_fit))
+        ctx.exit(_fit(structure, asks, format_name, output, require_fit=require_fit))
     plans = [plan(structure, ask) for ask in asks]
-    shown = Shown(explained, expected, shows_command, columns(), marks())
-    write(report(checkpoint, plans, format_name, shown))
+    shown = Shown(explained, expected, shows_command, output.columns(), output.marks())
+    output.write(report(checkpoint, plans, format_name, shown))
     ctx.exit(NO_FIT if require_fit and not all(one.fits for one in plans) else 0)
 
 
-def _fit(structure: Structure, asks: tuple[Ask, ...], format_name: str, require_fit: bool) -> int:
+def _fit(
+    structure: Structure,
+    asks: tuple[Ask, ...],
+    format_name: str,
+    output: Output,
+    *,
+    require_fit: bool,
+) -> int:
     """Write what holds the model, for each engine; NO_FIT where it is required and nothing does."""
     from ckptscan.plan.fit import holders, matrix
     from ckptscan.report.plans.fit import report
 
     found = [(holders if ask.devices is None else matrix)(structure, ask) for ask in asks]
-    write(report(structure.checkpoint, found, format_name, columns()))
+    output.write(report(structure.checkpoint, found, format_name, output.columns()))
     return NO_FIT if require_fit and not all(one.holds for one in found) else 0

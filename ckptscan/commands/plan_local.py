@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from ckptscan.commands.plan_params import Size
+from ckptscan.commands.params import Size
 
 if TYPE_CHECKING:
     from ckptscan.plan import Ask

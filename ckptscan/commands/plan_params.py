@@ -8,32 +8,15 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from ckptscan.report.words import printable
+from ckptscan.commands.completing import complete_card, complete_engine
+from ckptscan.commands.help import Choice
+from ckptscan.commands.params import Size
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MXFP4_BACKENDS = ("marlin", "triton", "flashinfer", "flashinfer-cutlass", "rocm", "none")
 DTYPES = ("auto", "bfloat16", "float16", "half", "float32")
 _MOST = 1 << 40
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
-    """`1.5GiB`, `80GB`, a number of bytes -> bytes."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The bytes; a usage error for what is no size."""
-        if isinstance(value, int):
-            return value
-        from ckptscan.hardware.cards import parse_size
-
-        text = str(value)
-        plain = text if not (text.isascii() and text.isdigit()) else f"{text}b"
-        found = parse_size(plain)
-        if found is None:
-            self.fail(f"{printable(text[:60])} is no size; say 1.5GiB", param, ctx)
-        return found
 
 
 def _count(name: str, metavar: str, text: str, least: int = 1) -> Callable[[F], F]:
@@ -53,15 +36,19 @@ class Share(click.FloatRange):
 
 _ONE = click.IntRange(1, 65536)
 _OPTIONS = (
-    click.option("--gpu", metavar="CARD", help="Card, or 8xh200, 4x24GiB, h100@79.2GiB, "
+    click.option("--gpu", metavar="CARD", shell_complete=complete_card,
+                 help="Card, or 8xh200, 4x24GiB, h100@79.2GiB, "
                  "mine.  [default: h100; ckptscan gpus lists them]"),
-    click.option("--tp", type=_ONE, default=1, show_default=True, help="Ranks that cut tensors."),
-    click.option("--pp", type=_ONE, default=1, show_default=True, help="Pipeline stages."),
-    click.option("--dp", type=_ONE, default=1, show_default=True,
+    click.option("--tp", type=_ONE, metavar="N", default=1, show_default=True,
+                 help="Ranks that cut tensors."),
+    click.option("--pp", type=_ONE, metavar="N", default=1, show_default=True,
+                 help="Pipeline stages."),
+    click.option("--dp", type=_ONE, metavar="N", default=1, show_default=True,
                  help="Copies of what is not experts (DP attention)."),
-    click.option("--ep", type=_ONE, default=1, show_default=True,
+    click.option("--ep", type=_ONE, metavar="N", default=1, show_default=True,
                  help="Ranks that share the experts whole: tp x dp, or 1."),
     click.option("--engine", "engines", multiple=True, metavar="NAME",
+                 shell_complete=complete_engine,
                  help="sglang-0.5, llama.cpp, transformers, vllm-0.11 or any version; "
                  "several give a table.  [default: vllm-0.11]"),
     _count("--max-len", "TOKENS", "Context of one request.  [default: the model's]"),
@@ -69,9 +56,9 @@ _OPTIONS = (
                  metavar="SHARE", help="Share of a card to use.  [default: the engine's]"),
     click.option("--kv-cache-dtype", "kv_dtype", default="auto", show_default=True, metavar="DTYPE",
                  help="auto, fp8, nvfp4, fp8_ds_mla, int8_per_token_head ..."),
-    click.option("--dtype", type=click.Choice(DTYPES), default="auto", show_default=True,
+    click.option("--dtype", type=Choice(DTYPES), default="auto", show_default=True,
                  help="Of what is not quantized."),
-    click.option("--quantization", type=click.Choice(("fp8",)),
+    click.option("--quantization", type=Choice(("fp8",)),
                  help="Quantize weights of 16 bits while loading."),
     _count("--max-num-seqs", "N", "Sequences at once.  [default: the engine's]"),
     _count("--max-num-batched-tokens", "N", "Tokens at once.  [default: the engine's]"),
@@ -89,7 +76,7 @@ _OPTIONS = (
                  help="Host memory of V0's CPU blocks.  [default: 4GiB]"),
     click.option("--redundant-experts", type=click.IntRange(0, 65536), default=0, metavar="N",
                  help="Experts that stand once more, with --ep.  [default: 0]"),
-    click.option("--mxfp4-backend", type=click.Choice(MXFP4_BACKENDS),
+    click.option("--mxfp4-backend", type=Choice(MXFP4_BACKENDS),
                  help="Kernel of MXFP4 experts.  [default: the card's likely one]"),
     click.option("--enable-prefix-caching", "prefix_caching", is_flag=True,
                  help="Keep two states a request in hybrid models."),

@@ -8,29 +8,31 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ckptscan.commands.help import Choice
+
 if TYPE_CHECKING:
     from ckptscan.plan import Ask
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--train", "kind", type=click.Choice(("full", "lora", "qlora")),
+    click.option("--train", "kind", type=Choice(("full", "lora", "qlora")),
                  help="Plan for training, not for serving; --lora RANK is the adapters'."),
-    click.option("--zero", type=click.IntRange(0, 3), default=0, show_default=True,
+    click.option("--zero", type=click.IntRange(0, 3), metavar="N", default=0, show_default=True,
                  help="Stage of ZeRO, among --dp copies."),
-    click.option("--offload", type=click.Choice(("none", "optimizer", "all")), default="none",
+    click.option("--offload", type=Choice(("none", "optimizer", "all")), default="none",
                  show_default=True, help="What lies in the host's memory."),
     click.option("--seq-len", type=click.IntRange(1, 1 << 30), default=4096, show_default=True,
                  metavar="TOKENS", help="Of a training sequence."),
     click.option("--micro-batch", type=click.IntRange(1, 1 << 20), default=1, show_default=True,
                  metavar="N", help="Sequences of a step on one rank."),
-    click.option("--optimizer", type=click.Choice(("adam", "adam8bit", "sgd")), default="adam",
+    click.option("--optimizer", type=Choice(("adam", "adam8bit", "sgd")), default="adam",
                  show_default=True, help="What keeps states of each parameter."),
-    click.option("--checkpointing", type=click.Choice(("none", "selective", "full")),
+    click.option("--checkpointing", type=Choice(("none", "selective", "full")),
                  default="selective", show_default=True, help="Activations computed again."),
     click.option("--sequence-parallel", is_flag=True, help="Cut the stream among --tp ranks too."),
-    click.option("--nodes", type=click.IntRange(1, 65536), default=1, show_default=True,
-                 help="That share what is offloaded."),
+    click.option("--nodes", type=click.IntRange(1, 65536), metavar="N", default=1,
+                 show_default=True, help="That share what is offloaded."),
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ _OPTIONS = (
                  "nvfp4, q4_k_m ...; of groups: experts=mxfp4,attention=fp8,head=keep."),
     click.option("--lora", "lora_rank", type=click.IntRange(1, 65536), metavar="RANK",
                  help="Room for adapters of this rank."),
-    click.option("--max-loras", "loras", type=click.IntRange(1, 65536), default=1,
+    click.option("--max-loras", "loras", type=click.IntRange(1, 65536), metavar="N", default=1,
                  show_default=True, help="Adapters at once."),
     click.option("--lora-targets", default="linear", show_default=True, metavar="NAME,...",
                  help="Modules with adapters: linear, experts, embeddings, head."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
+from ckptscan.commands.telling import note
 from ckptscan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -276,6 +277,4 @@ def _tell_unselected(standing: Standing) -> None:
 
 
 def _note(text: str) -> None:
-    from ckptscan.report.words import printable
-
-    click.echo(f"note: {printable(text)}", err=True)
+    note(f"note: {text}")

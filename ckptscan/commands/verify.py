@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ckptscan.commands import INTERRUPTED, show_error
-from ckptscan.commands.contents import Size
-from ckptscan.commands.output import columns, write
-from ckptscan.commands.params import format_option, source_options
+from ckptscan.commands.files import Output, output_options
+from ckptscan.commands.help import READ, WRITE, Command, under
+from ckptscan.commands.params import (
+    Size,
+    format_option,
+    set_option,
+    source_argument,
+    source_options,
+)
+from ckptscan.commands.telling import meter
 from ckptscan.commands.verify_params import Device, wish_options
 
 if TYPE_CHECKING:
@@ -20,16 +27,22 @@ FORMATS = ("text", "json", "markdown")  # report.verified.FORMATS
 MISMATCH = 1
 
 
-@click.command("verify")
-@click.argument("source", metavar="SOURCE")
-@click.option("--device", type=Device(), default="auto", show_default=True,
-              help="auto, cpu, cuda, cuda:1 or mps.")  # fmt: skip
-@wish_options
-@click.option("--digest", "digests", is_flag=True, help="Tell the sha256 of what is loaded.")
-@click.option("--memory", "room", type=Size(),
-              help="Let the device hold no more at once, as a smaller one would.")  # fmt: skip
-@format_option(FORMATS)
-@click.option("--set", "set_name", metavar="NAME", help="Verify the set of this name.")
+@click.command("verify", cls=Command)
+@source_argument
+@under(
+    "Where to load it",
+    click.option("--device", type=Device(), default="auto", show_default=True,
+                 help="auto, cpu, cuda, cuda:1 or mps."),
+    click.option("--memory", "room", type=Size(),
+                 help="Let the device hold no more at once, as a smaller one would."),
+)  # fmt: skip
+@under(READ, set_option, wish_options)
+@under(
+    WRITE,
+    format_option(FORMATS),
+    click.option("--digest", "digests", is_flag=True, help="Tell the sha256 of what is loaded."),
+    output_options("stdout"),
+)
 @source_options
 @click.pass_context
 def command(
@@ -40,6 +53,7 @@ def command(
     digests: bool,
     room: int | None,
     format_name: str,
+    output: Output,
     set_name: str | None,
     access: Access,
 ) -> None:
@@ -64,7 +78,6 @@ def command(
     from ckptscan.checks.odd import odd_rows
     from ckptscan.report.verified import report
     from ckptscan.sources import open_source
-    from ckptscan.sources.progress import Meter
     from ckptscan.structure import describe
     from ckptscan.verify import verify
 
@@ -73,8 +86,8 @@ def command(
     if wish.is_open:
         odd = odd_rows(audit(structure).findings, structure.checkpoint.table)
         wish = replace(wish, odd=odd)
-    found = verify(opened, structure, wish, device, Meter("tensors"), digests, room)
-    write(report(found, format_name, columns()))
+    found = verify(opened, structure, wish, device, meter("tensors"), digests, room)
+    output.write(report(found, format_name, output.columns()))
     ctx.exit(_exit_code(found))
 
 

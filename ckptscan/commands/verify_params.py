@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from ckptscan.commands.contents import Size
-from ckptscan.commands.params import Match
+from ckptscan.commands.params import Match, Size
 from ckptscan.report.words import printable
 
 if TYPE_CHECKING:
@@ -60,11 +59,11 @@ class Indices(click.ParamType):  # type: ignore[type-arg]  # generic since Click
 
 _OPTIONS = (
     click.option("--layers", type=Indices(), help="These layers.  [default: ends and a middle]"),
-    click.option("--match", type=Match(), help="Tensors whose name matches."),
+    click.option("--match", type=Match(), help="Only tensors whose name matches."),
     click.option("--sample", type=click.IntRange(1), metavar="N", help="So many tensors, drawn."),
     click.option("--seed", type=int, default=0, metavar="N", help="Another choice of these."),
     click.option("--max-bytes", "most", type=Size(),
-                 help="Read no more.  [default: 2GiB; with --all any number]"),
+                 help="Read no more than this in all.  [default: 2GiB; with --all any number]"),
     click.option("--all", "everything", is_flag=True, help="Every tensor."),
 )  # fmt: skip
 

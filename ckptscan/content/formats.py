@@ -129,3 +129,22 @@ def decode(name: str, raw: NDArray[np.uint8]) -> NDArray[np.float64]:
             return (raw.view("<u2").astype("<u4") << 16).view("<f4").astype("f8")
     with np.errstate(invalid="ignore"):
         return raw.view({16: "<f2", 32: "<f4", 64: "<f8"}[layout.bits]).astype("f8")
+
+
+def halves_of(known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each number of a table of codes how far it reaches: half of the larger gap beside it.
+
+    The outermost codes reach twice as far, as numbers beyond them are clipped.
+    """
+    import numpy as np
+
+    is_number = np.isfinite(known)
+    places = np.unique(known[is_number])
+    found = np.zeros(len(known))
+    if not len(places):
+        return found
+    gaps = np.diff(places)
+    reach = np.maximum(np.append(gaps, 0), np.insert(gaps, 0, 0)) / 2
+    reach[[0, -1]] *= 2
+    found[is_number] = reach[np.searchsorted(places, known[is_number])]
+    return found

@@ -13,7 +13,7 @@ from ckptscan.content.blocks import faults_of
 from ckptscan.content.pairs.bits import prints
 from ckptscan.content.pairs.fetching import Place
 from ckptscan.diff.values import Diff
-from ckptscan.structure.match import Container, Part, containers_of
+from ckptscan.structure.match import Container, Known, Part, containers_of
 from ckptscan.structure.match.layers import longest_common
 from ckptscan.structure.match.rows import rows_of
 
@@ -21,7 +21,7 @@ _FAMILIES = 3  # vectors of a layer that are read
 _ELEMENTS = 256  # of each
 _LEAST = 8  # elements below which a vector tells too little
 
-Layers = Mapping[Container, Mapping[int, int]]
+Layers = Mapping[Container, Known]
 
 
 class _Vector(NamedTuple):
@@ -49,9 +49,9 @@ def align_by_content(diff: Diff, a: Place, b: Place, most: int) -> Layers:
             continue
         prints_a = _prints(a, [vector for vector in ours if vector.name in chosen])
         prints_b = _prints(b, [vector for vector in theirs if vector.name in chosen])
-        pairs = _common(prints_a, prints_b)
-        if pairs:
-            found[ours[0].container] = pairs
+        known = _common(prints_a, prints_b)
+        if known.pairs:
+            found[ours[0].container] = known
     return found
 
 
@@ -60,7 +60,7 @@ def _vectors(diff: Diff, side: str, container: str) -> Iterator[_Vector]:
     for change in diff.changes:
         for part in change.a if side == "a" else change.b:
             unit = part.unit
-            if unit.is_book or part.region.arity != 1 or unit.copies > 1:
+            if unit.is_book or not part.region.arity or unit.copies > 1:
                 continue
             if len(unit.family.shape) != 1 or unit.family.shape[0] < _LEAST:
                 continue
@@ -79,11 +79,12 @@ def _prints(place: Place, vectors: list[_Vector]) -> dict[int, bytes]:
         width = (family.dtype.bits or 8) // 8
         length = min(family.shape[0], _ELEMENTS) * width
         rows = rows_of(table.names, vector.part)
-        numbers = [vector.part.unit.numbers.get(one, one) for (one,) in vector.part.region]
-        for number, row in zip(numbers, rows, strict=True):
+        own = vector.part.unit.numbers
+        for (first, *inner), row in zip(vector.part.region, rows, strict=True):
             if row not in bad and width:
                 path, start = place.at(row, 0)
-                wanted[path, start, length] = number, vector.name, family.dtype.name
+                name = *vector.name, *map(str, inner)
+                wanted[path, start, length] = own.get(first, first), name, family.dtype.name
     held: dict[int, list[tuple[tuple[str, ...], bytes]]] = {}
     for stretch, raw in place.read(list(wanted)).items():
         number, name, dtype = wanted[stretch]
@@ -91,10 +92,13 @@ def _prints(place: Place, vectors: list[_Vector]) -> dict[int, bytes]:
     return {number: b"".join(one for _, one in sorted(some)) for number, some in held.items()}
 
 
-def _common(a: Mapping[int, bytes], b: Mapping[int, bytes]) -> dict[int, int]:
-    """The layers of both, in order; none where layers of one side can't be told apart."""
+def _common(a: Mapping[int, bytes], b: Mapping[int, bytes]) -> Known:
+    """The layers of both, in order, and copies; none where layers of A can't be told apart."""
     ours, theirs = sorted(a), sorted(b)
     one, two = [a[number] for number in ours], [b[number] for number in theirs]
-    if len(set(one)) < len(one) or len(set(two)) < len(two):
-        return {}
-    return {ours[left]: theirs[right] for left, right in longest_common(one, two)}
+    if len(set(one)) < len(one) and len(set(two)) < len(two):
+        return Known({})
+    pairs = {ours[left]: theirs[right] for left, right in longest_common(one, two)}
+    number_of = dict(zip(one, ours, strict=True))
+    others = b.keys() - set(pairs.values())
+    return Known(pairs, {new: number_of[b[new]] for new in others if b[new] in number_of})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from ckptscan.content.pairs.values import CONSISTENT, SAMPLED, Found
 from ckptscan.diff.folding import Everything, Folded, fold, prefix_stars
-from ckptscan.diff.values import REMOVED, RESHAPED, Change, Diff
+from ckptscan.diff.values import IDENTICAL, REMOVED, RESHAPED, Change, Diff
 from ckptscan.names import IndexSet
 from ckptscan.structure.match import Part, containers_of
 from ckptscan.structure.tree import MTP
@@ -34,6 +35,16 @@ class Case:
     def common(self) -> int:
         """Elements of A that have a partner of as many elements."""
         return sum(elements(one.a) for one in self.matched if not one.fact(RESHAPED))
+
+    @cached_property
+    def alike(self) -> int:
+        """Elements of A that were read and do not differ, where they are more than zeros."""
+        return sum(
+            elements(one.a)
+            for one in self.matched
+            if one.evidence.content in (IDENTICAL, CONSISTENT)
+            or (one.evidence.found and _is_like(one.evidence.found))
+        )
 
     @cached_property
     def kinds(self) -> tuple[str, str] | None:
@@ -94,6 +105,11 @@ class Case:
         found = fold(parts, Everything(side)) if parts else []
         plain = [one for one in found if not prefix_stars(one.segments) and one.segments]
         return sorted(plain, key=lambda one: -one.nbytes)
+
+
+def _is_like(found: Found) -> bool:
+    """Whether samples show no difference in numbers that are not all zero."""
+    return found.state == SAMPLED and found.figures is not None and found.figures.base > 0
 
 
 def is_head(part: Part) -> bool:

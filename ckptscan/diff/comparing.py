@@ -26,7 +26,7 @@ from ckptscan.diff.values import (
 )
 from ckptscan.diff.verdicts import verdicts
 from ckptscan.structure import Structure
-from ckptscan.structure.match import Container, Match, Region, match
+from ckptscan.structure.match import Container, Known, Match, Region, match
 
 Wanted = Callable[[str], bool]
 _MOST_PRODUCTS = 64  # parts of one change whose indices are no product
@@ -36,7 +36,7 @@ def compare(
     a: Structure,
     b: Structure,
     wanted: Wanted | None = None,
-    layers: Mapping[Container, Mapping[int, int]] | None = None,
+    layers: Mapping[Container, Known] | None = None,
 ) -> Diff:
     """What differs between two structures, by headers and by what proves content equal for free.
 

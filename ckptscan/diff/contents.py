@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ckptscan.checkpoint import no_collection
-from ckptscan.content.pairs import values as pairs
 from ckptscan.content.pairs.fetching import Place
 from ckptscan.content.pairs.opening import is_closed, opened, whole
-from ckptscan.content.pairs.sampling import BUDGET, MOST, requests_of, sample
-from ckptscan.content.pairs.values import Found, Pair, Reading, Wish
+from ckptscan.content.pairs.sampling import MOST, requests_of, sample
+from ckptscan.content.pairs.values import SAME, Found, Pair, Reading, Side, Weights, Wish
 from ckptscan.content.reading import Nobody, Progress
 from ckptscan.diff.aligning import align_by_content
-from ckptscan.diff.asking import PACKED, Asked, Asking, narrowed
+from ckptscan.diff.asking import Asked, Asking, share
 from ckptscan.diff.comparing import Wanted, compare
-from ckptscan.diff.pairs import whole_of
 from ckptscan.diff.proof import Proofs
-from ckptscan.diff.values import (
-    AUXILIARY,
-    CONTENT,
-    IDENTICAL,
-    MOVED,
-    PRECEDENCE,
-    RESTRUCTURED,
-    UNPROVED,
-    Change,
-    Diff,
-    Fact,
-)
+from ckptscan.diff.telling import told
+from ckptscan.diff.values import Diff
 from ckptscan.diff.verdicts import verdicts
 from ckptscan.sources import Fetching, Source
 from ckptscan.structure import Structure
-from ckptscan.structure.match import Region
-from ckptscan.structure.match.regions import Indices
-
-PERMUTED = "rows permuted, as layouts of rotary embeddings are"
-_Key = tuple[object, ...]
 
 
 def compare_tensors(
@@ -56,7 +39,7 @@ def compare_tensors(
     if any(one.checkpoint.origin.packed for one in (a[1], b[1])) or not _asks(wish):
         return with_content(diff, a[0], b[0], wish, progress)
     if any(not one.is_sure for one in diff.layers):
-        places = Place(pairs.Side("A", *a)), Place(pairs.Side("B", *b))
+        places = Place(Side("A", *a)), Place(Side("B", *b))
         most = MOST if wish.most is None else wish.most
         layers = align_by_content(diff, *places, most // 4)
         diff = compare(a[1], b[1], wanted, layers) if layers else diff
@@ -87,13 +70,11 @@ def with_content(
     with no_collection():
         proofs = Proofs(diff.a.checkpoint, diff.b.checkpoint)
         asked, reading = _read(diff, proofs, a, b, wish, progress or Nobody())
-        changes = tuple(_merged(diff.changes, asked, reading))
-        left = sum(_nbytes(one.left) for one in asked.values() if one.left and one.reason == BUDGET)
         found = replace(
             diff,
-            changes=changes,
+            changes=tuple(told(diff.changes, asked, reading)),
             bytes_read=reading.nbytes,
-            bytes_wanted=reading.wanted + left,
+            bytes_wanted=reading.wanted + sum(one.nbytes for one in asked.values()),
         )
         return replace(found, verdicts=verdicts(found, proofs.are_files_equal))
 
@@ -101,134 +82,71 @@ def with_content(
 _Asked = Mapping[int, Asked]
 
 
-def _nbytes(change: Change) -> int:
-    """Bytes of both sides."""
-    return sum(part.nbytes for part in (*change.a, *change.b))
-
-
 def _read(
     diff: Diff, proofs: Proofs, a: Source, b: Source, wish: Wish, progress: Progress
 ) -> tuple[_Asked, Reading]:
     """What is asked, and what is found of each pair; keys count all pairs in their order."""
     asking = Asking(diff, proofs, wish.seed)
-    sides = pairs.Side("A", a, diff.a), pairs.Side("B", b, diff.b)
     is_far = any(isinstance(source, Fetching) for source in (a, b))
-    if wish.full or wish.xet:
+    reach = requests_of(wish, asking.files) if is_far else wish.reach.near
+    if wish.full:
         asked = asking.everything()
-    elif is_far:
-        asked = asking.neighbours(requests_of(wish, asking.files))
+    elif wish.xet:
+        asked = asking.some()
     else:
-        asked = asking.some(wish.reach.near)
+        asked = asking.neighbours(reach) if is_far else asking.some(reach)
     numbered = dict(enumerate(_pairs(asked)))
     if not numbered:
         return asked, Reading({})
+    sides = Side("A", a, diff.a), Side("B", b, diff.b)
     places = Place(sides[0]), Place(sides[1])
-    opens = opened(*places, numbered) if wish.xet else whole(numbered)
-    proved = {key: Found(pairs.SAME, "xet") for key in numbered if is_closed(key, numbered, opens)}
-    left = {key: pair for key, pair in numbered.items() if key not in proved}
+    plain = {key: pair for key, pair in numbered.items() if isinstance(pair, Pair)}
+    others = {key: pair for key, pair in numbered.items() if isinstance(pair, Weights)}
+    each = share(reach, plain, others)
+    reading = _of_runs(places, plain, wish, each, progress)
+    if others:
+        reading = reading.plus(_of_matrices(places, others, wish, each, progress, reading.nbytes))
+    for place in places:
+        place.check()
+    return asked, reading
+
+
+def _pairs(asked: _Asked) -> Iterator[Pair | Weights]:
+    for one in asked.values():
+        yield from (link.pair for link in one.links if link.pair is not None)
+
+
+def _of_runs(
+    places: tuple[Place, Place],
+    pairs: Mapping[int, Pair],
+    wish: Wish,
+    reach: int,
+    progress: Progress,
+) -> Reading:
+    """What is found of pairs whose elements lie in one order."""
+    opens = opened(*places, pairs) if wish.xet else whole(pairs)
+    proved = {key: Found(SAME, "xet") for key in pairs if is_closed(key, pairs, opens)}
+    left = {key: pair for key, pair in pairs.items() if key not in proved}
     if wish.full:
         from ckptscan.content.pairs.whole import compare_whole
 
         reading = compare_whole(*places, left, opens, wish, progress)
     else:
-        reading = sample(*places, left, opens, wish, asking.files)
-    for place in places:
-        place.check()
-    return asked, reading._replace(found={**reading.found, **proved})
+        reading = sample(*places, left, opens, wish, reach)
+    return reading.plus(Reading(proved))
 
 
-def _pairs(asked: _Asked) -> Iterator[Pair]:
-    for one in asked.values():
-        yield from (link.pair for link in one.links if link.pair is not None)
+def _of_matrices(
+    places: tuple[Place, Place],
+    pairs: Mapping[int, Weights],
+    wish: Wish,
+    reach: int,
+    progress: Progress,
+    spent: int,
+) -> Reading:
+    """What is found of weights whose elements lie in other orders, or are codes."""
+    from ckptscan.content.pairs.fitting import compare_weights, sample_weights
 
-
-def _merged(changes: Sequence[Change], asked: _Asked, reading: Reading) -> Iterator[Change]:
-    """The changes with what was found; several where not all tensors of one are alike."""
-    reached = 0
-    for number, change in enumerate(changes):
-        if number not in asked:
-            yield change
-            continue
-        together: dict[_Key, list[tuple[Indices, Found]]] = {}
-        one = asked[number]
-        for link in one.links:
-            found = Found(reason=link.reason)
-            if link.pair is not None:
-                found = reading.found[reached]
-                reached += 1
-            together.setdefault(_key(found), []).append((link.indices, found))
-        unseen = Found(reason=one.reason)
-        left = together.pop(_key(unseen), [])
-        for some in together.values():
-            yield _told(narrowed(one.change, _region(change, some)), some)
-        yield from _unseen(change, one.left, left, unseen)
-
-
-def _region(change: Change, some: Iterable[tuple[Indices, Found]]) -> Region:
-    return Region.of((indices for indices, _ in some), whole_of(change).region.arity)
-
-
-def _unseen(
-    change: Change,
-    left: Change | None,
-    some: Sequence[tuple[Indices, Found]],
-    found: Found,
-) -> Iterator[Change]:
-    """What of a change was not looked at, before the pairs were made or after."""
-    region = _region(change, some)
-    if left is not None:
-        held = whole_of(left).region
-        region = Region.of((*region, *held), region.arity) if some else held
-    if len(region):
-        yield _told(narrowed(change, region), [((), found)])
-
-
-def _key(found: Found) -> _Key:
-    """What tensors have in common that are told together."""
-    is_low = found.rank is not None
-    orders = found.is_permuted, found.is_turned
-    return found.state, found.proof, found.reason, is_low, *orders, found.is_tolerated
-
-
-def _told(change: Change, some: Sequence[tuple[Indices, Found]]) -> Change:
-    """A change with what was found of its tensors, which are alike."""
-    found = _together([one for _, one in some])
-    facts = list(change.facts)
-    if found.is_permuted:
-        facts.append(Fact(RESTRUCTURED, how=PERMUTED))
-    if found.is_turned:
-        facts.append(Fact(RESTRUCTURED, how="transposed"))
-    if found.state == pairs.CHANGED:
-        facts.append(Fact(CONTENT))
-    content = found.state
-    if content == pairs.SAME and found.proof == "":
-        content = UNPROVED
-    evidence = change.evidence._replace(content=content, found=found)
-    kinds = {fact.kind for fact in facts}
-    kind = next((one for one in PRECEDENCE if one in kinds), None)
-    if kind is None:
-        kind = IDENTICAL if content == IDENTICAL else UNPROVED
-    if change.kind == AUXILIARY:
-        kind = AUXILIARY
-    return change._replace(kind=kind, facts=tuple(facts), evidence=evidence)
-
-
-def _together(found: Sequence[Found]) -> Found:
-    """What was found of several tensors: figures and samples of all, the worst chance."""
-    first, *others = found
-    figures = first.figures
-    for one in others:
-        if figures is not None and one.figures is not None:
-            figures = figures.plus(one.figures)
-    chances = [one.missed for one in found if one.missed is not None]
-    ranks = [one.rank for one in found if one.rank is not None]
-    return first._replace(
-        figures=figures,
-        samples=sum(one.samples for one in found),
-        elements=sum(one.elements for one in found),
-        missed=tuple(map(max, zip(*chances, strict=True))) if chances else None,
-        rank=max(ranks) if ranks else None,
-    )
-
-
-__all__ = ["MOVED", "PACKED", "PERMUTED", "with_content"]
+    if wish.full:
+        return compare_weights(*places, pairs, wish, progress, spent)
+    return sample_weights(*places, pairs, wish, reach, spent)

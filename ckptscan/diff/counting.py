@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from operator import ne
 
 from ckptscan.diff.values import Change, LayerChange
 from ckptscan.names import IndexSet
-from ckptscan.structure.match import Matching, Part, containers_of
+from ckptscan.structure.match import Alignment, Matching, Part, containers_of
 
 Container = tuple[str, ...]
 
@@ -52,20 +53,27 @@ def missing_numbers(changes: Iterable[Change], matching: Matching) -> tuple[Laye
         other = theirs[partner[0][0]]
         if other.partners.most_common(1)[0][0] != container or not (held.lone or other.lone):
             continue
-        known = aligned.get(container)
-        found.append(
-            LayerChange(
-                ".".join(container),
-                ".".join(partner[0][0]),
-                len(held.all),
-                len(other.all),
-                IndexSet.of(held.lone),
-                IndexSet.of(other.lone),
-                known is not None,
-                known.is_sure if known else not (held.is_open or other.is_open),
-            )
-        )
+        sides = ".".join(container), ".".join(partner[0][0])
+        found.append(_missing(sides, held, other, aligned.get(container)))
     return tuple(found)
+
+
+def _missing(
+    containers: tuple[str, str], held: _Numbers, other: _Numbers, aligned: Alignment | None
+) -> LayerChange:
+    """What one container lacks, and on what evidence."""
+    known = aligned.known if aligned else None
+    return LayerChange(
+        *containers,
+        len(held.all),
+        len(other.all),
+        IndexSet.of(held.lone),
+        IndexSet.of(other.lone),
+        is_renumbered=aligned is not None and any(map(ne, aligned.pairs, aligned.pairs.values())),
+        is_sure=aligned.is_sure if aligned else not (held.is_open or other.is_open),
+        is_read=known is not None,
+        copied=IndexSet.of(known.copies.values() if known else ()),
+    )
 
 
 def _note(side: dict[Container, _Numbers], part: Part, others: tuple[Part, ...]) -> None:

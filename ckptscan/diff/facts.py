@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ckptscan.diff.values import CAST, RENAMED, REQUANTIZED, RESHAPED, RESTRUCTURED, Fact
+from ckptscan.diff.values import CAST, RENAMED, REQUANTIZED, RESHAPED, RESTRUCTURED, Change, Fact
 from ckptscan.structure.match import Match, Part, Unit, is_repacked
 from ckptscan.structure.match.rules import rule_of
 
@@ -35,6 +35,11 @@ def _shapes(one: Unit, two: Unit) -> Iterator[Fact]:
         yield Fact(RESTRUCTURED, how="transposed")
     else:
         yield Fact(RESHAPED, _written(before), _written(after), _resized(one, two))
+
+
+def is_turned(change: Change) -> bool:
+    """Whether rows became columns."""
+    return any("transposed" in fact.how for fact in change.facts if fact.kind == RESTRUCTURED)
 
 
 def _parts(before: int, after: int) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ckptscan.content.pairs.values import SAMPLED
 from ckptscan.diff.folding import Everything, Folded, fold
-from ckptscan.diff.tuned import figures_of
+from ckptscan.diff.tuned import figures_of, fit_words
 from ckptscan.diff.values import (
     ADDED,
     AUXILIARY,
@@ -129,12 +129,12 @@ def _changed(change: Change) -> str:
     return "" if change.kind == CONTENT else "content changed"
 
 
-def measured(some: Iterable[Change]) -> str:
+def measured(some: Sequence[Change]) -> str:
     """By how much tensors differ that changed, in figures; empty for others."""
     changed = [one for one in some if one.fact(CONTENT)]
     total = figures_of(changed)
     if not total.seen:
-        return ""
+        return fit_words(some)
     ranks = [one.evidence.found.rank or 0 for one in changed if one.evidence.found]
     rank = f"rank {max(ranks)}, " if max(ranks) else ""
     share = f"{total.different * 100 / total.seen:.3g} %"

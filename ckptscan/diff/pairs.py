@@ -4,63 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import NamedTuple
 
-from ckptscan.content.blocks import LARGEST, TOO_LARGE, faults_of
 from ckptscan.content.pairs.bits import can_cast
 from ckptscan.content.pairs.values import Pair, Run
+from ckptscan.diff.facts import is_turned
+from ckptscan.diff.rows import (
+    Linked,
+    Rows,
+    is_composed,
+    is_joined,
+    is_named,
+    rows_of_head,
+    whole_of,
+)
 from ckptscan.diff.values import REQUANTIZED, RESHAPED, Change
-from ckptscan.structure import Structure
 from ckptscan.structure.families import Family
 from ckptscan.structure.match import Part
-from ckptscan.structure.match.rows import rows_of
 from ckptscan.table import TensorTable
 
 _TABLES = frozenset({"embedding", "lm_head"})
-_HEADS = frozenset({"q", "k"})
-_NAMED = frozenset({"name", "layers"})
-_HEAD = 128  # rows of a head where nothing tells
-
-
-class Rows:
-    """The rows of one side's table by the names of families."""
-
-    def __init__(self, structure: Structure) -> None:
-        self.table = structure.checkpoint.table
-        refused = {file for file, fault in structure.checkpoint.faults if fault.error}
-        self._sound = [shard.path not in refused for shard in self.table.shards]
-        self._faults: dict[int, dict[int, str]] = {}
-
-    def of(self, part: Part) -> list[int]:
-        """The rows of a part, in the order of its region."""
-        return rows_of(self.table.names, part)
-
-    def fault(self, row: int) -> str:
-        """Why a row can't be read, empty where it can or has no elements."""
-        number = self.table.shard_of(row)
-        if self._sound[number]:  # the reference proves layout and sizes
-            return "" if self.table[row].nbytes <= LARGEST else TOO_LARGE
-        if number not in self._faults:
-            self._faults[number] = faults_of(self.table, self.table.shards[number])
-        reason = self._faults[number].get(row, "")
-        is_empty = bool(reason) and self.table[row].numel == 0 and not self.table[row].nbytes
-        return "" if is_empty else reason
-
-
-class Linked(NamedTuple):
-    """One tensor of a change, or one that was joined or split: its place in A's region.
-
-    `pair` is None where it can't be compared, for a `reason`.
-    """
-
-    indices: tuple[int, ...]
-    pair: Pair | None
-    reason: str = ""
+LARGE = 256 << 20  # bytes of a turned matrix from which on it is read by windows
 
 
 def linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> list[Linked]:
     """The pairs of a change that can be compared; `heads` is the rows of a head, 0 if unknown."""
     try:
+        if needs_matrices(change):
+            from ckptscan.diff.weights import weights  # and with it the formulas of all schemes
+
+            return list(weights(change, group, a, b, heads))
         return list(_linked(change, group, a, b, heads))
     except KeyError:  # a name that its family does not spell as it stands in the file
         return [
@@ -78,33 +50,35 @@ def _linked(change: Change, group: int, a: Rows, b: Rows, heads: int) -> Iterato
         yield _one(change, group, (a, row), (b, other), indices, heads)
 
 
-def is_composed(change: Change) -> bool:
-    """Whether tensors were joined or split."""
-    if len(change.a) > 1 or len(change.b) > 1:
-        return True
-    return change.a[0].region != change.b[0].region
-
-
-def is_joined(change: Change) -> bool:
-    """Whether several tensors of A make one of B."""
-    is_one = len(change.b) == 1
-    return is_one and (len(change.a) > 1 or change.b[0].region.arity < change.a[0].region.arity)
-
-
-def whole_of(change: Change) -> Part:
-    """The part of which each tensor is one pair: the fused one, where some were joined or split."""
-    return (change.b if is_joined(change) else change.a)[0]
-
-
 def reason_of(change: Change, a: TensorTable, b: TensorTable) -> str:
     """Why no tensor of a change can be compared, empty where some can."""
+    return _unnamed(change, a, b) or ("" if needs_matrices(change) else _unlike(change))
+
+
+def needs_matrices(change: Change) -> bool:
+    """Whether elements of both sides lie in other orders, or are codes."""
     if change.fact(REQUANTIZED):
-        return "packed in another way"
-    if any(part.unit.copies > 1 for part in (*change.a, *change.b)):
-        return "tensor-parallel parts are not joined"
+        return True
+    parts = (*change.a, *change.b)
+    dtypes = {part.unit.family.dtype.name for part in parts}
+    if any(part.unit.copies > 1 for part in parts) or (len(dtypes) > 1 and "F4" in dtypes):
+        return True
+    if is_composed(change):
+        return is_turned(change) and len(parts) > 2
+    return is_turned(change) and change.a[0].unit.family.kind.nbytes > LARGE
+
+
+def _unnamed(change: Change, a: TensorTable, b: TensorTable) -> str:
+    """Why names do not tell the tensors of a change; parts of one tensor share theirs."""
     for table, parts in ((a, change.a), (b, change.b)):
-        if any(part.unit.family.component in table.repeating for part in parts):
+        repeat = [part for part in parts if part.unit.family.component in table.repeating]
+        if any(part.unit.copies == 1 for part in repeat):
             return "one name stands in several files"
+    return ""
+
+
+def _unlike(change: Change) -> str:
+    """Why elements of both sides are no pairs as they lie."""
     fact = change.fact(RESHAPED)
     if fact and fact.how != "vocabulary":
         return "other shapes"
@@ -131,24 +105,18 @@ def _one(
         return Linked(indices, None, reason)
     one, two = change.a[0].unit.family, change.b[0].unit.family
     shape, other = one.shape, two.shape
-    is_turned = shape != other and not change.fact(RESHAPED)
-    is_named = _is_turned(change) or not is_turned
-    if is_turned and not is_named:
+    has_other_order = shape != other and not change.fact(RESHAPED)
+    if has_other_order and not is_turned(change):
         return Linked(indices, None, "other shapes")
     role = change.a[0].unit.role.name
     elements = min(prod(shape), prod(other))
-    runs = _runs(one, two, (ours[1], theirs[1]), (0, 0, elements), is_turned, role in _TABLES)
-    rows = 0
-    if role in _HEADS and len(shape) == 2 and not is_turned and shape[0]:
-        rows = heads if heads and shape[0] % heads == 0 else min(shape[0], _HEAD)
-    doubt = is_turned or not change.evidence.is_sure
-    doubt |= bool(rows) and change.evidence.how not in _NAMED
+    runs = _runs(one, two, (ours[1], theirs[1]), (0, 0, elements), has_other_order, role in _TABLES)
+    is_matrix = len(shape) == 2 and not has_other_order
+    rows = rows_of_head(change, shape[0], heads) if is_matrix else 0
+    doubt = has_other_order or not change.evidence.is_sure
+    doubt |= bool(rows) and not is_named(change)
     is_square = len(shape) == 2 and shape[0] == shape[1] > 1 and shape == other
     return Linked(indices, Pair(tuple(runs), group, doubt, rows, is_square))
-
-
-def _is_turned(change: Change) -> bool:
-    return any(fact.how == "transposed" for fact in change.facts)
 
 
 def _runs(
@@ -190,13 +158,10 @@ def _composed(change: Change, group: int, a: Rows, b: Rows) -> Iterator[Linked]:
     is_fused_in_b = is_joined(change)
     (whole,), parts = (change.b, change.a) if is_fused_in_b else (change.a, change.b)
     ours, theirs = (b, a) if is_fused_in_b else (a, b)
-    is_turned = any("transposed" in fact.how for fact in change.facts)
+    has_other_order = is_turned(change)
     by_place = [_by_place(theirs, part, whole.region.arity) for part in parts]
     for indices, row in zip(whole.region, ours.of(whole), strict=True):
         held = [places.get(indices, []) for places in by_place]
-        if is_turned and len(parts) > 1:
-            yield Linked(indices, None, "joined and turned at once")
-            continue
         pieces = [
             (part.unit.family, found[number])
             for number in range(max(map(len, held)))
@@ -209,7 +174,7 @@ def _composed(change: Change, group: int, a: Rows, b: Rows) -> Iterator[Linked]:
             (ours, whole.unit.family, row),
             (theirs, pieces),
             is_fused_in_b,
-            is_turned,
+            has_other_order,
         )
 
 

@@ -37,6 +37,11 @@ def settings(a: Checkpoint, b: Checkpoint) -> tuple[Setting, ...]:
     return tuple(found)
 
 
+def are_comparable(a: Checkpoint, b: Checkpoint) -> bool:
+    """Whether there is a config file that both sides have."""
+    return any(True for _ in _documents(a, b))
+
+
 def _setting(file: str, key: str, before: object, after: object) -> Setting:
     in_a, in_b = before is not _ABSENT, after is not _ABSENT
     return Setting(file, key, before if in_a else None, after if in_b else None, in_a, in_b)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from ckptscan.content.pairs.values import CHANGED, SAMPLED, Figures
+from ckptscan.content.pairs.values import CHANGED, CONSISTENT, SAMPLED, Figures, Fit
 from ckptscan.diff.case import Case
 from ckptscan.diff.values import (
     BY_SAMPLES,
@@ -27,7 +27,7 @@ def proof_of(changes: Iterable[Change]) -> str:
     states = {one.evidence.content for one in changes}
     if states == {IDENTICAL}:
         return PROVED
-    return BY_SAMPLES if states and states <= {IDENTICAL, SAMPLED} else HEADERS
+    return BY_SAMPLES if states and states <= {IDENTICAL, SAMPLED, CONSISTENT} else HEADERS
 
 
 def figures_of(changes: Iterable[Change]) -> Figures:
@@ -37,6 +37,33 @@ def figures_of(changes: Iterable[Change]) -> Figures:
         if one.evidence.found is not None and one.evidence.found.figures is not None:
             total = total.plus(one.evidence.found.figures)
     return total
+
+
+def fit_of(changes: Iterable[Change]) -> Fit | None:
+    """How well the codes of these stand for the other side's numbers; None where it is open."""
+    total: Fit | None = None
+    for one in changes:
+        fit = one.evidence.found.fit if one.evidence.found else None
+        if fit is not None and one.evidence.content == CONSISTENT:
+            total = fit if total is None else total.plus(fit)
+    return total
+
+
+def fit_words(changes: Sequence[Change]) -> str:
+    """The same in words, empty where it is open; zeros on both sides tell nothing."""
+    known = [one for one in changes if one.evidence.content == CONSISTENT]
+    fit, figures = fit_of(known), figures_of(known)
+    if fit is None or not figures.base:
+        return ""
+    count, total = (sum(one.tensors for one in some) for some in (known, changes))
+    where = f"in {count:,} of {total:,} tensors " if count < total else ""
+    scaled = "channels scaled, " if fit.is_scaled else ""
+    if not fit.inexact:
+        return f"{where}the same numbers but for rounding"
+    if not figures.changed:
+        return f"{where}{scaled}no number is more than half a step off"
+    relative = f"relative L2 {figures.relative:.3g}"
+    return f"{where}{scaled}{relative}, as methods leave that make up for errors"
 
 
 def tuned(case: Case) -> Iterator[Verdict]:
@@ -64,7 +91,7 @@ def tuned(case: Case) -> Iterator[Verdict]:
         yield Verdict("other-weights", text, PROVED)
     else:
         what = "fine-tuned" if is_same and count * 20 > total else "changed"
-        is_open = any(one.evidence.content in (SAMPLED, UNPROVED) for one in known)
+        is_open = any(one.evidence.content in (SAMPLED, CONSISTENT, UNPROVED) for one in known)
         share = f"{'at least ' * is_open}{count * 100 / total:.3g} %"
         text = f"{what}: {share} of tensors changed ({count:,} of {total:,})"
         yield Verdict("tuned", text, PROVED)

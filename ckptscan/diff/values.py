@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,8 @@ KINDS = (
 )
 PRECEDENCE = (RESTRUCTURED, REQUANTIZED, RESHAPED, CAST, RENAMED, CONTENT, MOVED)
 HEADERS, PROVED, BY_SAMPLES = "headers", "proved", "sampled"
-_LAYERS = frozenset("layers layer h block blocks decoder_layers encoder_layers".split())
+# layers, h, block, resblocks, single_transformer_blocks
+_LAYERS = re.compile(r"h|.*(?:layers?|blocks?)", re.DOTALL)
 
 
 class Fact(NamedTuple):
@@ -86,6 +88,11 @@ class Change(NamedTuple):
         """Bytes of these tensors, as stored."""
         return sum(part.nbytes for part in self.a or self.b)
 
+    @property
+    def is_tolerated(self) -> bool:
+        """Whether its content differs by no more than the user allows."""
+        return self.evidence.found is not None and self.evidence.found.is_tolerated
+
     def fact(self, kind: str) -> Fact | None:
         """The fact of a kind, None where there is none."""
         return next((one for one in self.facts if one.kind == kind), None)
@@ -122,7 +129,8 @@ class LayerChange(NamedTuple):
     """Numbered children that one side lacks: layers, experts.
 
     `gone` are numbers of A, `new` of B. `is_renumbered` where those kept have other numbers in B.
-    `is_sure` is False where alike ones could be meant as well.
+    `is_sure` is False where alike ones could be meant as well. `is_read` where their norms told it,
+    `copied` are then numbers of A that new ones of B repeat.
     """
 
     a: str
@@ -133,6 +141,8 @@ class LayerChange(NamedTuple):
     new: IndexSet
     is_renumbered: bool
     is_sure: bool
+    is_read: bool = False
+    copied: IndexSet = IndexSet(())
 
     @property
     def noun(self) -> str:
@@ -140,7 +150,7 @@ class LayerChange(NamedTuple):
         container = self.a.rpartition(".")[2].lower()
         if "expert" in container:
             return "expert"
-        return "layer" if container in _LAYERS else "module"
+        return "layer" if _LAYERS.fullmatch(container) else "module"
 
 
 class Verdict(NamedTuple):
@@ -206,8 +216,17 @@ class Diff:
 
     @property
     def has_changes(self) -> bool:
-        """Whether a tensor is known to differ, or to lie elsewhere."""
-        return any(change.kind not in (IDENTICAL, UNPROVED) for change in self.changes)
+        """Whether a tensor is known to differ by more than is tolerated, or to lie elsewhere."""
+        return any(
+            change.kind not in (IDENTICAL, UNPROVED)
+            and not (change.kind == CONTENT and change.is_tolerated)
+            for change in self.changes
+        )
+
+    @property
+    def has_other_content(self) -> bool:
+        """Whether numbers of a tensor that both have differ by more than is tolerated."""
+        return any(change.fact(CONTENT) and not change.is_tolerated for change in self.changes)
 
     @property
     def has_other_files(self) -> bool:

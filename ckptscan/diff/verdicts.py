@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from ckptscan.diff.case import Case, elements
+from ckptscan.diff.case import Case, elements, is_book
 from ckptscan.diff.presence import missing_head, missing_parts
+from ckptscan.diff.repacked import cast, quantized
 from ckptscan.diff.tuned import proof_of, tuned
 from ckptscan.diff.values import (
     ADDED,
     BY_SAMPLES,
-    CAST,
-    CONTENT,
     HEADERS,
     IDENTICAL,
     MOVED,
     PROVED,
     REMOVED,
     RENAMED,
-    REQUANTIZED,
     RESHAPED,
     RESTRUCTURED,
     UNPROVED,
     Change,
     Diff,
+    LayerChange,
     Verdict,
 )
 
 _FEW = 0.05  # of the elements of the smaller side: less in common is chance
 _MOST = 0.95
 _BY_LIKENESS = frozenset({"role", "shapes"})
+_MANY_SIZES = 3  # ways in which sizes differ from which on another model is likelier than an edit
 _SHOWN = 3  # things of a kind that are named
 _LONGEST = 60  # characters of a kind of model
 
@@ -111,49 +111,36 @@ def _unrelated(case: Case) -> Iterator[Verdict]:
             yield Verdict("unrelated", "unrelated: next to nothing has a counterpart", HEADERS)
 
 
+def _other_model(case: Case) -> Iterator[Verdict]:
+    """The same parts in so many other sizes that no edit of one model explains them."""
+    is_alike = case.alike > 0.5 * case.common
+    if _other_sizes(case) >= _MANY_SIZES and _has_names_in_common(case) and not is_alike:
+        yield Verdict("other-sizes", "another model of the same architecture, other sizes", HEADERS)
+
+
+def _other_sizes(case: Case) -> int:
+    """How many of these have another size: vocabulary, experts, layers, matrices of layers."""
+    resized = [one for one in case.matched if one.fact(RESHAPED)]
+    nouns = {one.noun for one in case.diff.layers if one.a_count != one.b_count}
+    nouns |= {"expert" for one in resized if _lengths(one) is not None}
+    nouns |= {"vocabulary" for _ in _vocabulary(case)}
+    nouns |= {"matrix" for one in resized if _is_of_layers(one) and _lengths(one) is None}
+    return len(nouns)
+
+
+def _is_of_layers(change: Change) -> bool:
+    """Whether these are matrices that every layer has."""
+    return change.a[0].region.arity > 0 and len(change.a[0].unit.shape or ()) > 1
+
+
 def _has_names_in_common(case: Case) -> bool:
     """Whether most tensors of both sides have a partner by name."""
     named = sum(one.tensors for one in case.matched if one.evidence.how == "name")
-    return named > 0.5 * max(case.diff.a.tensors, case.diff.b.tensors)
-
-
-def _quantized(case: Case) -> Iterator[Verdict]:
-    """Weights are stored in another scheme."""
-    schemes: Counter[tuple[str, str, str]] = Counter()
-    for one in case.matched:
-        fact = one.fact(REQUANTIZED)
-        if fact:
-            a, b = one.a[0].unit.packing is not None, one.b[0].unit.packing is not None
-            what = "requantized" if a and b else "quantized" if b else "dequantized"
-            schemes[what, fact.before, fact.after] += elements(one.a)
-    for (what, before, after), count in schemes.most_common(2):
-        if count < _FEW * case.common:
-            continue
-        told = f"from {before} to {after}" if what != "quantized" else f"to {after}"
-        text = f"B is A {what} {told}" if case.is_one_model else f"weights are {what} {told}"
-        if case.share(REQUANTIZED) < 0.5:
-            text = f"a part of A is {what} {told}"
-        yield Verdict(what, text, HEADERS)
-
-
-def _cast(case: Case) -> Iterator[Verdict]:
-    """Elements are stored in another dtype."""
-    casts: Counter[tuple[str, str]] = Counter()
-    for one in case.matched:
-        fact = one.fact(CAST)
-        if fact and not one.fact(REQUANTIZED):
-            casts[fact.before, fact.after] += elements(one.a)
-    for (before, after), count in casts.most_common(1):
-        share = count / case.common if case.common else 0
-        if share > _MOST:
-            some = [one for one in case.matched if one.fact(CAST)]
-            proof = proof_of(some)
-            is_one = case.is_one_model and not any(one.fact(CONTENT) for one in some)
-            text = f"B is A cast to {after}" if is_one else f"cast from {before} to {after}"
-            yield Verdict("cast", text, proof)
-        elif share > _FEW:
-            plain = "the rest" if case.share(REQUANTIZED) > 0.5 else "a part of A"
-            yield Verdict("part-cast", f"{plain} is cast from {before} to {after}", HEADERS)
+    plain = [one for one in case.diff.changes if not is_book(one)]
+    sides = ([one.a for one in plain], [one.b for one in plain])
+    return named > 0.5 * max(
+        sum(part.tensors for parts in side for part in parts) for side in sides
+    )
 
 
 def _renamed(case: Case) -> Iterator[Verdict]:
@@ -215,10 +202,19 @@ def _numbers(case: Case) -> Iterator[Verdict]:
             what = "fewer" if one.gone else "more"
             plural = "s" * (count != 1)
             text = f"B has {count} {noun}{plural} {what} ({one.a_count} -> {one.b_count})"
-        where = "" if one.is_sure else "; which ones headers do not tell"
-        if one.is_sure and one.is_renumbered and one.gone and not one.new:
-            where = f": {one.gone} of A cut out"
-        yield Verdict(f"{noun}s", text + where, HEADERS)
+        yield Verdict(f"{noun}s", text + _which(one), BY_SAMPLES if one.is_read else HEADERS)
+
+
+def _which(one: LayerChange) -> str:
+    """Which layers are gone or new, as far as that is known, and what told it."""
+    if not one.is_sure:
+        return "; which ones headers do not tell"
+    told = ", by their norms" if one.is_read else ""
+    if one.copied:
+        return f": {one.new} of B repeat {one.copied} of A{told}"
+    if (one.gone and one.new) or not (one.is_renumbered or one.is_read):
+        return told
+    return (f": {one.gone} of A cut out" if one.gone else f": {one.new} of B put in") + told
 
 
 def _drafts(case: Case) -> Iterator[Verdict]:
@@ -250,6 +246,9 @@ def _sizes(case: Case) -> Iterator[Verdict]:
     for one in resized:
         stacks.add(_lengths(one))
     pair = next(iter(stacks), None)
+    told = {(one.a_count, one.b_count) for one in case.diff.layers if one.noun == "expert"}
+    if len(stacks) == 1 and pair in told:
+        return  # routers, with their experts
     if len(stacks) == 1 and pair is not None:
         text = f"{pair[0]} -> {pair[1]} experts; which ones headers do not tell"
         yield Verdict("experts", text, HEADERS)
@@ -271,10 +270,17 @@ def _lengths(change: Change) -> tuple[int, int] | None:
 
 # the first that speaks has the only word
 _Rule = Callable[[Case], Iterator[Verdict]]
-_ALONE: tuple[_Rule, ...] = (_nothing, _identical, _same_structure, _adapter, _unrelated)
+_ALONE: tuple[_Rule, ...] = (
+    _nothing,
+    _identical,
+    _same_structure,
+    _adapter,
+    _unrelated,
+    _other_model,
+)
 _TOGETHER: tuple[_Rule, ...] = (
-    _quantized,
-    _cast,
+    quantized,
+    cast,
     _renamed,
     _restructured,
     _drafts,

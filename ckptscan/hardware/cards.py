@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ckptscan.errors import UsageError
+from ckptscan.sizes import parse_size
 
 GIB = 1 << 30
 MIB = 1 << 20
 # what torch sees less than nvidia-smi where nobody published its figure: 0.4 to 0.7 GiB seen
 TORCH_LESS = GIB // 2
+_SHOWN = {"GiB": GIB, "MiB": MIB, "B": 1}
 MAX_CARDS = 100_000
 
 # 8xh200, 4x24GiB, h100@79.22GiB, 40960MiB
@@ -23,23 +25,6 @@ _SPEC = re.compile(
     r"(?:(?P<count>\d{1,6})\s*x\s*)?(?P<name>[^@]+?)?(?:@(?P<size>[^@]+))?",
     re.ASCII | re.IGNORECASE,
 )
-_SIZE = re.compile(
-    r"(?P<number>\d{1,12}(?:\.\d{1,9})?)\s*(?P<unit>[kmgt]i?b|b)?", re.ASCII | re.IGNORECASE
-)
-_UNITS = {
-    "": 1,
-    "b": 1,
-    "kib": 1 << 10,
-    "mib": MIB,
-    "gib": GIB,
-    "tib": 1 << 40,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-}
-
-
 _APPLE = re.compile(r"apple(m\d)?(pro|max|ultra)?(?P<gb>\d{1,4})gi?b?", re.ASCII)
 # GiB of unified memory from which on a share holds: llama.cpp's logs of 16, 18, 32 and 36 GB
 APPLE_SHARES = ((32, 78, 100), (17, 74, 100), (0, 2, 3))
@@ -204,13 +189,13 @@ def parse_devices(text: str) -> Devices:
 
 def _card(name: str, size: str | None) -> Card:
     """The card of this name, its torch-visible bytes replaced if a size is given."""
-    by_size = parse_size(name)
+    by_size = _memory(name)
     if by_size is not None and size is None:
         return Card(f"a card of {name.strip()}", (), -(-by_size // 10**9), None, by_size)
     card = named(name)
     if size is None:
         return card
-    nbytes = parse_size(size)
+    nbytes = _memory(size)
     if nbytes is None:
         raise UsageError(f"{size[:80]!r} is no size", "say 79.22GiB or 85520809984B")
     from dataclasses import replace
@@ -222,8 +207,8 @@ def spec_of(card: Card) -> str:
     """What `--gpu` calls a card: its first alias, or its memory."""
     if card.aliases:
         return card.aliases[0]
-    unit = next(unit for unit in ("GiB", "MiB", "B") if not card.total_bytes % _UNITS[unit.lower()])
-    return f"{card.total_bytes // _UNITS[unit.lower()]}{unit}"
+    unit = next(unit for unit, scale in _SHOWN.items() if not card.total_bytes % scale)
+    return f"{card.total_bytes // _SHOWN[unit]}{unit}"
 
 
 def named(name: str) -> Card:
@@ -269,12 +254,6 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_()-]+", "", name.lower())
 
 
-def parse_size(text: str) -> int | None:
-    """`24GiB`, `24 GB`, `1024` -> bytes; None for what is no size."""
-    match = _SIZE.fullmatch(text.strip()[:64])
-    if match is None or not match["unit"]:
-        return None
-    whole, _, fraction = match["number"].partition(".")
-    unit = _UNITS[match["unit"].lower()]
-    scale: int = 10 ** len(fraction)
-    return int(whole + fraction) * unit // scale
+def _memory(text: str) -> int | None:
+    """`24GiB`, `24 GB` -> bytes; None for what is no size, or a card: `3090`, `4070M`."""
+    return parse_size(text) if text.strip()[-1:] in ("b", "B") else None

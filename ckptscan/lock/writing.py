@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ckptscan.lock.values import Lock, WeightFile
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.lock/1"
+SCHEMA = schema("lock")
 
 
 def written(lock: Lock) -> str:

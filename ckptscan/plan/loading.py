@@ -26,6 +26,7 @@ from ckptscan.plan.sharding import (
     out_and_in,
     times_of_rank,
 )
+from ckptscan.structure.roles import OTHER, part_of
 
 # modules that engines hold as one, by role
 FUSED = {
@@ -47,16 +48,14 @@ _EIGHT_BITS = ("F8_", "I8")
 FIRST_FP8 = 89  # compute capability of Ada
 FP8_BLOCK = 128
 MULTIPROCESSORS = 108  # of an A100; others have 46 to 84, and 512 bytes are handed out anyway
+# roles that a plan tells apart from the part of the model that they belong to
 GROUPS = {
-    "embedding": "embeddings",
     "token_type": "embeddings",
-    "position": "embeddings",
     "lm_head": "lm_head",
-    "router": "router",
-    "router_bias": "router",
-    "shared_expert_router": "router",
-    "norm": "norms",
-    "qk_norm": "norms",
+    **dict.fromkeys(("router", "router_bias", "shared_expert_router"), "router"),
+    **dict.fromkeys(("norm", "qk_norm"), "norms"),
+    **dict.fromkeys(("ssm", "rwkv", "rnn", "conv"), "state space"),
+    **dict.fromkeys("token head patch projector time rope quantization".split(), OTHER),
 }
 ONLINE = frozenset(
     "q k v o qkv kv q_a q_b kv_a kv_b gate up gate_up down "
@@ -158,20 +157,7 @@ def group_of(module: Module) -> str:
     """The part of the model that a module belongs to, as a plan names it."""
     if module.tower != "text":
         return f"{module.tower} tower"
-    if module.role in GROUPS:
-        return GROUPS[module.role]
-    if module.role.startswith("expert."):
-        return "experts"
-    if module.role.startswith("shared_expert."):
-        return "shared experts"
-    if module.role in ("gate", "up", "gate_up", "down"):
-        return "feed-forward"
-    if module.role in ("linear_attention", "ssm", "rwkv", "rnn", "conv"):
-        return "linear attention" if module.role == "linear_attention" else "state space"
-    if module.role in ("q", "k", "v", "o", "qkv", "kv", "sinks", "attention", "attention_gate",
-                       "q_a", "q_b", "kv_a", "kv_b"):  # fmt: skip
-        return "attention"
-    return "other"
+    return GROUPS.get(module.role) or part_of(module.role)
 
 
 def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tuple[str, int]]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from ckptscan.hardware import Card
 from ckptscan.report.table import Line, aligned
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.gpus/1"
+SCHEMA = schema("gpus")
 _GIB = 1 << 30
 _HEADS = ("name", "GB", "driver GiB", "torch GiB", "TB/s", "TFLOP/s")
 

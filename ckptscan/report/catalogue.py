@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from ckptscan.checks import HEADINGS, Check
 from ckptscan.checks.running import FAMILIES
 from ckptscan.report.words import wrapped
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.checks/1"
+SCHEMA = schema("checks")
 # what markdown would read as its own, outside of `code`
 _OWN = re.compile(r"([\\*_<>\[\]|])")
 

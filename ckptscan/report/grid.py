@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from ckptscan.names import natural_key
 from ckptscan.report.flow import flow_rows
 from ckptscan.report.formulas import formula_rows
+from ckptscan.report.headline import facts
 from ckptscan.report.modules import module_rows
 from ckptscan.report.options import Layout
 from ckptscan.report.rows import (
@@ -32,6 +33,10 @@ def columns(view: str) -> tuple[str, ...]:
 def rows(structure: Structure, layout: Layout) -> Rows:
     """The rows of a view; integers are exact, sizes in bytes."""
     return _ROWS[layout.view](structure, layout)
+
+
+def _summary(structure: Structure, layout: Layout) -> Rows:
+    yield from facts(structure)
 
 
 def _tree(structure: Structure, layout: Layout) -> Rows:
@@ -141,6 +146,7 @@ def _metadata(structure: Structure, layout: Layout) -> Rows:
 
 
 _COLUMNS = {
+    "summary": ("fact", "text"),
     "tree": ("depth", "label", "path", "shape", "dtype", "tensors", "elements", "bytes"),
     "modules": ("depth", "name", "class", "arguments", "label", "modules", "parameters"),
     "flow": ("name", "shape", "dtype", "role", "tensors", "within"),
@@ -184,6 +190,7 @@ _COLUMNS = {
     "metadata": ("file", "key", "value"),
 }
 _ROWS: dict[str, Callable[[Structure, Layout], Rows]] = {
+    "summary": _summary,
     "tree": _tree,
     "modules": _modules,
     "flow": _flow,

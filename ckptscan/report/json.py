@@ -22,13 +22,14 @@ from ckptscan.report.rows import (
 )
 from ckptscan.sources import redacted
 from ckptscan.structure import Family, Layers, Node, Structure
+from ckptscan.version import schema
 
 if TYPE_CHECKING:
     from ckptscan.checkpoint.values import SetSummary
     from ckptscan.header import Fault
     from ckptscan.structure import DTypeUse, FileUse
 
-SCHEMA = "ckptscan.inspect/1"
+SCHEMA = schema("inspect")
 
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:

@@ -11,11 +11,12 @@ from ckptscan.report import words
 from ckptscan.report.options import Layout
 from ckptscan.report.table import tabulated
 from ckptscan.sources import redacted
+from ckptscan.version import schema
 
 if TYPE_CHECKING:
     from ckptscan.structure import Structure
 
-SCHEMA = "ckptscan.inspect-many/1"
+SCHEMA = schema("inspect-many")
 _COUNTED = ("files", "tensors", "elements", "bytes", "faults")
 _COLUMNS = (*_COUNTED, "dtypes", "source")
 _BYTES = _COUNTED.index("bytes")

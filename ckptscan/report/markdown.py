@@ -27,11 +27,12 @@ def report(structure: Structure, layout: Layout) -> Iterator[str]:
         return
     yield f"## {cell(structure.checkpoint.origin.title)}"
     yield ""
-    yield (
-        f"{structure.numel:,} elements ({words.short_count(structure.numel)}), "
-        f"{words.plural(structure.tensors, 'tensor')}, {words.nbytes(structure.nbytes)}"
-    )
-    yield ""
+    if layout.view != "summary":  # which tells it
+        yield (
+            f"{structure.numel:,} elements ({words.short_count(structure.numel)}), "
+            f"{words.plural(structure.tensors, 'tensor')}, {words.nbytes(structure.nbytes)}"
+        )
+        yield ""
     names, rows = grid.columns(layout.view), grid.rows(structure, layout)
     cells: Iterable[list[str]] = (list(map(cell, row)) for row in rows)
     if layout.view in ("tree", "modules"):

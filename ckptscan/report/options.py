@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 VIEWS = (
+    "summary",
     "tree",
     "modules",
     "flow",
@@ -18,7 +19,12 @@ VIEWS = (
     "files",
     "metadata",
 )
-FORMATS = ("text", "json", "csv", "markdown", "latex", "html")
+FORMATS = ("text", "json", "csv", "markdown", "latex", "jsonl", "html")
+PARQUET = "parquet"  # the one format that is no text
+# formats that write one view of one source
+VIEW_OF = {"latex": "formula", "jsonl": "tensors", PARQUET: "tensors"}
+# what is shown where no view is asked for
+FIRST_VIEW = {**dict.fromkeys(FORMATS, "tree"), "markdown": "summary", **VIEW_OF}
 SORTS = ("name", "size", "count")
 
 

@@ -34,11 +34,11 @@ _COUNTS = ("tensors", "elements", "bytes")
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
     """The lines of the report that the layout asks for; the tree has a head, and faults below."""
-    if layout.view != "tree":
+    if layout.view in VIEWS:
         yield from VIEWS[layout.view](structure, layout)
         return
     yield from headline(structure, layout.width)
-    if structure.tensors:
+    if structure.tensors and layout.view == "tree":
         yield ""
         yield from _tree(structure, layout)
     if structure.checkpoint.faults:
@@ -294,7 +294,6 @@ def _attention(structure: Structure, layout: Layout) -> Iterator[str]:
 
 
 VIEWS: dict[str, Callable[[Structure, Layout], Iterator[str]]] = {
-    "tree": _tree,
     "modules": _modules,
     "flow": _flow,
     "parameters": _parameters,

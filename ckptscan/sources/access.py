@@ -23,6 +23,15 @@ class Watch(Protocol):
     def finished(self) -> None:
         """One more file has been read."""
 
+    def asked(self) -> None:
+        """One more request is sent."""
+
+    def kept(self) -> None:
+        """One more file was at hand in a cache."""
+
+    def opened(self, path: str, nbytes: int) -> None:
+        """So many bytes of a file on this disk have been read."""
+
     def say(self, text: str) -> None:
         """Something a person should know at once, such as why nothing happens for a while."""
 
@@ -42,11 +51,23 @@ class Silence:
     def finished(self) -> None:
         """Nothing."""
 
+    def asked(self) -> None:
+        """Nothing."""
+
+    def kept(self) -> None:
+        """Nothing."""
+
+    def opened(self, path: str, nbytes: int) -> None:
+        """Nothing."""
+
     def say(self, text: str) -> None:
         """Nothing."""
 
     def end(self) -> None:
         """Nothing."""
+
+
+NOBODY = Silence()
 
 
 class Access(NamedTuple):
@@ -62,7 +83,7 @@ class Access(NamedTuple):
     offline: bool = False
     anonymous: bool = False
     timeout: float = TIMEOUT
-    watch: Watch = Silence()
+    watch: Watch = NOBODY
 
 
 class Deadline:

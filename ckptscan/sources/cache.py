@@ -137,16 +137,7 @@ class Shelf:
 
     @cached_property
     def _is_ours(self) -> bool:
-        """Whether nobody else may write what is read here, as in a folder that anybody can make."""
-        for room in ROOMS:
-            try:
-                found = os.lstat(os.path.join(self._root, room))
-            except OSError:
-                continue
-            is_foreign = hasattr(os, "getuid") and found.st_uid != os.getuid()
-            if is_foreign or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
-                return False
-        return True
+        return is_ours(self._root)
 
     def _placed(self, *parts: str) -> str:
         return _hash("\0".join((self._place, *parts)))
@@ -221,6 +212,29 @@ def usage(root: str | None = None) -> Usage:
         sizes = [size for _, size, _ in _held(root or folder(), (room,))]
         rooms[room] = (len(sizes), sum(sizes))
     return Usage(rooms)
+
+
+def is_ours(root: str) -> bool:
+    """Whether nobody else may write what is read here, as in a folder that anybody can make.
+
+    One that others may write is not used.
+    """
+    for room in ROOMS:
+        try:
+            found = os.lstat(os.path.join(root, room))
+        except OSError:
+            continue
+        is_foreign = hasattr(os, "getuid") and found.st_uid != os.getuid()
+        if is_foreign or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+            return False
+    return True
+
+
+def is_writable(root: str) -> bool:
+    """Whether a folder can be written, or made where it is not there yet."""
+    while not os.path.lexists(root) and os.path.dirname(root) != root:
+        root = os.path.dirname(root)
+    return os.path.isdir(root) and os.access(root, os.W_OK | os.X_OK)
 
 
 def clear(root: str | None = None) -> Usage:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 
 from ckptscan.errors import SourceNotFound, SourceUnreadable
 from ckptscan.index import is_index
+from ckptscan.sources.access import NOBODY, Watch
 from ckptscan.sources.base import DANGLING, MAX_DEPTH, MAX_FILES, FileEntry, Origin
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -28,10 +30,13 @@ _STRANGE = (
 class LocalSource:
     """The files below a folder, or some of them; opens regular files only."""
 
-    def __init__(self, root: str, origin: Origin, only: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, root: str, origin: Origin, only: Sequence[str] | None = None, watch: Watch = NOBODY
+    ) -> None:
         self._root = root
         self._origin = origin
         self._only = only
+        self._watch = watch
 
     @property
     def origin(self) -> Origin:
@@ -60,7 +65,9 @@ class LocalSource:
         except OSError as error:
             raise _unreadable(path, error) from error
         try:
-            return _read_range(handle, start, length)
+            found = _read_range(handle, start, length)
+            self._watch.opened(self._at(path), len(found))
+            return found
         except OSError as error:
             raise _unreadable(path, error) from error
         finally:
@@ -69,7 +76,8 @@ class LocalSource:
     def open_file(self, path: str) -> OpenFile:
         """A regular file, open to be read in many pieces. Raises SourceUnreadable."""
         try:
-            return OpenFile(path, open_regular(self._at(path)))
+            told = partial(self._watch.opened, self._at(path))
+            return OpenFile(path, open_regular(self._at(path)), told)
         except OSError as error:
             raise _unreadable(path, error) from error
 
@@ -114,9 +122,10 @@ class LocalSource:
 class OpenFile:
     """One regular file, read by pread: a mapping of it would end the process where it shrinks."""
 
-    def __init__(self, path: str, handle: int) -> None:
+    def __init__(self, path: str, handle: int, told: Callable[[int], None]) -> None:
         self._path = path
         self._handle = handle
+        self._told = told
         if hasattr(os, "posix_fadvise"):
             with suppress(OSError):  # twice as much is read ahead
                 os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_SEQUENTIAL)
@@ -132,6 +141,7 @@ class OpenFile:
                 got += read
         except OSError as error:
             raise _unreadable(self._path, error) from error
+        self._told(got)
         return got
 
     def stamp(self) -> str:
@@ -203,39 +213,40 @@ def _blob_digest(link: str | None) -> str | None:
     return target if _SHA256.fullmatch(target) else None
 
 
-def open_local(spec: str) -> LocalSource:
+def open_local(spec: str, watch: Watch = NOBODY) -> LocalSource:
     """The source for a path that exists; raises SourceError."""
     path = os.path.abspath(spec)
     if not os.path.isdir(path):
-        return _open_file(spec, path)
+        return _open_file(spec, path, watch)
     snapshots = os.path.join(path, "snapshots")
     if os.path.basename(path).startswith("models--") and os.path.isdir(snapshots):
-        return _open_cached(spec, path, snapshots)
+        return _open_cached(spec, path, snapshots, watch)
     above, commit = os.path.split(path)
     repository = os.path.basename(os.path.dirname(above))
     if os.path.basename(above) == "snapshots" and _COMMIT.fullmatch(commit):
         origin = Origin(spec, "hf-cache", _repository_name(repository), None, commit)
-        return LocalSource(path, origin)
+        return LocalSource(path, origin, watch=watch)
     cached = [name for name in os.listdir(path) if name.startswith("models--")]
     if len(cached) > 1:
         names = ", ".join(sorted(cached)[:5])
         raise SourceNotFound(
             f"{spec}: a cache with {len(cached):,} models", f"name one of its folders: {names}"
         )
-    return LocalSource(path, Origin(spec, "directory", os.path.basename(path) or path))
+    origin = Origin(spec, "directory", os.path.basename(path) or path)
+    return LocalSource(path, origin, watch=watch)
 
 
-def _open_file(spec: str, path: str) -> LocalSource:
+def _open_file(spec: str, path: str, watch: Watch) -> LocalSource:
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         raise SourceUnreadable(f"{spec}: {_strangeness(mode)}", "give a regular file or a folder")
     folder, name = os.path.split(path)
     if is_index(name):
-        return LocalSource(folder, Origin(spec, "index", name))
-    return LocalSource(folder, Origin(spec, "file", name), only=[name])
+        return LocalSource(folder, Origin(spec, "index", name), watch=watch)
+    return LocalSource(folder, Origin(spec, "file", name), only=[name], watch=watch)
 
 
-def _open_cached(spec: str, path: str, snapshots: str) -> LocalSource:
+def _open_cached(spec: str, path: str, snapshots: str, watch: Watch) -> LocalSource:
     """The snapshot of a cached repository: the one that `main` names, or the only one."""
     name = _repository_name(os.path.basename(path))
     commits = sorted(os.listdir(snapshots))
@@ -253,7 +264,7 @@ def _open_cached(spec: str, path: str, snapshots: str) -> LocalSource:
             f"name one of them: {', '.join(commits[:3])}" if commits else "download it again",
         )
     origin = Origin(spec, "hf-cache", name, revision, commit)
-    return LocalSource(os.path.join(snapshots, commit), origin)
+    return LocalSource(os.path.join(snapshots, commit), origin, watch=watch)
 
 
 def _repository_name(folder: str) -> str:

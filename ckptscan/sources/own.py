@@ -87,10 +87,18 @@ def read_own(path: str, folders: Sequence[str], limit: int) -> bytes:
 def write_own(path: str, text: str, folders: Sequence[str]) -> None:
     """Write a file of ours, whole or not at all; raises UsageError for a place inside `folders`."""
     refuse_inside(path, folders)
+    write_report(path, text.encode("utf-8", "surrogatepass"))
+
+
+def write_report(path: str, data: bytes) -> None:
+    """Write a file that nothing of ours reads again, whole or not at all, wherever it is wanted.
+
+    Raises UsageError for a place that no file can have, SourceUnreadable where the disk refuses.
+    """
     if os.path.isdir(path):
         raise UsageError(f"{path}: is a directory", "name a file")
     try:
-        write_whole(path, text.encode("utf-8", "surrogatepass"))
+        write_whole(path, data)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise SourceUnreadable(f"{path}: {reason}", "choose another place") from error

@@ -22,8 +22,9 @@ from ckptscan.paths import is_inside
 from ckptscan.sources.base import FileEntry, Origin, Source, read_head
 from ckptscan.sources.memory import MemorySource
 from ckptscan.sources.writing import write_whole
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.pack/1"
+SCHEMA = schema("pack")
 MANIFEST = "ckptpack.json"
 FOLDER = "files/"
 SMALL = 1 << 20  # bytes; larger json files, tokenizers mostly, are listed and not kept

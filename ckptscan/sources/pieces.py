@@ -63,6 +63,7 @@ class Pieces:
         """Some bytes, and the size that is known now."""
         if size != UNKNOWN:
             length = min(length, max(0, size - start))
+        self._watch.asked()
         piece = self._fetch(path, start, length)
         self._watch.received(len(piece.data))
         if len(piece.data) > length:

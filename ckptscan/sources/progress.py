@@ -43,6 +43,15 @@ class Bar:
             self._done += 1
             self._draw()
 
+    def asked(self) -> None:
+        """Nothing: bytes tell more."""
+
+    def kept(self) -> None:
+        """Nothing: it took no time."""
+
+    def opened(self, path: str, nbytes: int) -> None:
+        """Nothing: it took no time."""
+
     def say(self, text: str) -> None:
         """A line on stderr, also where it is no terminal."""
         with self._lock:
@@ -87,8 +96,9 @@ class Bar:
 class Meter:
     """How a reading of many bytes goes: a bar of bytes with rate and time left, on a terminal."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, is_hidden: bool = False) -> None:
         self._what = what
+        self._is_hidden = is_hidden
         self._start = time.monotonic()
         self._done = self._total = 0
         self._bar: Any = None
@@ -104,7 +114,7 @@ class Meter:
         self._done += nbytes
         if self._bar is None:
             is_early = time.monotonic() - self._start < PATIENCE
-            if is_early or not _is_watched():
+            if self._is_hidden or is_early or not _is_watched():
                 return
             from tqdm import tqdm
 

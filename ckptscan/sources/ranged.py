@@ -213,6 +213,7 @@ class RangedSource:
             is_whole = len(data) == entry.size
             if is_whole if part == "whole" else Beginning(data, entry.size).is_head:
                 self._hold(job.path, data)
+                self._watch.kept()
                 return True
         return False
 

@@ -77,7 +77,7 @@ def open_source(spec: str, access: Access | None = None) -> Source:
                 f"{spec}: is on this disk, and has no --revision and no --repo-type",
                 f"for the repository on the Hub write hf://{spec}",
             )
-        return _open_on_disk(spec)
+        return _open_on_disk(spec, access)
     if _SCHEME.match(spec):
         return _open_address(spec, access)
     from ckptscan.sources.hub import address
@@ -87,13 +87,14 @@ def open_source(spec: str, access: Access | None = None) -> Source:
     raise _not_found(spec)
 
 
-def _open_on_disk(spec: str) -> Source:
+def _open_on_disk(spec: str, access: Access) -> Source:
     try:
         if _is_pack(spec):
             from ckptscan.sources.pack import open_pack  # lzma, tarfile: 10 ms
 
+            access.watch.opened(spec, os.path.getsize(spec))
             return open_pack(spec)
-        return open_local(spec)
+        return open_local(spec, access.watch)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise SourceUnreadable(f"{spec}: {reason}", "check the path and its permissions") from error

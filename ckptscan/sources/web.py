@@ -176,6 +176,7 @@ class Web:
                 headers=_headers(connection, url, wanted),
                 timeout=_timeout(session, self._silence, left),
             )
+            self._watch.asked()
             response = session.send(request, stream=True, follow_redirects=False)
             try:
                 return self._answer(url, response, wanted, is_first=is_first)

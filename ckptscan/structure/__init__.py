@@ -13,6 +13,7 @@ from ckptscan.structure.quantization import Quantization, Scheme
 from ckptscan.structure.roles import Role
 from ckptscan.structure.summary import DTypeUse, FileUse, Structure
 from ckptscan.structure.tree import End, Node, build_tree
+from ckptscan.structure.unlike import Unlike, unlike
 from ckptscan.structure.wrappers import Wrapper
 
 __all__ = [
@@ -36,10 +37,12 @@ __all__ = [
     "Role",
     "Scheme",
     "Structure",
+    "Unlike",
     "Wrapper",
     "build_tree",
     "describe",
     "describe_like",
     "find_families",
     "find_layers",
+    "unlike",
 ]

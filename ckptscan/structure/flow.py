@@ -144,6 +144,8 @@ def in_order(nodes: Sequence[Node], is_layer: bool = False) -> list[Node]:
 
     `is_layer` says that they are the modules of one layer.
     """
+    if len(nodes) < 2:
+        return list(nodes)
     has_tower = any(_TOWER.search(node.label) for node in nodes)
     has_layers = any(child.repeat is not None for node in nodes for child in node.children)
     labels = [node.label for node in nodes]

@@ -9,6 +9,8 @@ from ckptscan.names import IndexSet
 from ckptscan.structure.layout import Run, describe, letter
 from ckptscan.structure.tree import Node
 
+RARE = 3  # a kind is rare where another has so many times as many children
+
 
 @dataclass(frozen=True)
 class LayerKind:
@@ -50,6 +52,22 @@ class Layers:
     def nbytes(self) -> int:
         """Bytes of all children, as stored."""
         return sum(kind.node.nbytes for kind in self.kinds)
+
+    @property
+    def usual(self) -> LayerKind:
+        """The kind of most children; the first of several."""
+        return max(self.kinds, key=lambda kind: len(kind.indices))
+
+    @property
+    def odd(self) -> tuple[LayerKind, ...]:
+        """Kinds that are rare beside the usual one and no part of a pattern that repeats."""
+        repeated = {name for run in self.layout if len(run.letters) > 1 for name in run.letters}
+        most = len(self.usual.indices)
+        return tuple(
+            kind
+            for kind in self.kinds
+            if kind.name not in repeated and RARE * len(kind.indices) <= most
+        )
 
 
 def find_layers(root: Node) -> list[Layers]:

@@ -165,8 +165,9 @@ def test_every_command_has_help_and_an_example() -> None:
 
 
 def listed(text: str) -> list[str]:
-    """The lines of the help that list commands."""
-    return [line for line in text.partition("Commands:")[2].split("\n") if line.strip()]
+    """The lines of the help that begin with a command."""
+    lines = text.partition("Commands:")[2].split("\n")
+    return [line for line in lines if line.strip() and not line.startswith("   ")]
 
 
 def process(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:

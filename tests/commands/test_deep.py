@@ -88,7 +88,7 @@ def test_what_limits_deep_says_so(model: str, option: str) -> None:
         ("0.5 %", Sample(share=0.5)),
         ("4096", Sample(nbytes=4096)),
         ("64KiB", Sample(nbytes=65536)),
-        ("2mb", Sample(nbytes=2 << 20)),
+        ("2mb", Sample(nbytes=2 * 10**6)),
         ("1G", Sample(nbytes=1 << 30)),
     ],
 )

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ckptscan.commands import cli
-from ckptscan.commands.contents import Size
 from ckptscan.content.pairs.fetching import Place
 from tests.conftest import ATTACKS, PACKS, Tensors, file_of
 from tests.content.making import Arrays, raw_file
@@ -44,6 +43,10 @@ def run(*arguments: str) -> Result:
         pytest.param([QWEN, VL, "--only", "weights"], 2, "'weights' is not one of", id="only"),
         pytest.param([QWEN, VL, "--no-sample", "--full"], 2, "reads no tensor", id="no-sample"),
         pytest.param([QWEN, VL, "--no-sample", "--sample", "2"], 2, "reads no tensor", id="both"),
+        pytest.param([QWEN, VL, "--no-sample", "--max-bytes", "0"], 2, "reads no", id="no-bytes"),
+        pytest.param([QWEN, VL, "--only", "config", "--full"], 2, "--only config", id="only-full"),
+        pytest.param([QWEN, VL, "--exit-code", "--only", "content"], 0, "", id="content"),
+        pytest.param([QWEN, VL, "--exit-code", "--exclude", "visual.*"], 1, "", id="moved"),
         pytest.param([QWEN, VL, "--rtol", "0.1"], 2, "add --full", id="tolerance"),
         pytest.param([QWEN, VL, "--max-bytes", "much"], 2, "much is no size", id="size"),
         pytest.param([QWEN, VL, "--sample", "0"], 2, "Invalid value for '--sample'", id="sample"),
@@ -118,14 +121,6 @@ def test_a_side_that_can_not_be_reached_is_named(standin: Standin) -> None:
     assert "" == done.stdout
 
 
-@pytest.mark.parametrize(
-    ("size", "most"),
-    [("0", 0), ("4096", 4096), ("1KiB", 1024), ("1.5M", 3 << 19), ("2 GB", 2 << 30)],
-)
-def test_a_size_is_read_as_people_write_it(size: str, most: int) -> None:
-    assert most == Size().convert(size, None, None)
-
-
 def put(folder: Path, arrays: Arrays) -> str:
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(raw_file(arrays))
@@ -151,6 +146,29 @@ def test_content_is_told(
     ]
 
     golden("\n".join(told))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 1),
+        (["--only", "content"], 1),
+        (["--only", "structure"], 0),
+        (["--only", "config"], 0),
+        (["--include", "*.mlp.*"], 1),
+        (["--exclude", "*.mlp.*"], 0),  # of chosen tensors none differs
+        (["--full", "--atol", "1", "--only", "content"], 0),
+        (["--full", "--atol", "1e-9", "--only", "content"], 1),
+        (["--full", "--rtol", "1e9", "--include", "*.mlp.*"], 0),
+    ],
+)
+def test_the_exit_code_speaks_of_what_was_asked(
+    arguments: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CKPTSCAN_CACHE", str(tmp_path / "cache"))
+    a, b = put(tmp_path / "a", model()), put(tmp_path / "b", edited(model(), "up_proj", noisy))
+
+    assert code == run(a, b, "--exit-code", *arguments).exit_code
 
 
 def shortened(path: Path) -> None:

@@ -224,6 +224,7 @@ def test_the_package_is_called_as_a_function() -> None:
         ("meta-llama--Llama-3.1-8B", "example--Llama-3.1-8B-lora-r16", ["adapter"]),
         ("google-t5--t5-base", "openai--whisper-large-v3", ["unrelated"]),
         ("Qwen--Qwen2-7B", "meta-llama--Llama-3.1-8B", ["other-sizes"]),
+        ("deepseek-ai--DeepSeek-V3", "moonshotai--Kimi-K2-Instruct", ["other-sizes"]),
         ("openai-community--gpt2", "google-bert--bert-base-uncased", ["alike"]),
         ("deepseek-ai--DeepSeek-V3", "microsoft--MAI-DS-R1", ["dequantized", "mtp-dropped"]),
         ("meta-llama--Llama-3.1-8B", "meta-llama--Llama-3.1-8B-original", ["renamed"]),

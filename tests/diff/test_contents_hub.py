@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from ckptscan.commands import cli
 from tests.content.making import Arrays, raw_file
 from tests.diff.contents import CONFIG, edited, model
+from tests.diff.packing import Array, Packed, awq, fp8_block, gptq, quantized
 from tests.sources.conftest import caches, standin
 from tests.standin import Standin, repository_of_files
 
@@ -80,6 +82,26 @@ def test_few_requests_show_neighbouring_tensors_where_nobody_asks_for_more(
         "identical files",
     }
     assert len(A) == sum(document["summary"].values())
+
+
+@pytest.mark.parametrize("pack", [gptq, awq, fp8_block])
+def test_few_requests_tell_that_codes_stand_for_the_same_numbers(
+    pack: Callable[[Array], Packed], standin: Standin
+) -> None:
+    """They are shared by plain tensors and packed ones; of the rest it is told what it takes."""
+    standin.add(repository_of_files("org/a", files(*halves(A, 20))))
+    standin.add(repository_of_files("org/b", files(quantized(A, pack))))
+    told("--no-sample")
+    headers = standin.count()
+    document = told()
+    found = states(document)
+
+    assert standin.count() - headers <= 3 + 14
+    assert {"consistent sample", "unproved None"} <= found.keys()
+    assert {"quantized": "sampled"}.items() <= {
+        one["code"]: one["proof"] for one in document["verdicts"]
+    }.items()
+    assert document["content"]["bytes_wanted"]
 
 
 def test_files_that_both_sides_hold_are_asked_for_once(standin: Standin) -> None:

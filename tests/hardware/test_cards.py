@@ -6,7 +6,7 @@ import pytest
 
 from ckptscan.errors import UsageError
 from ckptscan.hardware import CARDS, parse_devices
-from ckptscan.hardware.cards import named, parse_size
+from ckptscan.hardware.cards import named
 
 GIB = 1 << 30
 
@@ -35,6 +35,8 @@ def test_what_is_typed_is_a_card(text: str, count: int | None, name: str, total:
     ("text", "message", "hint"),
     [
         ("h10", "no card is called 'h10'", "nearest: h100"),
+        ("4070m", "no card is called '4070m'", "as in 24GiB"),
+        ("12", "no card is called '12'", "as in 24GiB"),
         ("", "'' is no card", "8xh200"),
         ("0xh100", "0 cards", "1 or more"),
         ("999999xh100", "999,999 cards", "1 or more"),
@@ -68,10 +70,6 @@ def test_names_and_aliases_are_of_one_card_each() -> None:
     assert all(named(card.name) is card for card in CARDS)
 
 
-def test_sizes() -> None:
-    assert 1 << 40 == parse_size("1TiB")
-    assert 1_500_000_000 == parse_size("1.5 GB")
-    assert 12 == parse_size("12 B")
-    assert None is parse_size("12")
-    assert None is parse_size("-1GiB")
-    assert None is parse_size("1e9GiB")
+@pytest.mark.parametrize("text", ["3090", "2080ti"])
+def test_what_may_be_a_card_is_no_size(text: str) -> None:
+    assert named(text) is parse_devices(text).card

@@ -10,7 +10,7 @@ import pytest
 
 from ckptscan.report import VIEWS, Layout, report
 from ckptscan.structure import Structure
-from tests.conftest import packed, structure_of
+from tests.conftest import packed, structure_of, unheld
 
 
 def rows(structure: Structure, view: str) -> list[list[str]]:
@@ -50,3 +50,12 @@ def test_markdown_is_escaped() -> None:
     lines = [*report(structure_of({"<b>|`*_[x]": ("U8", [1])}), "markdown", Layout(view="tensors"))]
 
     assert lines[-1].startswith("| &lt;b&gt;\\|\\`\\*\\_\\[x\\] |")
+
+
+def test_a_section_for_a_model_card_holds_no_markup_of_the_checkpoint() -> None:
+    hostile = "<script>[x](http://e)|`*\x1b[2J"
+    structure = unheld({hostile: ("U8", [1])}, config={"architectures": [hostile]})
+    text = "\n".join(report(structure, "markdown", Layout(view="summary")))
+
+    assert "&lt;script&gt;" in text
+    assert not any(mark in text for mark in ("<script", "[x](", "\x1b", "http://"))

@@ -26,7 +26,15 @@ from ckptscan.content.dequantize.mlx import MLX
 from ckptscan.content.dequantize.modelopt import MODELOPT_INT4
 from ckptscan.content.dequantize.packed import PACK_QUANTIZED
 from ckptscan.content.dequantize.scaled import BNB_INT8, EETQ, SCALED
-from ckptscan.content.dequantize.values import Formula, Lines, NoFormula, Part, Stored
+from ckptscan.content.dequantize.values import (
+    Coded,
+    Formula,
+    Lines,
+    NoFormula,
+    Part,
+    Stored,
+    Summed,
+)
 
 if TYPE_CHECKING:
     from ckptscan.content.dequantize.values import Numbers
@@ -42,6 +50,7 @@ __all__ = [
     "formula_of",
     "needed",
     "some_lines",
+    "with_halves",
 ]
 
 MOST = 1 << 23  # weights at once; 8 inputs of a head of a million words
@@ -114,15 +123,16 @@ def some_lines(stored: Stored, count: int, matrix: int = 0) -> tuple[Lines, ...]
 
 
 def needed(stored: Stored, lines: Lines) -> tuple[Part, ...]:
-    """The bytes that lines take, one run of each tensor. Raises NoFormula."""
+    """The bytes that lines take, a part of each tensor. Raises NoFormula."""
     formula = formula_of(stored)
-    weights = (lines.stop - lines.start) * stored.logical[-3 - formula.axis]
+    left, right = lines.within(stored.logical[-3 - formula.axis])
+    weights = lines.size * (right - left)
     if weights > MOST:
         raise NoFormula(f"the lines have {weights:,} weights")
     with _fitting():
         parts = tuple(formula.parts(stored, lines))
     for part in parts:
-        if part.start < 0 or part.start + part.length > stored.bundle.kinds[part.leaf].nbytes:
+        if part.start < 0 or part.stop > stored.bundle.kinds[part.leaf].nbytes:
             raise NoFormula(f"{stored.bundle.shown(part.leaf)} is too small for its weight")
     return parts
 
@@ -132,15 +142,36 @@ def dequantized(stored: Stored, lines: Lines, raw: Mapping[str, Any]) -> Numbers
 
     Raises NoFormula, also where the bytes contradict each other.
     """
+    with _calculating():
+        return _decoded(stored, lines, raw).values
+
+
+def with_halves(stored: Stored, lines: Lines, raw: Mapping[str, Any]) -> tuple[Numbers, Numbers]:
+    """The same, and how far each weight may lie from the number that its code stands for."""
+    with _calculating():
+        found = _decoded(stored, lines, raw)
+        return found.values, found.halves
+
+
+def _decoded(stored: Stored, lines: Lines, raw: Mapping[str, Any]) -> Coded | Summed:
+    """What the bytes of lines say."""
     import numpy as np
 
     held = {}
     for part in needed(stored, lines):
         held[part.leaf] = np.frombuffer(raw[part.leaf], "u1")
-        if len(held[part.leaf]) != part.length:
+        if len(held[part.leaf]) != part.nbytes:
             raise NoFormula(f"bytes of {part.leaf} are missing")
+    return formula_of(stored).decoded(stored, lines, held)
+
+
+@contextmanager
+def _calculating() -> Iterator[None]:
+    """Infinities come and go in silence."""
+    import numpy as np
+
     with _fitting(), np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        return formula_of(stored).values(stored, lines, held)
+        yield
 
 
 @contextmanager

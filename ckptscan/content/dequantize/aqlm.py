@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckptscan.content.dequantize.values import Formula, Lines, NoFormula, Part, Stored
+from ckptscan.content.dequantize.values import Formula, Lines, NoFormula, Part, Stored, Summed
 
 if TYPE_CHECKING:
     from ckptscan.content.dequantize.values import Numbers, Raw
@@ -33,7 +33,7 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     return *blocks, *stored.whole("codebooks")
 
 
-def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Summed:
     import numpy as np
 
     books, entries, high, wide = stored.shape("codebooks")
@@ -44,7 +44,7 @@ def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
         blocks += table[book][codes[..., book]]
     blocks *= stored.read("scales", raw, -1, 1, 1, 1).astype("<f4")
     found: Numbers = blocks.transpose(0, 2, 1, 3).reshape(lines.stop - lines.start, -1)
-    return found
+    return Summed(found)
 
 
-AQLM = Formula(-2, _parts, _values, _step)
+AQLM = Formula(-2, _parts, _decoded, _step)

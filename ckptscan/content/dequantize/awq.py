@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckptscan.content.dequantize.values import (
+    Coded,
     Formula,
     Lines,
     NoFormula,
     Part,
     Stored,
     bits_of,
+    integers,
     unpacked,
 )
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckptscan.content.dequantize.values import Numbers, Raw
+    from ckptscan.content.dequantize.values import Raw
 
 _ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 
@@ -30,11 +32,15 @@ _ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     if bits_of(stored) != 4:
         raise NoFormula(f"the order of codes of {bits_of(stored)} bits is not known")
+    out = stored.logical[-2]
     first, last = (line // _group(stored) for line in (lines.start, lines.stop - 1))
-    leaves = [leaf for leaf in ("scales", "qzeros") if leaf in stored.bundle.kinds]
     return (
-        stored.rows("qweight", lines.matrix, lines.start, lines.stop),
-        *(stored.rows(leaf, lines.matrix, first, last + 1) for leaf in leaves),
+        stored.rows("qweight", lines.matrix, lines.start, lines.stop, lines.bits(4, out)),
+        *(
+            stored.rows(leaf, lines.matrix, first, last + 1, lines.bits(each, out))
+            for leaf, each in (("scales", stored.bits("scales")), ("qzeros", 4))
+            if leaf in stored.bundle.kinds
+        ),
     )
 
 
@@ -43,26 +49,25 @@ def _group(stored: Stored) -> int:
     return group if isinstance(group, int) else stored.logical[-1]
 
 
-def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     import numpy as np
 
-    out, group = stored.logical[-2], _group(stored)
+    left, right = lines.within(stored.logical[-2])
+    out, group = right - left, _group(stored)
     groups = np.arange(lines.start, lines.stop) // group - lines.start // group
     scales = stored.read("scales", raw, -1, out).astype("<f4")
     zeros = np.full(scales.shape, 8, "<f4")
     if "qzeros" in raw:
-        zeros = _in_order(raw["qzeros"], out)
-    found: Numbers = (_in_order(raw["qweight"], out) - zeros[groups]) * scales[groups]
-    return found
+        zeros = _in_order(raw["qzeros"], out).astype("<f4")
+    return Coded(_in_order(raw["qweight"], out), integers(4), scales[groups], zeros[groups])
 
 
-def _in_order(raw: NDArray[np.uint8], out: int) -> Numbers:
+def _in_order(raw: NDArray[np.uint8], out: int) -> NDArray[np.uint8]:
     """The codes of words of eight, a row for each row of words, in the order of the outputs."""
     import numpy as np
 
     codes = unpacked(raw.reshape(-1, out // 2), 4, out).reshape(-1, out // 8, 8)
-    found: Numbers = codes[..., np.argsort(_ORDER)].reshape(-1, out).astype("<f4")
-    return found
+    return codes[..., np.argsort(_ORDER)].reshape(-1, out)
 
 
 def _gemv_parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
@@ -70,17 +75,16 @@ def _gemv_parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     return tuple(stored.rows(leaf, lines.matrix, lines.start, lines.stop) for leaf in leaves)
 
 
-def _gemv_values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _gemv_decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     import numpy as np
 
-    count, wide = lines.stop - lines.start, stored.logical[-1]
-    codes = unpacked(raw["qweight"].reshape(count, -1), 4, wide).astype("<f4")
+    count, wide = lines.size, stored.logical[-1]
+    codes = unpacked(raw["qweight"].reshape(count, -1), 4, wide)
     zeros = unpacked(raw["qzeros"].reshape(count, -1), 4, stored.shape("scales")[-1])
     scales = stored.read("scales", raw, count, -1).astype("<f4")
     groups = np.arange(wide) // _group(stored)
-    found: Numbers = (codes - zeros[:, groups].astype("<f4")) * scales[:, groups]
-    return found
+    return Coded(codes, integers(4), scales[:, groups], zeros[:, groups].astype("<f4"))
 
 
-AWQ_GEMV = Formula(-2, _gemv_parts, _gemv_values)
-AWQ = Formula(-1, _parts, _values)
+AWQ_GEMV = Formula(-2, _gemv_parts, _gemv_decoded)
+AWQ = Formula(-1, _parts, _decoded, tile=lambda stored: len(_ORDER))

@@ -10,7 +10,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ckptscan.content.dequantize.values import Formula, Lines, NoFormula, Part, Stored, bits_of
+from ckptscan.content.dequantize.values import (
+    Coded,
+    Formula,
+    Lines,
+    NoFormula,
+    Part,
+    Stored,
+    bits_of,
+)
+from ckptscan.content.formats import halves_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +64,7 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     )
 
 
-def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     import numpy as np
 
     start, stop = _run(stored, lines)
@@ -65,21 +74,21 @@ def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
         codes = pairs[start % 2 : start % 2 + stop - start]
     block = _block(stored)
     places = np.arange(start, stop) // block - start // block
-    entries = stored.read("weight.quant_map", raw)
+    entries = stored.read("weight.quant_map", raw).astype("<f4")
     if codes.max(initial=0) >= len(entries):
         raise NoFormula("quant_map has too few entries")
-    found: Numbers = entries[codes] * _magnitudes(stored, start // block, raw)[places]
-    return found.reshape(lines.stop - lines.start, -1)
+    largest, slack = (one[places] for one in _magnitudes(stored, start // block, raw))
+    shape = lines.size, -1
+    return Coded(codes.reshape(shape), entries, largest.reshape(shape), slack=slack.reshape(shape))
 
 
-def _magnitudes(stored: Stored, first: int, raw: Raw) -> Numbers:
-    """The largest magnitude of each block from the first one on."""
+def _magnitudes(stored: Stored, first: int, raw: Raw) -> tuple[Numbers, Numbers]:
+    """The largest magnitude of each block from the first one on, and how far it may be off."""
     import numpy as np
 
     held = stored.read("weight.absmax", raw)
     if _NESTED not in raw:
-        magnitudes: Numbers = held.astype("<f4")
-        return magnitudes
+        return held.astype("<f4"), np.zeros(len(held), "<f4")
     offset, block = _nested(raw)
     entries, sizes = (
         stored.read(leaf, raw).astype("<f4") for leaf in ("weight.nested_quant_map", _NESTED)
@@ -87,8 +96,8 @@ def _magnitudes(stored: Stored, first: int, raw: Raw) -> Numbers:
     places = (first + np.arange(len(held))) // block
     if places.max(initial=0) >= len(sizes) or held.max(initial=0) >= len(entries):
         raise NoFormula("nested_absmax has too few entries")
-    found: Numbers = entries[held] * sizes[places] + np.float32(offset)
-    return found
+    reach = halves_of(entries.astype("f8"))[held]
+    return entries[held] * sizes[places] + np.float32(offset), reach * np.abs(sizes[places])
 
 
 def _nested(raw: Raw) -> tuple[float, int]:
@@ -111,4 +120,4 @@ def _document(state: NDArray[np.uint8]) -> dict[str, object]:
     return said if isinstance(said, dict) else {}
 
 
-BNB_BLOCKS = Formula(-2, _parts, _values)
+BNB_BLOCKS = Formula(-2, _parts, _decoded)

@@ -14,11 +14,13 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.content.dequantize.values import (
+    Coded,
     Formula,
     Lines,
     NoFormula,
     Part,
     Stored,
+    integers,
     numbers,
 )
 
@@ -115,28 +117,34 @@ def _is_by_row(stored: Stored, leaf: str) -> bool:
     raise NoFormula(f"{stored.bundle.shown(leaf)} stands for no row or column of its codes")
 
 
-def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
+    import numpy as np
+
     fold = _fold(stored)
     start, stop = _run(stored, lines)
-    codes = _codes(fold, raw[fold.leaf], start, stop)
-    books = {leaf: _book(stored, fold, leaf, raw, start, stop) for leaf in _books(stored)}
-    if fold.is_downward:
-        found = (codes - books["zero"]) * books["scale"] if "zero" in books else codes
-    else:
-        found = _quanto(stored, codes, books)
-    return found.reshape(lines.stop - lines.start, -1)
+    codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.size, -1)
+    books = {
+        leaf: _book(stored, fold, leaf, raw, start, stop).reshape(codes.shape)
+        for leaf in _books(stored)
+    }
+    plain = Coded(codes, integers(fold.bits), np.ones((1, 1), "<f4"))
+    if not fold.is_downward:
+        return _quanto(stored, plain, books)
+    if "zero" not in books:
+        return plain
+    return plain._replace(zero=books["zero"], scale=books["scale"])
 
 
-def _quanto(stored: Stored, codes: Numbers, books: dict[str, Numbers]) -> Numbers:
+def _quanto(stored: Stored, plain: Coded, books: dict[str, Numbers]) -> Coded:
     shift = next((leaf for leaf in ("weight._shift", "weight._zeropoint") if leaf in books), None)
     if shift is None:
         raise NoFormula("there is no shift")
     if stored.bundle.kinds[shift].dtype.kind == "float":
-        return codes * books["weight._scale"] - books[shift]
-    return (codes - books[shift]) * books["weight._scale"]
+        return plain._replace(scale=books["weight._scale"], bias=-books[shift])
+    return plain._replace(scale=books["weight._scale"], zero=books[shift])
 
 
-def _codes(fold: _Fold, raw: NDArray[np.uint8], start: int, stop: int) -> Numbers:
+def _codes(fold: _Fold, raw: NDArray[np.uint8], start: int, stop: int) -> NDArray[np.uint8]:
     """The codes of weights from the first to before the last."""
     import numpy as np
 
@@ -147,7 +155,8 @@ def _codes(fold: _Fold, raw: NDArray[np.uint8], start: int, stop: int) -> Number
     depth = rows // fold.rows
     shift = (fold.folds - 1 - depth if fold.is_downward else depth) * fold.bits
     held = words[rows % fold.rows - first, columns]
-    found: Numbers = (held >> shift.astype("<u4") & np.uint32((1 << fold.bits) - 1)).astype("<f4")
+    codes = held >> shift.astype("<u4") & np.uint32((1 << fold.bits) - 1)
+    found: NDArray[np.uint8] = codes.astype("u1")
     return found
 
 
@@ -170,18 +179,17 @@ def _ternary_parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     return codes, *stored.whole("weight_scale")
 
 
-def _ternary_values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _ternary_decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     import numpy as np
 
     fold = _fold(stored)
     start, stop = _run(stored, lines)
-    codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.stop - lines.start, -1) - 1
+    codes = _codes(fold, raw[fold.leaf], start, stop).reshape(lines.size, -1)
     scale = stored.read("weight_scale", raw).astype("<f4")
     if stored.said.get("linear_class") != "autobitlinear":
         scale = np.float32(1) / scale
-    found: Numbers = codes * scale
-    return found
+    return Coded(codes, integers(fold.bits), scale, 1.0)
 
 
-BITNET = Formula(-2, _ternary_parts, _ternary_values)
-FOLDED = Formula(-2, _parts, _values)
+BITNET = Formula(-2, _ternary_parts, _ternary_decoded)
+FOLDED = Formula(-2, _parts, _decoded)

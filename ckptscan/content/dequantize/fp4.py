@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from ckptscan.content.dequantize.grid import grid_part, grid_values
 from ckptscan.content.dequantize.values import (
+    Coded,
     Formula,
     Lines,
     NoFormula,
     Part,
     Stored,
     numbers,
+    part_of,
     unpacked,
 )
 from ckptscan.content.formats import table
@@ -62,7 +64,7 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     packed, scale = _leaves(stored)
     width = stored.logical[-1] // 2
     first = lines.matrix * stored.logical[-2] + lines.start
-    rows = Part(packed, first * width, (lines.stop - lines.start) * width)
+    rows = part_of(packed, first, lines.size, width, lines.bits(4, stored.logical[-1]))
     if _is_swizzled(stored, packed, scale):
         begin, end = lines.start // _TILE, -(-lines.stop // _TILE)
         scales = stored.rows(scale, 0, begin * _TILE, end * _TILE)
@@ -72,17 +74,22 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     return rows, scales, *(grid_part(stored, leaf, lines) for leaf in factors)
 
 
-def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
+    packed, _ = _leaves(stored)
+    left, right = lines.within(stored.logical[-1])
+    codes = unpacked(raw[packed].reshape(lines.size, -1), 4, right - left)
+    return Coded(codes, table("F4").astype("<f4"), _scales(stored, lines, raw))
+
+
+def _scales(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+    """The scale of each weight, with what stands for the whole tensor."""
     packed, scale = _leaves(stored)
-    wide = stored.logical[-1]
-    codes = unpacked(raw[packed].reshape(-1, wide // 2), 4, wide)
-    found: Numbers = table("F4").astype("<f4")[codes]
     if _is_swizzled(stored, packed, scale):
-        found = found * _straight(stored, scale, lines, raw[scale])
+        found = _straight(stored, scale, lines, raw[scale])
     else:
         has_exponents = stored.packing.group == 32 and stored.bundle.dtype(scale) == "U8"
         dtype = "F8_E8M0" if has_exponents else _dtype(stored, scale)
-        found = found * grid_values(stored, scale, lines, raw[scale], dtype)
+        found = grid_values(stored, scale, lines, raw[scale], dtype)
     for leaf in _FACTORS:
         if leaf in raw:
             found = found * grid_values(stored, leaf, lines, raw[leaf])
@@ -106,9 +113,9 @@ def _straight(stored: Stored, scale: str, lines: Lines, raw: NDArray[np.uint8]) 
     begin = lines.start // _TILE * _TILE
     held = rows[lines.start - begin : lines.stop - begin]
     found = numbers(_dtype(stored, scale) or stored.bundle.dtype(scale), held.reshape(-1))
-    wide = stored.logical[-1]
-    spread: Numbers = np.repeat(found.reshape(len(held), columns), 16, axis=1)[:, :wide]
+    left, right = lines.within(stored.logical[-1])
+    spread: Numbers = np.repeat(found.reshape(len(held), columns), 16, axis=1)[:, left:right]
     return spread
 
 
-FP4 = Formula(-2, _parts, _values)
+FP4 = Formula(-2, _parts, _decoded, tile=lambda stored: 2)

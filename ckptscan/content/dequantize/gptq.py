@@ -11,13 +11,16 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 from ckptscan.content.dequantize.values import (
+    Coded,
     Formula,
     Lines,
     NoFormula,
     Part,
     Stored,
     bits_of,
+    integers,
     unpacked,
+    whole_bytes,
 )
 
 if TYPE_CHECKING:
@@ -38,13 +41,14 @@ def _step(stored: Stored) -> int:
 
 
 def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
-    bits, step = bits_of(stored), _step(stored)
+    bits, step, out = bits_of(stored), _step(stored), stored.logical[-2]
     rows = [-(-line // step) * step * bits // 32 for line in (lines.start, lines.stop)]
     words = min(rows[1], stored.shape("qweight")[-2])
-    parts = [stored.rows("qweight", lines.matrix, rows[0], words)]
+    parts = [stored.rows("qweight", lines.matrix, rows[0], words, lines.bits(32, out))]
+    groups = _read_groups(stored, lines)
     parts.extend(
-        stored.rows(leaf, lines.matrix, 0, stored.shape(leaf)[-2])
-        for leaf in ("scales", "qzeros")
+        stored.rows(leaf, lines.matrix, *groups, lines.bits(each, out))
+        for leaf, each in (("scales", stored.bits("scales")), ("qzeros", bits))
         if leaf in stored.bundle.kinds
     )
     if "g_idx" in stored.bundle.kinds:
@@ -55,17 +59,31 @@ def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _read_groups(stored: Stored, lines: Lines) -> tuple[int, int]:
+    """The groups whose scales are read: all, where an index says which are needed."""
+    if "g_idx" in stored.bundle.kinds:
+        return 0, stored.shape("scales")[-2]
+    size = _group(stored)
+    return lines.start // size, (lines.stop - 1) // size + 1
+
+
+def _group(stored: Stored) -> int:
+    group = stored.packing.group
+    return group if isinstance(group, int) else stored.logical[-1]
+
+
+def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     import numpy as np
 
-    bits, out = bits_of(stored), stored.logical[-2]
+    bits = bits_of(stored)
+    left, right = lines.within(stored.logical[-2])
+    out = right - left
     words = raw["qweight"].reshape(-1, out, 4).transpose(1, 0, 2).reshape(out, -1)
-    codes = unpacked(np.ascontiguousarray(words), bits, lines.stop - lines.start).T
-    scales = stored.read("scales", raw, -1, out)
+    codes = unpacked(np.ascontiguousarray(words), bits, lines.size).T
+    scales = stored.read("scales", raw, -1, out).astype("<f4")
     groups = _groups(stored, lines, raw, len(scales))
-    zeros = _zeros(stored, raw, len(scales))
-    found: Numbers = (codes.astype("<f4") - zeros[groups]) * scales[groups].astype("<f4")
-    return found
+    zeros = _zeros(stored, raw, len(scales), out)
+    return Coded(codes, integers(bits), scales[groups], zeros[groups])
 
 
 def _groups(stored: Stored, lines: Lines, raw: Raw, count: int) -> NDArray[np.int64]:
@@ -75,20 +93,19 @@ def _groups(stored: Stored, lines: Lines, raw: Raw, count: int) -> NDArray[np.in
     if "g_idx" in raw:
         found: NDArray[np.int64] = stored.read("g_idx", raw).astype("i8")
     else:
-        group = stored.packing.group
-        size = group if isinstance(group, int) else stored.logical[-1]
-        found = np.arange(lines.start, lines.stop, dtype="i8") // size
+        size = _group(stored)
+        found = np.arange(lines.start, lines.stop, dtype="i8") // size - lines.start // size
     found = np.where(found < 0, found + count, found)  # as torch counts from the end
     if len(found) and not 0 <= found.min() <= found.max() < count:
         raise NoFormula("g_idx names groups that there are not")
     return found
 
 
-def _zeros(stored: Stored, raw: Raw, groups: int) -> Numbers:
+def _zeros(stored: Stored, raw: Raw, groups: int, out: int) -> Numbers:
     """The zero of each group and output; half the range where none are stored."""
     import numpy as np
 
-    bits, out = bits_of(stored), stored.logical[-2]
+    bits = bits_of(stored)
     if "qzeros" not in raw:
         return np.full((groups, out), 1 << (bits - 1), "<f4")
     codes = unpacked(raw["qzeros"].reshape(groups, -1), bits, out)
@@ -98,4 +115,4 @@ def _zeros(stored: Stored, raw: Raw, groups: int) -> Numbers:
     return codes.astype("<f4")
 
 
-GPTQ = Formula(-1, _parts, _values, _step)
+GPTQ = Formula(-1, _parts, _decoded, _step, lambda stored: whole_bytes(bits_of(stored)))

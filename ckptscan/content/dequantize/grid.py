@@ -5,7 +5,15 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckptscan.content.dequantize.values import Lines, NoFormula, Part, Stored, numbers
+from ckptscan.content.dequantize.values import (
+    Bits,
+    Lines,
+    NoFormula,
+    Part,
+    Stored,
+    numbers,
+    part_of,
+)
 from ckptscan.structure.packing import Shape
 from ckptscan.structure.packing.scaled import aligned, block_edges
 
@@ -44,6 +52,13 @@ class Grid(NamedTuple):
         """How many rows of the grid the lines need."""
         return (lines.stop - 1) // self.high + 1 - lines.start // self.high
 
+    def columns(self, stored: Stored, lines: Lines) -> tuple[int, int]:
+        """The first column of the grid that the lines need, and the one after the last."""
+        if lines.span is None:
+            return 0, self.cols
+        left, right = lines.within(stored.logical[-1])
+        return left // self.wide, (right - 1) // self.wide + 1
+
 
 def grid_of(stored: Stored, leaf: str) -> Grid:
     """The grid that a leaf is. Raises NoFormula where it does not fit the weight."""
@@ -59,8 +74,11 @@ def grid_of(stored: Stored, leaf: str) -> Grid:
 def grid_part(stored: Stored, leaf: str, lines: Lines) -> Part:
     """The bytes of a grid that some lines of the weight need."""
     grid = grid_of(stored, leaf)
-    width = grid.cols * (stored.bundle.kinds[leaf].dtype.bits or 8) // 8
-    return Part(leaf, grid.first(stored, lines) * width, grid.count(lines) * width)
+    bits = stored.bits(leaf)
+    left, right = grid.columns(stored, lines)
+    of = Bits(left * bits, right * bits, grid.cols * bits)
+    first, count = grid.first(stored, lines), grid.count(lines)
+    return part_of(leaf, first, count, grid.cols * bits // 8, of)
 
 
 def grid_values(
@@ -74,15 +92,18 @@ def grid_values(
     """What a grid says of each weight of some lines, as float32.
 
     `dtype` is what the bytes are where the header calls them plain bytes, `groups` the column of
-    the grid that each weight along a line has, where these are not in a row.
+    the whole grid that each weight along a line has, where these are not in a row.
     """
     import numpy as np
 
     grid = grid_of(stored, leaf)
-    held = numbers(dtype or stored.bundle.dtype(leaf), raw).astype("<f4").reshape(-1, grid.cols)
+    first, last = grid.columns(stored, lines if groups is None else lines.whole)
+    held = numbers(dtype or stored.bundle.dtype(leaf), raw).astype("<f4").reshape(-1, last - first)
     rows = np.arange(lines.start, lines.stop) // grid.high - lines.start // grid.high
-    columns = np.arange(stored.logical[-1]) // grid.wide if groups is None else groups
-    if columns.max(initial=0) >= grid.cols or columns.min(initial=0) < 0:
+    columns = groups
+    if columns is None:
+        columns = np.arange(*lines.within(stored.logical[-1])) // grid.wide - first
+    if columns.max(initial=0) >= last - first or columns.min(initial=0) < 0:
         raise NoFormula("its index names groups that there are not")
     found: Numbers = held[rows][:, columns]
     return found

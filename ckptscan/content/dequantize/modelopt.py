@@ -8,27 +8,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckptscan.content.dequantize.grid import grid_part, grid_values
-from ckptscan.content.dequantize.values import Formula, Lines, Part, Stored
+from ckptscan.content.dequantize.values import Coded, Formula, Lines, Part, Stored
 
 if TYPE_CHECKING:
-    from ckptscan.content.dequantize.values import Numbers, Raw
+    from ckptscan.content.dequantize.values import Raw
 
 _SCALE = "weight_scale"
 
 
 def _parts(stored: Stored, lines: Lines) -> tuple[Part, ...]:
-    rows = stored.rows("weight", lines.matrix, lines.start // 2, -(-lines.stop // 2))
+    rows = stored.rows(
+        "weight",
+        lines.matrix,
+        lines.start // 2,
+        -(-lines.stop // 2),
+        lines.bits(8, stored.logical[-1]),
+    )
     return rows, grid_part(stored, _SCALE, lines)
 
 
-def _values(stored: Stored, lines: Lines, raw: Raw) -> Numbers:
+def _decoded(stored: Stored, lines: Lines, raw: Raw) -> Coded:
     import numpy as np
 
-    held = raw["weight"].reshape(-1, stored.logical[-1])
-    codes = np.stack((held & 0xF, held >> 4), axis=1).reshape(-1, stored.logical[-1])
-    signed = (codes.astype("i1") ^ 8) - 8
-    found: Numbers = signed.astype("<f4") * grid_values(stored, _SCALE, lines, raw[_SCALE])
-    return found
+    left, right = lines.within(stored.logical[-1])
+    held = raw["weight"].reshape(-1, right - left)
+    codes = np.stack((held & 0xF, held >> 4), axis=1).reshape(-1, right - left)
+    signed = ((np.arange(16) ^ 8) - 8).astype("<f4")
+    return Coded(codes[: lines.size], signed, grid_values(stored, _SCALE, lines, raw[_SCALE]))
 
 
-MODELOPT_INT4 = Formula(-2, _parts, _values, lambda stored: 2)
+MODELOPT_INT4 = Formula(-2, _parts, _decoded, lambda stored: 2, lambda stored: 1)

@@ -94,11 +94,28 @@ def _differing(name: str, width: int, one: Raw, two: Raw, tolerance: Tolerance) 
 
 def _cast(names: tuple[str, str], one: Raw, two: Raw, tolerance: Tolerance) -> Figures:
     """Figures of two dtypes: elements that are not the same after rounding."""
-    import numpy as np
-
     ours, theirs = numbers(names[0], one), numbers(names[1], two)
     if ours is None or theirs is None:
         return Figures()
+    return _rounded_figures(names, ours, theirs, tolerance)
+
+
+def number_figures(names: tuple[str, str], ours: Numbers, theirs: Numbers) -> Figures:
+    """How numbers differ that were decoded from two dtypes, or one; each in one piece."""
+    if names[0] != names[1]:
+        return _rounded_figures(names, ours, theirs, None)
+    changed = ours.view("i8") != theirs.view("i8")
+    if not changed.any():
+        return Figures(len(ours))
+    return _figures(ours, theirs, changed, changed, names[1], None)
+
+
+def _rounded_figures(
+    names: tuple[str, str], ours: Numbers, theirs: Numbers, tolerance: Tolerance
+) -> Figures:
+    """The same of numbers that were decoded."""
+    import numpy as np
+
     both_nan = np.isnan(ours) & np.isnan(theirs)
     changed = (rounded(ours, names[1]) != theirs) & ~both_nan
     back = (rounded(theirs, names[0]) != ours) & ~both_nan

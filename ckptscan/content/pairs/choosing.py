@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from ckptscan.content.pairs.values import Chunk, Pair, Run
+from ckptscan.content.pairs.values import Chunk, Pair, Run, Weights
 
 Parts = Sequence[tuple[int, int]]  # starts and ends in a run, in units
 Opens = Mapping[tuple[int, int], Parts]  # by pair and number of the run: what is not proved yet
@@ -62,7 +62,7 @@ def choose(
     return Chosen(tuple(chosen), frozenset(left))
 
 
-def in_turn(pairs: Mapping[int, Pair], seed: int) -> Iterator[int]:
+def in_turn(pairs: Mapping[int, Pair | Weights], seed: int) -> Iterator[int]:
     """The pairs so that those of one group lie far apart."""
     groups: dict[int, list[int]] = {}
     for key, pair in pairs.items():

@@ -15,7 +15,7 @@ from ckptscan.sources.base import read_ranges
 
 _BATCH = 32 << 20  # bytes of both sides that are held at once
 LONGEST = 1 << 20  # bytes of one range
-_GAP = 4096  # bytes between two ranges of a remote file that cost less than a request
+GAP = 4096  # bytes between two ranges of a remote file that cost less than a request
 FAR_GAP = 64 << 10  # the same, where requests are counted: 40 ms are 500 KB at 100 Mbit/s
 
 
@@ -34,7 +34,7 @@ class Place:
         if isinstance(side.source, Filling):
             self._hold_against({one.path: one.identity for one in self._checkpoint.files})
         self.spare = 0
-        self.gap = _GAP
+        self.gap = GAP
         self.nbytes = 0
 
     def at(self, row: int, start: int) -> tuple[str, int]:

@@ -21,6 +21,7 @@ from ckptscan.content.pairs.values import (
     Pair,
     Reading,
     Wish,
+    missed,
 )
 from ckptscan.sources import Fetching
 
@@ -38,14 +39,14 @@ _UNLIKE = 0.5  # relative difference from which an order of elements is not beli
 
 
 def sample(
-    a: Place, b: Place, pairs: Mapping[int, Pair], opens: Opens, wish: Wish, files: int = 0
+    a: Place, b: Place, pairs: Mapping[int, Pair], opens: Opens, wish: Wish, reach: int
 ) -> Reading:
-    """What blocks of these pairs say; `files` of A are not proved equal.
+    """What so many blocks of these pairs say; so many requests where one side lies elsewhere.
 
     Raises SourceError that names the side.
     """
     most = MOST if wish.most is None else wish.most
-    chosen = _chosen(a, b, pairs, opens, wish, most, files)
+    chosen = _chosen(a, b, pairs, opens, wish, most, reach)
     nbytes = sum(chunk.nbytes for chunk in chosen.chunks)
     a.spare = b.spare = (most - nbytes) // 4
     figures = _figures(a, b, chosen)
@@ -57,7 +58,7 @@ def sample(
         for seen in [figures.get(key, [])]
     }
     left = most - a.nbytes - b.nbytes - a.spare - b.spare
-    orders = requests_of(wish, files) // _ORDERS if are_far(a, b) else wish.reach.near
+    orders = reach // _ORDERS if are_far(a, b) else reach
     found |= _reordered(a, b, pairs, found, left, orders)
     wanted = sum(pairs[key].nbytes for key, one in found.items() if one.state in (OPEN, SAMPLED))
     return Reading(found, a.nbytes + b.nbytes, wanted)
@@ -74,16 +75,15 @@ def requests_of(wish: Wish, files: int) -> int:
 
 
 def _chosen(
-    a: Place, b: Place, pairs: Mapping[int, Pair], opens: Opens, wish: Wish, most: int, files: int
+    a: Place, b: Place, pairs: Mapping[int, Pair], opens: Opens, wish: Wish, most: int, reach: int
 ) -> Chosen:
     """Blocks of each pair, or of neighbours where each request counts."""
     if not are_far(a, b):
-        return choose(pairs, opens, wish.samples, wish.seed, most, wish.reach.near)
-    requests = requests_of(wish, files)
-    if not wish.samples or 2 * sum(len(pair.runs) for pair in pairs.values()) <= requests:
-        return choose(pairs, opens, wish.samples, wish.seed, most, requests // 2)
+        return choose(pairs, opens, wish.samples, wish.seed, most, reach)
+    if not wish.samples or 2 * sum(len(pair.runs) for pair in pairs.values()) <= reach:
+        return choose(pairs, opens, wish.samples, wish.seed, most, reach // 2)
     a.gap = b.gap = FAR_GAP
-    return gather(a, b, pairs, opens, most // 2, requests - 2 * (requests // _ORDERS))
+    return gather(a, b, pairs, opens, most // 2, reach - 2 * (reach // _ORDERS))
 
 
 def _figures(a: Place, b: Place, chosen: Chosen) -> dict[int, list[Figures]]:
@@ -137,22 +137,13 @@ def judged(pair: Pair, opens: Opens, key: int, seen: Iterable[Figures]) -> Found
     if total.seen >= still:
         is_partly = still < pair.units
         return told._replace(state=SAME, proof="xet and bytes" if is_partly else "bytes")
-    return told._replace(state=SAMPLED, proof="sample", missed=missed(total.seen, blocks, still))
+    chances = missed(total.seen, len(blocks), still)
+    return told._replace(state=SAMPLED, proof="sample", missed=chances)
 
 
 def _is_like(blocks: Iterable[Figures]) -> bool:
     """Whether some block holds the same numbers on both sides, that are not all zero."""
     return any(not one.different and one.base for one in blocks)
-
-
-def missed(seen: int, blocks: list[Figures], units: int) -> tuple[float, float]:
-    """The chance that a change of a hundredth of the elements lies beside what was seen.
-
-    Spread over the tensor at random, and in one place: then only where it begins is random.
-    """
-    spread = float(0.99**seen)
-    within = units / 100 + seen / max(1, len(blocks))
-    return spread, max(0.0, 1 - len(blocks) * within / units)
 
 
 def _reordered(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.sources import Source
 from ckptscan.structure import Structure
 
+if TYPE_CHECKING:
+    from ckptscan.content.matrices import Matrix
+
 SAME, CHANGED, SAMPLED, OPEN = "identical", "changed", "sampled", "unproved"
+CONSISTENT = "consistent"  # packed codes that stand for the other side's numbers
 
 
 class Side(NamedTuple):
@@ -75,6 +79,36 @@ class Pair(NamedTuple):
         return sum(run.units for run in self.runs)
 
 
+class Weights(NamedTuple):
+    """One weight as matrices on both sides, one a number of a stack.
+
+    `nbytes` are those of both sides, books of packed ones included; `group`, `doubt` and `rows`
+    are as in Pair.
+    """
+
+    a: Sequence[Matrix]
+    b: Sequence[Matrix]
+    group: int
+    nbytes: int
+    doubt: bool = False
+    rows: int = 0
+
+    @property
+    def units(self) -> int:
+        """Elements that are compared."""
+        return sum(math.prod(one.shape) for one in self.a)
+
+    @property
+    def dtypes(self) -> tuple[str, str]:
+        """Those of plain numbers, "" for packed ones."""
+        return self.a[0].dtype, self.b[0].dtype
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether one side stores codes."""
+        return not all(self.dtypes)
+
+
 class Chunk(NamedTuple):
     """What is read at once of both sides of a run: starts and lengths in units of the tensors."""
 
@@ -135,14 +169,32 @@ class Figures(NamedTuple):
         return math.sqrt(self.squares / self.base) if self.base else math.inf
 
 
+class Fit(NamedTuple):
+    """How well packed codes stand for the other side's numbers.
+
+    `steps` is the largest error in steps between codes, `inexact` counts numbers that are others
+    after rounding. `is_scaled` where rows or columns had to be scaled to fit.
+    """
+
+    steps: float = 0.0
+    inexact: int = 0
+    is_scaled: bool = False
+
+    def plus(self, other: Fit) -> Fit:
+        """Both together."""
+        is_scaled = self.is_scaled or other.is_scaled
+        return Fit(max(self.steps, other.steps), self.inexact + other.inexact, is_scaled)
+
+
 class Found(NamedTuple):
     """What is known of the content of a pair.
 
-    `state` is one of SAME, CHANGED, SAMPLED, OPEN. `proof` says on what it rests: files, xet, bytes
-    or sample. `missed` is the chance that a change of a hundredth of the elements was not seen:
-    spread over the tensor, and in one place. `reason` says why a pair is open. `rank` is the
-    numerical rank of the difference where it is low. `is_permuted` where rows changed places,
-    `is_turned` where rows became columns although the shapes do not tell.
+    `state` is one of SAME, CHANGED, SAMPLED, CONSISTENT, OPEN. `proof` says on what it rests:
+    files, xet, bytes or sample. `missed` is the chance that a change of a hundredth of the elements
+    was not seen: spread over the tensor, and in one place. `reason` says why a pair is open. `rank`
+    is the numerical rank of the difference where it is low. `is_permuted` where rows changed
+    places, `is_turned` where rows became columns although the shapes do not tell. `fit` says how
+    well codes stand for numbers, where one side is packed.
     """
 
     state: str = OPEN
@@ -156,6 +208,7 @@ class Found(NamedTuple):
     is_permuted: bool = False
     is_turned: bool = False
     is_tolerated: bool = False
+    fit: Fit | None = None
 
 
 class Reach(NamedTuple):
@@ -197,3 +250,18 @@ class Reading(NamedTuple):
     found: Mapping[int, Found]
     nbytes: int = 0
     wanted: int = 0
+
+    def plus(self, other: Reading) -> Reading:
+        """Both together."""
+        found = {**self.found, **other.found}
+        return Reading(found, self.nbytes + other.nbytes, self.wanted + other.wanted)
+
+
+def missed(seen: int, blocks: int, units: int) -> tuple[float, float]:
+    """The chance that a change of a hundredth of the elements lies beside what was seen.
+
+    Spread over the tensor at random, and in one place: then only where it begins is random.
+    """
+    spread = float(0.99**seen)
+    within = units / 100 + seen / max(1, blocks)
+    return spread, max(0.0, 1 - blocks * within / units)

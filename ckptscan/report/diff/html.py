@@ -9,11 +9,13 @@ from ckptscan.diff.groups import ORDER, Group, Line, groups
 from ckptscan.diff.values import IDENTICAL, UNPROVED
 from ckptscan.report import words
 from ckptscan.report.diff import Look, phrases
+from ckptscan.report.diff.families import families
+from ckptscan.report.diff.strips import strips
 from ckptscan.report.html.controls import filtered
 from ckptscan.report.html.markup import Child, Markup, element, joined, listed, name
 from ckptscan.report.html.page import Page, Section, written
 from ckptscan.report.html.pictures import bar, swatch
-from ckptscan.report.html.tables import columns, definitions, size, table, tiles
+from ckptscan.report.html.tables import columns, definitions, long_table, size, table, tiles
 from ckptscan.structure import Structure
 
 _KINDS = (IDENTICAL, UNPROVED, *ORDER)
@@ -31,14 +33,17 @@ def report(diff: Diff, look: Look) -> Iterator[str]:
 
 def _sections(diff: Diff, look: Look) -> Iterator[Section]:
     yield Section("overview", "Overview", _overview(diff, look))
-    yield Section("sides", "Side by side", _sides(diff))
+    yield Section("sides", "Both checkpoints", _sides(diff))
     if look.only != "config":
-        yield Section("summary", "Tensors by kind of change", _summary(diff))
+        yield Section("kinds", "Kinds of change", _summary(diff))
     if look.stat:
         return
     if look.only != "config":
         found = groups(diff, look.only == "content")
         yield Section("changes", "Changes of tensors", _changes(found))
+    if look.shows("structure"):
+        yield Section("layers", "Layers side by side", strips(diff))
+        yield Section("families", "Families side by side", families(diff))
     if look.shows("config"):
         yield Section("config", "Settings", _config(diff))
         yield Section("files", "Files", _files(diff))
@@ -66,15 +71,19 @@ def _overview(diff: Diff, look: Look) -> Markup:
 def _sides(diff: Diff) -> Markup:
     """A beside B: what each is, figure by figure."""
     rows = [
-        (head, *(value for value in pair))
-        for head, *pair in zip(
-            ("name", "files", "tensors", "bytes", "parameters", "dtypes", "commit"),
+        (head, *(_marked(value, a != b) for value in (a, b)))
+        for head, a, b in zip(
+            ("source", "files", "tensors", "bytes", "parameters", "dtypes", "commit"),
             _side(diff.a),
             _side(diff.b),
             strict=True,
         )
     ]
-    return table("Both checkpoints", columns("", "A", "B"), rows)
+    return table("A and B", columns("", "A", "B"), rows)
+
+
+def _marked(value: Child, is_changed: bool) -> Child:
+    return element("mark", value) if is_changed else value
 
 
 def _side(structure: Structure) -> tuple[Child, ...]:
@@ -114,34 +123,43 @@ def _changes(found: Sequence[Group]) -> Markup:
     if not found:
         return element("p", "No tensor is known to differ.")
     kinds = list(dict.fromkeys(group.kind for group in found))
-    items = [_group(group) for group in found]
+    items = [_kind(kind, [group for group in found if group.kind == kind]) for kind in kinds]
     return filtered("groups", items, kinds, "layers, mlp, requantized ...")
 
 
-def _group(group: Group) -> Markup:
-    doubt = f" (doubtful: {group.doubt})" if group.doubt else ""
-    told = f"{phrases.short(group.what)}{doubt}"
-    rows = [_line(line, group) for line in group.lines[:_MOST_LINES]]
-    more = len(group.lines) - _MOST_LINES
-    if more > 0:
-        rows.append((f"and {words.plural(more, 'more pattern')}; --format json has all", "", ""))
-    count = words.plural(group.tensors, "tensor")
+def _kind(kind: str, held: Sequence[Group]) -> Markup:
+    """The changes of one kind, group by group."""
+    count = words.plural(sum(group.tensors for group in held), "tensor")
+    rows = [row for group in held for row in _rows(group)]
+    is_told = any(row[2] for row in rows)
+    heads = columns("A", "B", *(("what",) if is_told else ()), "#tensors")
+    cells = rows if is_told else [(*row[:2], row[3]) for row in rows]
     return element(
         "article",
-        element("h3", swatch(_FILL_OF[group.kind]), f" {group.kind}: {count}"),
-        element("p", told) if told else None,
-        table(f"{group.kind}: {told}", columns("A", "B", "#tensors"), rows, "sides"),
-        data_kind=group.kind,
+        element("h3", swatch(_FILL_OF[kind]), f" {kind}: {count}"),
+        table(f"Tensors that are {kind}", heads, cells, "sides"),
+        data_kind=kind,
     )
 
 
-def _line(line: Line, group: Group) -> tuple[Child, ...]:
+def _rows(group: Group) -> Iterator[tuple[Child, ...]]:
+    """Both sides of each line of a group, and what its first line tells for all."""
+    doubt = f" (doubtful: {group.doubt})" if group.doubt else ""
+    told = f"{phrases.short(group.what)}{doubt}"
+    for line in group.lines[:_MOST_LINES]:
+        yield (*_sides_of(line, group), told, f"{line.tensors:,}")
+    more = len(group.lines) - _MOST_LINES
+    if more > 0:
+        rest = f"and {words.plural(more, 'more pattern')}; --format json has all"
+        yield rest, "", told, ""
+
+
+def _sides_of(line: Line, group: Group) -> tuple[Child, Child]:
     """The patterns of both sides; what one side lacks is a dash there."""
     before, after = phrases.sides(line)
-    count = f"{line.tensors:,}"
     if after:
-        return name(before), name(after), count
-    return name(before) if group.in_a else "-", name(before) if group.in_b else "-", count
+        return name(before), name(after)
+    return name(before) if group.in_a else "-", name(before) if group.in_b else "-"
 
 
 def _config(diff: Diff) -> Markup | None:
@@ -163,7 +181,7 @@ def _files(diff: Diff) -> Markup | None:
         (name(one.path), one.status, _bytes(one.a_size), _bytes(one.b_size)) for one in diff.files
     ]
     heads = columns("file", "status", "#size in A", "#size in B")
-    return table("Files of both", heads, rows) if rows else None
+    return long_table("Files of both", heads, rows) if rows else None
 
 
 def _bytes(nbytes: int | None) -> Child:

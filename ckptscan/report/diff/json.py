@@ -15,8 +15,9 @@ from ckptscan.report.diff import Look, phrases
 from ckptscan.report.json import source
 from ckptscan.structure import Structure
 from ckptscan.structure.match import Part
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.diff/1"
+SCHEMA = schema("diff")
 
 
 def report(diff: Diff, look: Look) -> Iterator[str]:
@@ -51,6 +52,8 @@ def document(diff: Diff, look: Look) -> dict[str, Any]:
                 "new": str(one.new),
                 "renumbered": one.is_renumbered,
                 "sure": one.is_sure,
+                "evidence": "norms" if one.is_read else "headers",
+                "copied": str(one.copied),
             }
             for one in diff.layers
         ],
@@ -83,6 +86,16 @@ def content_found(found: Found | None) -> dict[str, Any]:
     if found.missed is not None:
         spread, together = found.missed
         told["missed"] = {"share": 0.01, "spread": spread, "together": together}
+    if figures is not None and found.fit is not None:
+        told["fit"] = {
+            "seen": figures.seen,
+            "beyond_half_a_step": figures.different,
+            "inexact": found.fit.inexact,
+            "steps": _number(found.fit.steps),
+            "max_abs": _number(figures.largest),
+            "relative_l2": _number(figures.relative),
+            "scaled": found.fit.is_scaled,
+        }
     if figures is not None and found.state == CHANGED:
         told["difference"] = {
             "seen": figures.seen,

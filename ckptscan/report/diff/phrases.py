@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ckptscan.content.pairs.values import CHANGED, SAMPLED
+from ckptscan.content.pairs.values import CHANGED, CONSISTENT, SAMPLED
 from ckptscan.diff import Change, Diff, Setting
 from ckptscan.diff.folding import Folded
 from ckptscan.diff.groups import ORDER, Line
@@ -174,7 +174,12 @@ def _read(diff: Diff, compared: Sequence[Change], total: int) -> str:
     return told
 
 
-_WAYS = {IDENTICAL: "proved equal", CHANGED: "changed", SAMPLED: "without difference in samples"}
+_WAYS = {
+    IDENTICAL: "proved equal",
+    CHANGED: "changed",
+    SAMPLED: "without difference in samples",
+    CONSISTENT: "as quantization of the other side leaves them",
+}
 
 
 def setting(one: Setting) -> str:

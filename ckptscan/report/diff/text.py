@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ckptscan.diff import Diff, Setting
 from ckptscan.diff.groups import Group, groups
+from ckptscan.diff.settings import are_comparable
 from ckptscan.report import words
 from ckptscan.report.diff import Look, phrases
 from ckptscan.report.faults import PACK_NOTE
@@ -48,6 +49,8 @@ def report(diff: Diff, look: Look) -> Iterator[str]:
 
 def _count(diff: Diff) -> str:
     files = dict.fromkeys(one.file for one in diff.config)
+    if not are_comparable(diff.a.checkpoint, diff.b.checkpoint):
+        return "no file of settings that both sides have"
     if not files:
         return "no key differs"
     verb = "differs" if len(diff.config) == 1 else "differ"
@@ -104,8 +107,7 @@ def _config(diff: Diff, width: int) -> Iterator[str]:
         yield words.label(file)
         lines = list(_settings(held))
         for key, said in lines[:_SHOWN_SETTINGS]:
-            text = f"  {key}  {said}"
-            yield text if len(text) <= width else f"{text[: width - 3]}..."
+            yield from words.wrapped(f"{key}  {said}", width, 2, 4)
         if len(lines) > _SHOWN_SETTINGS:
             more = words.plural(len(lines) - _SHOWN_SETTINGS, "more key")
             yield f"  ... and {more}; --format json lists all"

@@ -1,4 +1,4 @@
-"""What an audit found -> text, json, markdown, GitHub annotations, SARIF."""
+"""What an audit found -> text, json, markdown, GitHub annotations, SARIF, CycloneDX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from ckptscan.checks import Audit
 
-FORMATS = ("text", "json", "markdown", "github", "sarif", "html")
+FORMATS = ("text", "json", "markdown", "github", "sarif", "cyclonedx", "html")
 
 __all__ = ["FORMATS", "report"]
 

@@ -46,7 +46,9 @@ def _sections(audit: Audit, suffix: str) -> Iterator[Section]:
     """What the page says of one audit; of several each begins with the name of its source."""
     title = f"{words.label(audit.checkpoint.origin.title)}: " if suffix else ""
     yield Section(f"findings{suffix}", f"{title}Findings", _findings(audit, suffix))
-    yield Section(f"proof{suffix}", f"{title}Four against each other", _proof(audit))
+    yield Section(
+        f"proof{suffix}", f"{title}What config, index, headers and files say", _proof(audit)
+    )
     yield Section(f"checks{suffix}", f"{title}Checks", _checks(audit))
 
 

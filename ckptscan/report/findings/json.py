@@ -11,9 +11,10 @@ from ckptscan.checks import Amiss, Audit, Finding, Proof, Where
 from ckptscan.content.values import Content
 from ckptscan.report.findings.places import permissions
 from ckptscan.report.json import source
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.audit/1"
-SCHEMA_MANY = "ckptscan.audit-many/1"
+SCHEMA = schema("audit")
+SCHEMA_MANY = schema("audit-many")
 
 
 def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:

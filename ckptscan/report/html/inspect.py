@@ -8,11 +8,11 @@ from ckptscan.report import words
 from ckptscan.report.faults import remark_lines
 from ckptscan.report.headline import facts
 from ckptscan.report.html.columns import columns as script_columns
+from ckptscan.report.html.layers import inner, strip
 from ckptscan.report.html.markup import Child, Markup, element, joined, listed, name
 from ckptscan.report.html.page import Page, Section
 from ckptscan.report.html.pictures import Part, bar, legend, stack, swatch
-from ckptscan.report.html.strip import inner, strip
-from ckptscan.report.html.tables import columns, definitions, size, table, tiles
+from ckptscan.report.html.tables import columns, definitions, long_table, size, table, tiles
 from ckptscan.report.sums import attention_words, feed_forward_words, figures
 from ckptscan.structure import Structure
 from ckptscan.structure.roles import OTHER, PARTS, part_of
@@ -177,7 +177,7 @@ def _families(structure: Structure) -> Markup | None:
 
 
 def _files(structure: Structure) -> Markup:
-    rows = (
+    rows = [
         (
             name(use.path),
             f"{use.tensors:,}",
@@ -186,6 +186,6 @@ def _files(structure: Structure) -> Markup:
             size(use.size),
         )
         for use in structure.files
-    )
+    ]
     heads = columns("file", "#tensors", "#header bytes", "#tensor bytes", "#size")
-    return table("Weight files", heads, rows)
+    return long_table("Weight files", heads, rows)

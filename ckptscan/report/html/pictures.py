@@ -78,8 +78,11 @@ def bar(part: int, whole: int, fill: int | None = None, start: int = 0) -> Marku
     return element("svg", piece, class_="bar", aria_hidden="true")
 
 
-def stack(parts: Sequence[Part], whole: int, label: str) -> Markup:
-    """Pieces side by side in one bar, of which each tells what it is when pointed at."""
+def stack(parts: Sequence[Part], whole: int, label: str, limit: int | None = None) -> Markup:
+    """Pieces side by side in one bar, of which each tells what it is when pointed at.
+
+    A line stands at `limit`, where there is one that pieces go beyond.
+    """
     pieces, start = [], 0
     for part in parts:
         told = f"{part.name}: {words.nbytes(part.nbytes)}, {words.share(part.nbytes, whole)}"
@@ -87,6 +90,8 @@ def stack(parts: Sequence[Part], whole: int, label: str) -> Markup:
         piece = element("rect", **at, height=28, fill=fill_of(part.fill))
         pieces.append(element("g", element("title", told), piece))
         start += part.nbytes
+    if limit is not None:
+        pieces.append(element("rect", x=percent(limit, whole), width=3, height=28, class_="ink"))
     return element("svg", *pieces, class_="stack", role="img", aria_label=label)
 
 

@@ -1,156 +1,126 @@
-"""The strip of layers: a column a layer, as high as its bytes, in the colours of its dtypes.
+"""A strip of layers: a column a layer, as high as its bytes, in the colours of its dtypes.
 
-Below it stands the kind of each layer, so that one that differs from its neighbours is seen.
+Below the columns stands a band with a letter for each run of alike ones; above them a line and
+their numbers where layers are marked. So an odd layer is seen without any colour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from ckptscan.names import IndexSet
 from ckptscan.report import words
-from ckptscan.report.html.markup import Markup, element, joined, name
-from ckptscan.report.html.pictures import FILLS, fill_of, percent, swatch
-from ckptscan.report.html.tables import columns, size, table
-from ckptscan.structure import LayerKind, Layers
+from ckptscan.report.html.markup import Markup, element
+from ckptscan.report.html.pictures import fill_of, percent
 
 MOST_LAYERS = 512  # columns of a strip
-_HIGH = 96  # pixels of the largest layer
-_BAND, _GAP = 18, 4  # of the kinds, below the columns
-_KINDS = (7, 3, 5, 6, 1, 2, 4, 0)  # fills of kinds: the commonest is grey, unlike any dtype
+_TOP = 18  # pixels above the columns, for marks
+_HIGH = 72  # of the largest layer
+_BAND, _GAP = 18, 4  # of the letters below the columns
+_AXIS = 16  # of the first and the last number
+_FOOT = _TOP + _HIGH + _GAP
 _LEAST = 40  # a letter stands where its run is no narrower than one part in so many
-_HEADS = columns("kind", "layers", "#count", "#bytes of each", "#tensors of each", "dtypes")
-_INNER = columns("container", "layout", "within", "#count", "#bytes", "dtypes")
 
 
-class _Column(NamedTuple):
-    """A layer of a strip: its number, its kind, the bytes of one such layer."""
+class Layer(NamedTuple):
+    """A column: its place and number, bytes of each dtype, the letter and fill of its band.
 
+    `told` is said of it when it is pointed at; `is_marked` where it differs from the others.
+    """
+
+    place: int
     number: int
-    kind: LayerKind
+    dtypes: Mapping[str, int]
+    letter: str
+    fill: int
+    told: str
+    is_marked: bool
 
     @property
     def nbytes(self) -> int:
-        """Bytes of one layer of this kind."""
-        return each(self.kind, self.kind.node.nbytes)
+        """Bytes of the layer."""
+        return sum(self.dtypes.values())
 
 
-def each(kind: LayerKind, whole: int) -> int:
-    """What one layer has of what all layers of a kind have together."""
-    return whole // len(kind.indices)
+def drawn(
+    layers: Sequence[Layer], places: int, largest: int, fills: Mapping[str, int], label: str
+) -> Markup:
+    """The strip of layers among so many places; `fills` are those of the dtypes.
 
-
-def strip(layers: Layers, dtypes: Mapping[str, int]) -> Markup:
-    """The strip of a container and its kinds as a table; `dtypes` gives the fill of each dtype."""
-    fills = _fills(layers)
-    rows = (
-        (
-            joined([swatch(fills[kind.name]), f" {kind.name}"]),
-            str(kind.indices),
-            f"{len(kind.indices):,}",
-            size(each(kind, kind.node.nbytes)),
-            f"{each(kind, kind.node.tensors):,}",
-            ", ".join(map(words.label, kind.dtypes)),
-        )
-        for kind in layers.kinds
-    )
-    heading = element("h3", name(layers.container), f"{_within(layers)}: {_layout(layers)}")
-    drawn = _drawn(layers, fills, dtypes) if layers.count <= MOST_LAYERS else None
-    caption = f"Kinds of layers of {words.label(layers.container)}"
-    return joined([heading, drawn, table(caption, _HEADS, rows)])
-
-
-def inner(containers: Iterable[Layers]) -> Markup:
-    """Containers whose children are all alike and lie within others, as a table."""
-    rows = (
-        (
-            name(one.container),
-            _layout(one),
-            ", ".join(map(words.indices, one.within.split(", "))),
-            f"{one.count:,}",
-            size(one.nbytes),
-            ", ".join(map(words.label, one.kinds[0].dtypes)),
-        )
-        for one in containers
-    )
-    return table("Containers of alike modules within layers", _INNER, rows)
-
-
-def _within(layers: Layers) -> str:
-    if not layers.within:
-        return ""
-    return f" of {', '.join(map(words.indices, layers.within.split(', ')))}"
-
-
-def _layout(layers: Layers) -> str:
-    return words.label(", ".join(map(str, layers.layout)))
-
-
-def _fills(layers: Layers) -> dict[str, int]:
-    """The fill of each kind: the commonest kind is grey, the others stand out."""
-    ordered = sorted(layers.kinds, key=lambda kind: -len(kind.indices))
-    return {kind.name: _KINDS[number % FILLS] for number, kind in enumerate(ordered)}
-
-
-def _drawn(layers: Layers, fills: Mapping[str, int], dtypes: Mapping[str, int]) -> Markup:
-    held = [_Column(index, kind) for kind in layers.kinds for index in kind.indices]
-    held.sort(key=lambda column: column.number)
-    largest = max(1, *(column.nbytes for column in held))
-    drawn = []
-    for place, column in enumerate(held):
-        at = {"x": percent(place, len(held)), "width": percent(9, 10 * len(held))}
-        pieces = _pieces(column, largest, at, dtypes)
-        band = element(
-            "rect", **at, y=_HIGH + _GAP, height=_BAND, fill=fill_of(fills[column.kind.name])
-        )
-        drawn.append(element("g", element("title", _told(column)), *pieces, band))
+    `largest` is the bytes of a layer that is as high as the strip.
+    """
+    columns = (_column(layer, places, max(1, largest), fills) for layer in layers)
     return element(
         "svg",
-        *drawn,
-        *_letters([column.kind.name for column in held]),
+        *columns,
+        *_letters(layers, places),
+        *_marks(layers, places),
+        *_axis(layers, places),
         class_="strip",
-        height=_HIGH + _GAP + _BAND,
+        height=_FOOT + _BAND + _AXIS,
         role="img",
-        aria_label=_label(layers),
+        aria_label=label,
     )
 
 
-def _label(layers: Layers) -> str:
-    kinds = "; ".join(
-        f"{words.indices(kind.indices)} of kind {kind.name}" for kind in layers.kinds[:FILLS]
-    )
-    return f"{words.plural(layers.count, 'layer')} of {words.label(layers.container)}: {kinds}"
-
-
-def _told(column: _Column) -> str:
-    """`3: kind B, 1.73 GiB, BF16 100.0 %`."""
-    kind = column.kind
-    parts = [f"{column.number}: kind {kind.name}", words.nbytes(column.nbytes)]
-    for dtype, nbytes in kind.dtypes.items():
-        parts.append(f"{words.label(dtype)} {words.share(nbytes, kind.node.nbytes)}")
-    return ", ".join(parts)
-
-
-def _letters(names: list[str]) -> Iterator[Markup]:
-    """The letter of each run of alike layers, in its middle."""
-    start = 0
-    for letter, same in groupby(names):
-        times = len(list(same))
-        if times * _LEAST >= len(names):
-            middle = percent(2 * start + times, 2 * len(names))
-            yield element("text", letter, x=middle, y=_HIGH + _GAP + 13)
-        start += times
+def _column(layer: Layer, places: int, largest: int, fills: Mapping[str, int]) -> Markup:
+    at = {"x": percent(layer.place, places), "width": percent(9, 10 * places)}
+    band = element("rect", **at, y=_FOOT, height=_BAND, fill=fill_of(layer.fill))
+    mark = element("rect", **at, y=_TOP - 4, height=3, class_="ink") if layer.is_marked else None
+    pieces = _pieces(layer, largest, at, fills)
+    return element("g", element("title", layer.told), *pieces, band, mark)
 
 
 def _pieces(
-    column: _Column, largest: int, at: Mapping[str, str], dtypes: Mapping[str, int]
+    layer: Layer, largest: int, at: Mapping[str, str], fills: Mapping[str, int]
 ) -> Iterator[Markup]:
     """The dtypes of a layer from the bottom up; what is there is at least a pixel high."""
-    below = _HIGH
-    for dtype, nbytes in sorted(column.kind.dtypes.items(), key=lambda pair: dtypes[pair[0]]):
+    below = _TOP + _HIGH
+    for dtype, nbytes in sorted(layer.dtypes.items(), key=lambda pair: fills[pair[0]]):
         if not nbytes:
             continue
-        high = min(below, max(1, each(column.kind, nbytes) * _HIGH // largest))
+        high = min(below - _TOP, max(1, nbytes * _HIGH // largest))
         below -= high
-        yield element("rect", **at, y=below, height=high, fill=fill_of(dtypes[dtype]))
+        yield element("rect", **at, y=below, height=high, fill=fill_of(fills[dtype]))
+
+
+def _runs(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
+    """Layers side by side, without a gap between them, that have one letter."""
+    numbered = enumerate(layers)
+    alike = groupby(
+        numbered, lambda pair: (pair[1].letter, pair[1].is_marked, pair[1].place - pair[0])
+    )
+    for _, run in alike:
+        yield [layer for _, layer in run]
+
+
+def _middle(run: Sequence[Layer], places: int) -> str:
+    return percent(run[0].place + run[-1].place + 1, 2 * places)
+
+
+def _letters(layers: Sequence[Layer], places: int) -> Iterator[Markup]:
+    """The letter of each run of alike layers, in its middle, where there is room for it."""
+    for run in _runs(layers):
+        if len(run) * _LEAST >= places:
+            yield element("text", run[0].letter, x=_middle(run, places), y=_FOOT + 13)
+
+
+def _marks(layers: Sequence[Layer], places: int) -> Iterator[Markup]:
+    """The numbers of each marked run above it; left out where they would cover the last ones."""
+    free = 0
+    for run in _runs(layers):
+        told = words.indices(str(IndexSet.of(layer.number for layer in run)))
+        middle = run[0].place + run[-1].place + 1
+        room = max(len(run) * 2, len(told) * places // _LEAST)
+        if run[0].is_marked and middle - room // 2 >= free:
+            free = middle + room // 2
+            yield element("text", told, x=_middle(run, places), y=_TOP - 7, class_="told")
+
+
+def _axis(layers: Sequence[Layer], places: int) -> Iterator[Markup]:
+    """The first and the last number, below their columns."""
+    below = _FOOT + _BAND + _AXIS - 3
+    for layer in (layers[0], layers[-1]) if len(layers) > 1 else layers:
+        yield element("text", str(layer.number), x=_middle([layer], places), y=below, class_="axis")

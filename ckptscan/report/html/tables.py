@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ckptscan.report import words
-from ckptscan.report.html.markup import Child, Markup, element, joined
+from ckptscan.report.html.markup import Child, Markup, element, folded, joined
 
 MOST_ROWS = 2000  # of a table that stands in the page itself
+SCREEN, FEW = 24, 4  # rows of a long table that are shown; so few more are shown as well
 
 
 class Column(NamedTuple):
@@ -42,8 +43,19 @@ def table(
     )
     more = len(held) - MOST_ROWS
     rest = f"and {words.plural(more, 'more row')}; --format json has all" if more > 0 else None
-    scrolled = element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    scrolled = element("div", whole, class_="scroll", tabindex=0, role="group", aria_label=caption)
     return joined([scrolled, element("p", rest, class_="quiet") if rest else None])
+
+
+def long_table(caption: str, heads: Sequence[Column], rows: Iterable[Sequence[Child]]) -> Markup:
+    """A table of which a screen is shown, and the rest when it is asked for."""
+    held = list(rows)
+    others = held[SCREEN:]
+    if len(others) < FEW:
+        return table(caption, heads, held)
+    count = words.plural(len(others), "more row")
+    rest = folded(count, table(f"{caption}: {count}", heads, others))
+    return joined([table(caption, heads, held[:SCREEN]), rest])
 
 
 def _head(column: Column) -> Markup:

@@ -12,8 +12,9 @@ from ckptscan.report import words
 from ckptscan.report.json import source
 from ckptscan.report.markdown import cell
 from ckptscan.report.plans.phrases import gib, readable
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.fit/1"
+SCHEMA = schema("fit")
 MOST_ROWS = 40
 HEADS = ("GiB in all", "left a card", "requests", "longest")
 

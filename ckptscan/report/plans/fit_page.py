@@ -9,7 +9,7 @@ from ckptscan.plan.fit import Holders, Matrix
 from ckptscan.report import words
 from ckptscan.report.html.markup import Markup, element, joined
 from ckptscan.report.html.page import Page, Section, written
-from ckptscan.report.html.tables import columns, table
+from ckptscan.report.html.tables import columns, long_table, table
 from ckptscan.report.plans.fit import HEADS, holder_cells, holder_name, wanted
 from ckptscan.report.plans.phrases import readable
 
@@ -34,7 +34,7 @@ def _holders(found: Holders) -> Markup:
     if not found.holders:
         return element("p", f"Nothing of {found.tried:,} does: {readable(found.refused)}")
     rows = ((words.label(holder_name(one)), *holder_cells(one)) for one in found.holders)
-    return table("What holds it", columns("cards", *(f"#{head}" for head in HEADS)), rows)
+    return long_table("What holds it", columns("cards", *(f"#{head}" for head in HEADS)), rows)
 
 
 def _matrix(found: Matrix) -> Markup:

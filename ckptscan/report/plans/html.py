@@ -11,7 +11,7 @@ from ckptscan.report import words
 from ckptscan.report.html.markup import Child, Markup, element, folded, joined, listed
 from ckptscan.report.html.page import Page, Section, written
 from ckptscan.report.html.pictures import Part, bar, legend, stack
-from ckptscan.report.html.tables import columns, definitions, size, table, tiles
+from ckptscan.report.html.tables import columns, definitions, long_table, size, table, tiles
 from ckptscan.report.plans import Shown
 from ckptscan.report.plans.phrases import deployment, readable
 from ckptscan.report.plans.sections import figure
@@ -46,13 +46,18 @@ def _sections(checkpoint: Checkpoint, plans: Sequence[MemoryPlan]) -> Iterator[S
     for number, plan in enumerate(plans):
         suffix = f"-{number + 1}" if number else ""
         title = f"{plan.engine}: " if len(plans) > 1 else ""
-        yield Section(f"memory{suffix}", f"{title}Memory of each card", _memory(plan))
         yield Section(f"verdict{suffix}", f"{title}Does it fit", _verdict(plan))
+        yield Section(f"memory{suffix}", f"{title}Memory of each card", _memory(plan))
         if plan.kv.groups:
             yield Section(f"cache{suffix}", f"{title}Cache of keys and values", _cache(plan))
         for one in plan.sections:
-            yield Section(f"{one.name}{suffix}", f"{title}{words.label(one.title)}", _figures(one))
+            head = words.label(one.title)
+            yield Section(
+                f"{one.name}{suffix}", f"{title}{head[:1].upper()}{head[1:]}", _figures(one)
+            )
         yield Section(f"run{suffix}", f"{title}How to run it", _run(checkpoint, plan))
+        rests = listed(map(words.label, plan.assumptions))
+        yield Section(f"assumed{suffix}", f"{title}What it rests on", rests)
 
 
 def _tiles(plans: Sequence[MemoryPlan]) -> Markup:
@@ -76,16 +81,20 @@ def _memory(plan: MemoryPlan) -> Markup:
     """The first rank open, those that differ from it folded."""
     first, *others = plan.ranks
     used = dict.fromkeys(_part(term.part) for rank in plan.ranks for term in rank.terms)
+    weights = _PARTS["weights"]
+    states = ("weights and states", weights[1])
+    shown = [states if plan.is_training and one == weights else one for one in used]
     beside = [
         f"{place.place}: {words.nbytes(place.nbytes)}" for place in plan.beside if place.nbytes
     ]
     return joined(
         [
-            legend(list(used)),
+            legend(shown),
             element("h3", _who(plan, first)),
             _rank(plan, first),
             *(folded(_who(plan, rank), _rank(plan, rank)) for rank in others),
             listed(beside),
+            _left_out(plan),
         ]
     )
 
@@ -106,6 +115,7 @@ def _rank(plan: MemoryPlan, rank: Rank) -> Markup:
     """The card as one bar, then its waterfall with every term."""
     rows = list(steps(plan, rank))
     whole = max(rank.capacity, rows[0].nbytes)
+    below = max(0, -min(row.left for row in rows))  # what is taken beyond the card
     parts = [
         Part(words.label(term.name), max(0, term.nbytes), _part(term.part)[1])
         for term in rank.terms
@@ -116,15 +126,18 @@ def _rank(plan: MemoryPlan, rank: Rank) -> Markup:
         (
             words.label(row.name),
             size(row.nbytes),
-            words.share(abs(row.nbytes), whole),
-            bar(row.nbytes, whole, fills.get(_term(row), _TOTAL), _start(row)),
+            _share(row.nbytes, whole),
+            bar(abs(row.nbytes), whole + below, fills.get(_term(row), _TOTAL), below + _start(row)),
             row.label,
             element("span", words.printable(row.formula), class_="formula"),
         )
         for row in rows
     )
-    drawn = stack(parts, max(whole, sum(part.nbytes for part in parts)), f"Memory of {named}")
-    return joined([drawn, table(f"Waterfall of {named}", _STEPS, lines)])
+    taken = sum(part.nbytes for part in parts)
+    is_over = taken > whole
+    drawn = stack(parts, max(whole, taken), f"Memory of {named}", whole if is_over else None)
+    ends = element("p", "The line is where the card ends.", class_="quiet") if is_over else None
+    return joined([drawn, ends, table(f"Waterfall of {named}", _STEPS, lines)])
 
 
 def _term(step: Step) -> str:
@@ -133,14 +146,20 @@ def _term(step: Step) -> str:
 
 
 def _start(step: Step) -> int:
-    """Where a bar begins: what goes away lies above what is left."""
-    return max(0, step.left) if step.mark == TERM else 0
+    """Where a bar begins: what goes away lies above what is left, a total ends at what it is."""
+    return step.left if step.mark == TERM else min(0, step.nbytes)
+
+
+def _share(nbytes: int, whole: int) -> str:
+    sign = "-" if nbytes < 0 else ""
+    return sign + words.share(abs(nbytes), whole)
 
 
 def _verdict(plan: MemoryPlan) -> Markup:
     works = ", ".join(map(str, plan.valid_tp))
     refused = [f"tp {one.tp}: {words.label(one.why)}" for one in plan.refusals]
-    answer = "Yes: weights, overheads and a request fit." if plan.fits else "No."
+    what = "a step of training" if plan.is_training else "a request"
+    answer = f"Yes: weights, overheads and {what} fit." if plan.fits else "No."
     return joined(
         [
             element("p", answer, class_="yes" if plan.fits else "no"),
@@ -150,10 +169,6 @@ def _verdict(plan: MemoryPlan) -> Markup:
             else None,
             definitions([("tp that work", works)]),
             folded("Sizes that do not work", listed(refused)) if refused else None,
-            joined([element("h3", "What it rests on"), listed(map(words.label, plan.assumptions))])
-            if plan.assumptions
-            else None,
-            _left_out(plan),
         ]
     )
 
@@ -182,6 +197,10 @@ def _cache(plan: MemoryPlan) -> Markup:
     return joined([definitions(facts), listed(map(words.printable, kv.groups))])
 
 
+def _capital(title: str) -> str:
+    return title[:1].upper() + title[1:]
+
+
 def _figures(section: Figures) -> Markup:
     rows = (
         (words.label(row.name), figure(row), row.label, words.printable(row.formula))
@@ -189,7 +208,7 @@ def _figures(section: Figures) -> Markup:
     )
     heads = columns("", "#figure", "how it is known", "how it comes about")
     notes = listed(map(words.label, section.notes))
-    return joined([table(words.label(section.title), heads, rows), notes])
+    return joined([long_table(words.label(section.title), heads, rows), notes])
 
 
 def _run(checkpoint: Checkpoint, plan: MemoryPlan) -> Markup | None:

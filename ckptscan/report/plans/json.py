@@ -12,8 +12,9 @@ from ckptscan.report.json import source
 from ckptscan.report.plans import Shown
 from ckptscan.report.plans.sections import section_documents
 from ckptscan.report.plans.serving import command_line
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.plan/1"
+SCHEMA = schema("plan")
 
 
 def report(checkpoint: Checkpoint, plans: Sequence[MemoryPlan], shown: Shown) -> Iterator[str]:

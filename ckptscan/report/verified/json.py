@@ -9,8 +9,9 @@ from typing import Any
 from ckptscan.report.json import source
 from ckptscan.verify.kernels import Trial
 from ckptscan.verify.values import Probe, Verification
+from ckptscan.version import schema
 
-SCHEMA = "ckptscan.verify/1"
+SCHEMA = schema("verify")
 
 
 def report(found: Verification, width: int | None) -> Iterator[str]:

@@ -192,6 +192,7 @@ class _Visit:
             root,
             self._origin(snapshot.commit, "hf-cache"),
             only,
+            self._access.watch,
             lambda: self._xet(repository),
             folder,
         )

@@ -59,10 +59,11 @@ class SnapshotSource(LocalSource):
         root: str,
         origin: Origin,
         only: Sequence[str] | None,
+        watch: Watch,
         xet: Callable[[], Xet],
         folder: str,
     ) -> None:
-        super().__init__(root, origin, only)
+        super().__init__(root, origin, only, watch)
         self._open_xet = xet
         self._above = f"{folder}/" if folder else ""
 

@@ -15,6 +15,7 @@ from ckptscan.structure.match.exact import match_names
 from ckptscan.structure.match.layers import (
     Alignment,
     Container,
+    Known,
     align,
     apply,
     containers_of,
@@ -32,6 +33,7 @@ from ckptscan.structure.summary import Structure
 __all__ = [
     "Alignment",
     "Container",
+    "Known",
     "Match",
     "Matching",
     "Part",
@@ -57,18 +59,18 @@ class Matching(NamedTuple):
 def match(
     a: Structure,
     b: Structure,
-    layers: Mapping[Container, Mapping[int, int]] | None = None,
+    layers: Mapping[Container, Known] | None = None,
 ) -> Matching:
     """The matching of two structures.
 
-    `layers` gives, for a container such as `("model", "layers")`, numbers of A -> numbers of B
-    where somebody knows which layers became which; other containers are aligned by headers.
+    `layers` gives, for a container such as `("model", "layers")`, what somebody knows of which
+    layers became which; other containers are aligned by headers.
     """
     ours, theirs = units_of(a), units_of(b)
     alignments = [one for one in align(ours, theirs) if one.container not in (layers or {})]
-    for container, pairs in (layers or {}).items():
+    for container, known in (layers or {}).items():
         numbers = numbers_in(ours, container), numbers_in(theirs, container)
-        alignments.append(given(container, pairs, *numbers))
+        alignments.append(given(container, known, *numbers))
     one, two = Side(ours), Side(apply(theirs, alignments))
     found = list(match_names(one, two))
     is_odd = max(len(ours), len(theirs)) > MAX_FAMILIES

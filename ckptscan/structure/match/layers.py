@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ckptscan.structure.match.units import renumbered
@@ -23,7 +24,8 @@ class Alignment(NamedTuple):
     """Layers of one container that changed their numbers.
 
     `pairs` gives A's numbers -> B's of the layers that both have; `gone` are A's others, `new` B's
-    others. `is_sure` is False where other layers, alike to these, could be the ones.
+    others. `is_sure` is False where other layers, alike to these, could be the ones. `known` is set
+    where somebody told it.
     """
 
     container: Container
@@ -31,6 +33,18 @@ class Alignment(NamedTuple):
     gone: tuple[int, ...]
     new: tuple[int, ...]
     is_sure: bool
+    known: Known | None = None
+
+
+class Known(NamedTuple):
+    """What somebody knows of the layers of both sides: from content, or from the user.
+
+    `pairs` gives A's numbers -> B's of the layers that both have, `copies` B's others -> those of A
+    that they repeat.
+    """
+
+    pairs: Mapping[int, int]
+    copies: Mapping[int, int] = MappingProxyType({})
 
 
 def align(a: Iterable[Unit], b: Iterable[Unit]) -> list[Alignment]:
@@ -48,11 +62,12 @@ def align(a: Iterable[Unit], b: Iterable[Unit]) -> list[Alignment]:
     return sorted(found)
 
 
-def given(container: Container, pairs: Mapping[int, int], a: set[int], b: set[int]) -> Alignment:
-    """An alignment that somebody knows: from content, or from the user."""
-    kept = {one: two for one, two in pairs.items() if one in a and two in b}
+def given(container: Container, known: Known, a: set[int], b: set[int]) -> Alignment:
+    """An alignment that somebody knows."""
+    kept = {one: two for one, two in known.pairs.items() if one in a and two in b}
     gone = tuple(sorted(a - kept.keys()))
-    return Alignment(container, kept, gone, tuple(sorted(b - set(kept.values()))), is_sure=True)
+    new = tuple(sorted(b - set(kept.values())))
+    return Alignment(container, kept, gone, new, is_sure=True, known=known)
 
 
 def apply(units: Sequence[Unit], alignments: Iterable[Alignment]) -> list[Unit]:

@@ -49,7 +49,15 @@ from ckptscan.structure.packing.values import (
     Shape,
 )
 
-__all__ = ["CACHE_SCALES", "Bundle", "Hints", "Packing", "Shape", "bundle_of", "unpack"]
+__all__ = [
+    "CACHE_SCALES",
+    "Bundle",
+    "Hints",
+    "Packing",
+    "Shape",
+    "bundle_of",
+    "unpack",
+]
 
 
 class Scheme(NamedTuple):

@@ -149,7 +149,7 @@ def test_the_formula_of_a_contradiction_is_the_contradiction() -> None:
             "bits are not known",
         ),
         ("weight F6_E2M3 8 6", Packing("mxfp6", 6, None, (8, 6), 48, "weight"), "no whole bytes"),
-        ("weight U32 8 8; scales U8 8 1", Packing("mlx", 3, 64, (8, 64), 1, "weight"), "no biases"),
+        ("weight U32 8 6; scales U8 8 1", Packing("mlx", 3, 64, (8, 64), 1, "weight"), "no biases"),
         ("weight F8_E4M3 8 8", Packing("bnb-int8", 8, None, (8, 8), 64, "weight"), "no SCB"),
     ],
 )

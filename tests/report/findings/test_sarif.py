@@ -27,7 +27,8 @@ from tests.report.findings.making import EVIL, FINDINGS, audit_with
 # sarif-schema-2.1.0.json: object -> required keys, then those of the others that we write
 OBJECTS = {
     "log": ("version runs", "$schema"),
-    "run": ("tool", "invocations results columnKind"),
+    "run": ("tool", "automationDetails invocations results columnKind"),
+    "runAutomationDetails": ("", "id"),
     "tool": ("driver", ""),
     "toolComponent": ("name", "version rules"),
     "reportingDescriptor": (
@@ -51,6 +52,7 @@ OBJECTS = {
 HOLDS = {
     "runs": "run",
     "tool": "tool",
+    "automationDetails": "runAutomationDetails",
     "driver": "toolComponent",
     "rules": "reportingDescriptor",
     "shortDescription": "multiformatMessageString",
@@ -251,3 +253,12 @@ def test_damaged_models_are_as_the_official_schema_wants_them(damage: str) -> No
         if DAMAGES[damage](tensors, documents, random.Random(damage)):
             assert [] == faults(audit(unheld(tensors, **documents)))
             return
+
+
+def test_each_run_is_of_a_category_of_its_own() -> None:
+    """Code scanning refuses a file with two runs of one."""
+    audits = [audit_with(), audit_with(), audit(packed("Qwen--Qwen2-7B"))]
+    (text,) = report(audits, "sarif", None)
+    found = [run["automationDetails"]["id"] for run in json.loads(text)["runs"]]
+
+    assert ["ckptscan/memory/", "ckptscan/memory-2/", "ckptscan/Qwen--Qwen2-7B/"] == found

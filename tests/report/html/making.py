@@ -74,6 +74,7 @@ def diff_page(before: Structure, after: Structure) -> str:
     return "\n".join(diff.report(compare(before, after), "html", diff.Look()))
 
 
-def plan_page(structure: Structure) -> str:
-    made = plan(structure, Ask())
-    return "\n".join(plans.report(structure.checkpoint, [made], "html", plans.Shown()))
+def plan_page(structure: Structure, *engines: str) -> str:
+    asks = [Ask(engine=one) for one in engines] or [Ask()]
+    made = [plan(structure, one) for one in asks]
+    return "\n".join(plans.report(structure.checkpoint, made, "html", plans.Shown()))

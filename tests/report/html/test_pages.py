@@ -22,6 +22,7 @@ from ckptscan.structure import Structure, describe
 from ckptscan.structure.roles import OTHER, PARTS, ROLES, part_of
 from fixtures.echarts import ECHARTS
 from tests.conftest import ATTACKS, pack, structure_of, unheld
+from tests.report.html import evil
 from tests.report.html.making import (
     Found,
     audit_page,
@@ -47,8 +48,9 @@ HOSTILE = {
     "&lt;b&gt;\u202e\x1b[2J\n{a|rich}": ("F16", [2]),
     "\\*.*": ("F16", [2]),
 }
+COMMANDS = ("inspect", "audit", "diff", "plan")
 SCRIPTS = ("page.js", "tree.js", "treemap.js", "modules.js", "families.js", "inspect.js")
-WHERE = {"inspect", "audit", "diff", "plan"}
+WHERE = {f"{held}{command}" for held in ("", "evil-") for command in COMMANDS}
 
 
 def hostile() -> Structure:
@@ -64,6 +66,7 @@ def pages() -> dict[str, str]:
         "audit": audit_page(hostile()),
         "diff": diff_page(hostile(), structure_of(SMALL)),
         "plan": plan_page(unheld(HOSTILE | SMALL, config=CONFIG)),
+        **{f"evil-{command}": page for command, page in evil.pages()},
     }
 
 

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from hypothesis import given as over
 from hypothesis import strategies as st
 
-from ckptscan.structure.match import match
+from ckptscan.structure.match import Known, match
 from ckptscan.structure.match.layers import align, longest_common
 from ckptscan.structure.match.units import units_of
 from tests.conftest import Tensors, structure_of
@@ -70,7 +70,7 @@ def test_a_layer_that_differs_keeps_its_place() -> None:
 def test_an_alignment_may_be_given() -> None:
     """Content may tell which of alike layers are gone."""
     one, two = structure_of(layers("AAAA")), structure_of(layers("AAA"))
-    found = match(one, two, {("model", "layers"): {0: 0, 2: 1, 3: 2}})
+    found = match(one, two, {("model", "layers"): Known({0: 0, 2: 1, 3: 2})})
     (alone,) = [each for each in found.matches if not each.b]
 
     assert ["1"] == [str(axis) for axis in alone.a[0].axes]

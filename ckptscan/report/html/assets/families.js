@@ -64,7 +64,7 @@ class Families {
     const caption = make("caption", {}, "Families of tensors that share pattern, dtype and shape");
     const table = make("table", {}, caption, make("thead", {}, make("tr", {}, ...cells)), this.body);
     const label = "Families of tensors";
-    return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
+    return make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": label }, table);
   }
 
   /** Change what is asked for, and show what answers it. */
@@ -150,7 +150,7 @@ class Families {
     const row = make("tr", {},
       make("th", { scope: "row" }, make("div", {}, toggle, named(this.patterns[at]))),
       ...cells.map((cell) => make("td", {}, cell)),
-      make("td", { class: "shape" }, shapes[held.shape[at]]),
+      make("td", { class: "whole" }, shapes[held.shape[at]]),
       ...figures.map((figure) => make("td", { class: "figure" }, figure)));
     return row;
   }

@@ -21,7 +21,7 @@ class TreeTable {
     place.append(
       make("div", { class: "controls" },
         button("Unfold one level", () => this.unfold()), button("Fold", () => this.fold())),
-      make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table),
+      make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": label }, table),
     );
     this.unfoldFirst();
     this.draw();
@@ -85,7 +85,7 @@ class TreeTable {
       size(tree.bytes[place]), share(tree.bytes[place], this.root.total)];
     return make("tr", { "data-place": place },
       make("th", { scope: "row" }, name),
-      make("td", { class: "shape" }, node.isTensor ? shapes[tree.shape[place]] : ""),
+      make("td", { class: "whole" }, node.isTensor ? shapes[tree.shape[place]] : ""),
       make("td", {}, node.isTensor ? dtypes[tree.dtype[place]] : ""),
       ...figures.map((figure) => make("td", { class: "figure" }, figure)));
   }

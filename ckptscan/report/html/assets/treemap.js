@@ -2,6 +2,7 @@
 // Memory by module as a treemap to zoom into: with the mouse, or with the buttons around it.
 
 const MOST_TILES = 60; // of one module; the smaller ones are put together
+const MOST_BUTTONS = 24; // of what is inside a module; the table below has all
 const MOST_SHOWN = 600; // tiles at once
 const LEAST_LABEL = 0.012; // of what is shown; a smaller tile has no room for words
 const LEAST_HEADING = 0.04;
@@ -14,7 +15,7 @@ class Treemap {
     this.colours = "part";
     this.crumbs = make("nav", { class: "crumbs", "aria-label": "Path in the tree" });
     this.room = make("div", { id: "treemap", role: "img" });
-    this.inside = make("ul", { class: "inside", "aria-label": "Modules to zoom into" });
+    this.inside = make("ul", { class: "inside", "aria-label": "What is inside, the largest first" });
     this.status = make("p", { class: "status", role: "status" });
     this.legend = make("ul", { class: "legend", "aria-label": "Colours" });
     const how = choice("Colour by", ["part of the model", "dtype"], (chosen) => {
@@ -36,13 +37,31 @@ class Treemap {
     if (!node) return;
     if (node.children.length) this.show(node);
     else if (node.parent !== this.node) this.show(node.parent);
-    this.status.textContent = this.told(node).join(" ");
+    this.tell(node);
   }
 
   /** Zoom as a key asked for it: the focus stays, on the step where one is now. */
   enter(node) {
     this.show(node);
     this.crumbs.querySelector("[aria-current]").focus();
+  }
+
+  /** A button for a tile: into a module; of a tensor it tells what it is. */
+  door(child) {
+    const isModule = child.children.length > 0;
+    const kind = isModule ? "" : this.kind(child);
+    const action = () => (isModule ? this.enter(child) : this.tell(child));
+    return button(`${child.label} ${size(child.total)}`, action, { title: kind || null });
+  }
+
+  tell(node) {
+    this.status.textContent = this.told(node).join(" ");
+  }
+
+  /** The part of the model or the dtype of a tensor, which its colour tells. */
+  kind(node) {
+    const names = this.colours === "dtype" ? this.columns.dtypes : this.columns.parts;
+    return names[this.code(node)];
   }
 
   show(node) {
@@ -54,14 +73,13 @@ class Treemap {
       return make("li", {}, button(one.label, () => this.enter(one), current));
     });
     this.crumbs.replaceChildren(make("ol", {}, ...steps));
-    this.status.textContent = this.told(node).join(" ");
+    this.tell(node);
+    const within = this.largest(node);
+    const rest = within.slice(MOST_BUTTONS);
+    const left = rest.reduce((sum, child) => sum + child.total, 0);
     this.inside.replaceChildren(
-      ...this.largest(node)
-        .filter((child) => child.children.length)
-        .slice(0, 12)
-        .map((child) =>
-          make("li", {}, button(`${child.label} ${size(child.total)}`, () => this.enter(child))),
-        ),
+      ...within.slice(0, MOST_BUTTONS).map((child) => make("li", {}, this.door(child))),
+      ...(rest.length ? [make("li", {}, `${count(rest.length)} more, ${size(left)}`)] : []),
     );
     this.tellColours();
   }
@@ -74,7 +92,7 @@ class Treemap {
     if (!node.isTensor) return said;
     const place = node.place;
     said.push(`of ${dtypes[tree.dtype[place]]} ${shapes[tree.shape[place]]},`);
-    said.push(roles[tree.role[place]]);
+    said.push(`${roles[tree.role[place]]}, part: ${this.columns.parts[this.columns.part_of[tree.role[place]]]}`);
     return said;
   }
 
@@ -136,7 +154,8 @@ class Treemap {
   }
 
   look(node) {
-    return { itemStyle: { color: colourOf(this.code(node)) } };
+    const code = this.code(node);
+    return { itemStyle: { color: fillOf(code) }, label: { textBorderColor: colourOf(code) } };
   }
 
   option() {
@@ -160,6 +179,7 @@ class Treemap {
           visibleMin: 40,
           label: {
             color: "#1c2127",
+            textBorderWidth: 3,
             fontSize: 12,
             lineHeight: 16,
             overflow: "truncate",
@@ -189,8 +209,7 @@ class Treemap {
   label(tile) {
     if (tile.value < LEAST_LABEL * this.node.total) return "";
     const node = this.root.nodes[tile.place];
-    const names = this.colours === "dtype" ? this.columns.dtypes : this.columns.parts;
-    const kind = node && node.isTensor ? `\n${names[this.code(node)]}` : "";
+    const kind = node && node.isTensor ? `\n${this.kind(node)}` : "";
     return `${tile.name}\n${size(tile.value)}${kind}`;
   }
 
@@ -202,9 +221,35 @@ class Treemap {
   }
 }
 
+/** The colour of a code without its lines. */
 function colourOf(code) {
-  const style = getComputedStyle(document.documentElement);
-  return style.getPropertyValue(`--fill-${code % 8}`).trim();
+  return getComputedStyle(document.querySelector(`#fill-${code % 8} rect`)).fill;
+}
+
+const FINE = 2; // pixels of a pattern's canvas for one of the page
+const fills = new Map();
+
+/** The fill of a code as the chart paints it: colour and lines of the page's own pattern. */
+function fillOf(code) {
+  const id = `fill-${code % 8}`;
+  if (!fills.has(id)) fills.set(id, { image: painted(id, code), scaleX: 1 / FINE, scaleY: 1 / FINE });
+  return { ...fills.get(id), repeat: "repeat" };
+}
+
+function painted(id, code) {
+  const canvas = make("canvas", { width: 8 * FINE, height: 8 * FINE });
+  const brush = canvas.getContext("2d");
+  brush.scale(FINE, FINE);
+  brush.fillStyle = colourOf(code);
+  brush.fillRect(0, 0, 8, 8);
+  const lines = document.querySelector(`#${id} path`);
+  if (lines) {
+    const style = getComputedStyle(lines);
+    brush.strokeStyle = style.stroke;
+    brush.globalAlpha = Number(style.strokeOpacity);
+    brush.stroke(new Path2D(lines.getAttribute("d")));
+  }
+  return canvas;
 }
 
 /** A name beside a square of its fill. */
@@ -214,7 +259,7 @@ function legendItem(name, code) {
   const square = document.createElementNS(space, "rect");
   drawn.setAttribute("class", "swatch");
   drawn.setAttribute("aria-hidden", "true");
-  square.setAttribute("class", `fill-${code % 8}`);
+  square.setAttribute("fill", `url(#fill-${code % 8})`);
   square.setAttribute("width", "14");
   square.setAttribute("height", "14");
   drawn.append(square);
