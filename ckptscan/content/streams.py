@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +22,7 @@ LOCAL = Sizes(CHUNK)
 REMOTE = Sizes(2 * CHUNK)
 MOST_LOCAL = 4  # threads; two make 4 GB/s of BF16, which is what memory gives here
 MOST_REMOTE = 6
-GRACE = 2.0  # seconds that threads have to end what they are at
+GRACE = 2.0  # seconds that threads have, all together, to end what they are at
 
 
 def sizes_of(source: Source) -> Sizes:
@@ -35,6 +36,13 @@ def crew_of(source: Source) -> int:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
         return min(MOST_LOCAL, cores or os.cpu_count() or 1)
     return MOST_REMOTE if isinstance(source, Fetching) else 1
+
+
+def wait_for(threads: Sequence[threading.Thread], seconds: float = GRACE) -> None:
+    """Until threads end, but all together for no longer than so many seconds."""
+    end = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 class Hand:
@@ -128,8 +136,7 @@ class Stream:
                     yield found
         finally:
             self.is_over.set()
-            for thread in self._threads:
-                thread.join(GRACE)
+            wait_for(self._threads)
 
     def _renew(self) -> None:
         """The time limit of a source is for what no byte comes of, not for all bytes."""

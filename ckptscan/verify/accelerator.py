@@ -16,7 +16,7 @@ from ckptscan.verify.scene import Load, Scene, out_of_memory
 from ckptscan.verify.slabs import Order, Piece, Slabs
 from ckptscan.verify.taking import Taking, Twice
 from ckptscan.verify.torch_files import TorchFiles
-from ckptscan.verify.torch_types import shape_in_torch, torch_dtype, unlike
+from ckptscan.verify.torch_types import Kind, kind_in_torch, torch_dtype, unlike
 from ckptscan.verify.values import Pick, Probe
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ class Accelerator:
         import torch
 
         tensor = self._scene.tensor(pick)
-        dtype = torch_dtype(tensor.dtype.name, self._memory.device.type)
-        shape = shape_in_torch(tensor.dtype, pick.shape) if dtype else (pick.nbytes,)
+        kind = self._kind(pick)
         before, begun = self._memory.allocated(), time.perf_counter()
         try:
             made = torch.empty(pick.nbytes, dtype=torch.uint8, device=self._memory.device)
@@ -137,17 +136,17 @@ class Accelerator:
                 raise
             raise out_of_memory(tensor.name, pick.nbytes, self._memory.free() or 0) from error
         made.zero_()
-        typed = made.view(dtype).reshape(shape) if dtype else made
+        typed = made.view(kind.dtype).reshape(kind.shape) if kind else made
         return self._noted(pick, typed, before, time.perf_counter() - begun)
+
+    def _kind(self, pick: Pick) -> Kind | None:
+        """What a pick is in torch; None where it is held as bytes."""
+        return kind_in_torch(self._scene.tensor(pick).dtype, pick.shape, self._memory.device.type)
 
     def _noted(self, pick: Pick, tensor: torch.Tensor, before: int | None, seconds: float) -> _Held:
         """A pick on the device, with what is not as promised of the tensor and of its memory."""
-        stored = self._scene.tensor(pick).dtype
-        dtype = torch_dtype(stored.name, self._memory.device.type)
-        faults: list[str] = []
-        if dtype is not None:
-            shape = shape_in_torch(stored, pick.shape)
-            faults += unlike(tensor, dtype, shape, self._memory.device)
+        kind = self._kind(pick)
+        faults = list(unlike(tensor, kind, self._memory.device)) if kind else []
         now = self._memory.allocated()
         grown = tensor.untyped_storage().nbytes()
         if before is not None and now is not None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ckptscan.content.blocks import faults_of
 from ckptscan.content.tables import TABLES
+from ckptscan.errors import UsageError
 from ckptscan.structure import Family, Structure
 from ckptscan.table import Tensor
 from ckptscan.verify.layers import (
@@ -19,8 +20,9 @@ from ckptscan.verify.layers import (
 from ckptscan.verify.values import Choice, Pick, Wish
 
 END = 1 << 20  # bytes at each end of a table that stand for its rows
-_EMPTY = "it has no elements"
-_NO_ROOM = "not one row of it fits into what may be read"
+_EMPTY = "it has no elements"  # what faults_of says of such
+_NOTHING_IN_IT = "no elements"
+_NO_ROOM = "no row fits into what may be read"
 _ANCESTORS = 3  # q_proj.weight.quant_state.bitsandbytes__nf4 is a book of q_proj.weight
 
 
@@ -29,16 +31,21 @@ def choose(structure: Structure, wish: Wish) -> Choice:
 
     By default the first, a middle and the last layer of every run, the first, the last and another
     expert, the ends of tables, and all that lies in no layer. Where that has too many bytes, large
-    tensors are loaded in their first rows. Raises UsageError for layers that there are not.
+    tensors are loaded in their first rows. Raises UsageError for layers that there are not, for a
+    match of no name, and where not one row fits into what may be read.
     """
     rows = _rows(structure, wish)
+    if not rows and structure.tensors:
+        where = "" if wish.layers is None else " in these layers"
+        raise UsageError(f"no name matches{where}", "a glob must match the whole of a name")
     faults: dict[int, str] = {}
     for shard in structure.checkpoint.table.shards:
         faults |= faults_of(structure.checkpoint.table, shard)
     sound = [row for row in rows if row not in faults]
     picks = list(_picks(structure, sound, wish))
     faulty = {row: faults[row] for row in rows if faults.get(row, _EMPTY) != _EMPTY}
-    choice = Choice(tuple(picks), faulty=faulty)
+    empty = {row: _NOTHING_IN_IT for row in rows if faults.get(row) == _EMPTY}
+    choice = Choice(tuple(picks), empty, faulty)
     return choice if wish.limit is None else _limited(structure, choice, wish.limit)
 
 
@@ -134,8 +141,10 @@ def whole(row: int, tensor: Tensor) -> Pick:
 
 def stretch(row: int, tensor: Tensor, first: int, count: int) -> Pick | None:
     """Some rows of a tensor; None where they do not begin and end with a byte."""
+    if tensor.dtype.bits is None:
+        return None
     row_bits = tensor.nbytes * 8 // tensor.shape[0]
-    if tensor.dtype.bits is None or first * row_bits % 8 or count * row_bits % 8:
+    if first * row_bits % 8 or count * row_bits % 8:
         return None
     start, nbytes = first * row_bits // 8, count * row_bits // 8
     return Pick(row, (count, *tensor.shape[1:]), start, nbytes, first, is_whole=False)
@@ -175,9 +184,14 @@ def _limited(structure: Structure, choice: Choice, limit: int) -> Choice:
             left_out[pick.row] = _NO_ROOM
         else:
             picks.append(cut)
+    if choice.picks and not picks:
+        raise UsageError(
+            f"of {choice.tensors:,} chosen tensors no row fits into {limit:,} bytes",
+            "give more with --max-bytes SIZE, or choose fewer with --sample N",
+        )
     held = {pick.row for pick in picks}
     left_out = {row: why for row, why in left_out.items() if row not in held}
-    return replace(choice, picks=tuple(picks), left_out=left_out)
+    return replace(choice, picks=tuple(picks), left_out={**choice.left_out, **left_out})
 
 
 def _level(sizes: Sequence[int], limit: int) -> int:
@@ -193,7 +207,7 @@ def _level(sizes: Sequence[int], limit: int) -> int:
 
 def _cut(tensor: Tensor, pick: Pick, level: int) -> Pick | None:
     """The first rows of a pick that have at most so many bytes; None where not one has."""
-    if not pick.shape:
+    if not pick.shape or tensor.dtype.bits is None:
         return None
     count = level * pick.shape[0] // pick.nbytes
     while count:

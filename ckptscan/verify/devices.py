@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from ckptscan.errors import DeviceError, UsageError
@@ -48,12 +47,13 @@ def find_device(name: str) -> DeviceFacts:
     return _host("; ".join(dict.fromkeys(reasons)))
 
 
-def has_torch() -> bool:
-    """Whether torch is installed, without importing it."""
+def lack_of_torch() -> str:
+    """Why there is no torch to use, in words; empty where there is."""
     try:
-        return find_spec("torch") is not None
-    except (ImportError, ValueError):
-        return False
+        _torch()
+    except DeviceError as error:
+        return error.message
+    return ""
 
 
 def _host(note: str) -> DeviceFacts:
@@ -72,11 +72,15 @@ def _host_memory() -> tuple[int | None, int | None]:
 
 def _torch() -> Any:
     try:
-        return import_module("torch")
-    except ImportError:
+        torch = import_module("torch")
+    except ModuleNotFoundError:
         raise DeviceError("torch is not installed", _INSTALL) from None
-    except OSError as error:  # a library that it links to is missing
-        raise DeviceError(f"torch does not load: {error}"[:300], _INSTALL) from error
+    except (ImportError, OSError) as error:  # a library that it links to is missing
+        said = str(error).partition("\n")[0][:300]
+        raise DeviceError(f"torch does not load: {said}", _INSTALL) from error
+    if not hasattr(torch, "Tensor"):  # a folder of that name, in the working directory
+        raise DeviceError("what is found as torch is another module", _INSTALL)
+    return torch
 
 
 def _cuda(place: int) -> DeviceFacts:

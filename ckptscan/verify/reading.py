@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from ckptscan.content.measuring import CHUNK
-from ckptscan.content.streams import Hand, crew_of, sizes_of
+from ckptscan.content.streams import Hand, crew_of, sizes_of, wait_for
 from ckptscan.header import LENGTH
 from ckptscan.sources import Source, Timed
 from ckptscan.table import TensorTable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 B = TypeVar("B")
-GRACE = 2.0  # seconds that threads have to end what they are at
 
 
 class Batch(NamedTuple):
@@ -201,8 +200,7 @@ class InOrder(Generic[A, B]):
         finally:
             self.is_over.set()
             self._free.release(self._count)
-            for thread in threads:
-                thread.join(GRACE)
+            wait_for(threads)
 
     def _work(self, waiting: Iterator[A]) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckptscan.dtypes import DType
 
@@ -47,17 +47,27 @@ def torch_dtype(name: str, device: str) -> torch.dtype | None:
     return found if isinstance(found, torch.dtype) else None
 
 
-def shape_in_torch(dtype: DType, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that torch gives such a tensor: two elements of four bits are one of its own."""
-    if dtype.bits == 4 and shape:
-        return (*shape[:-1], shape[-1] // 2)
-    return shape
+class Kind(NamedTuple):
+    """A dtype of torch, and the shape that torch gives a tensor of it."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
 
 
-def unlike(
-    tensor: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...], device: torch.device
-) -> Iterator[str]:
+def kind_in_torch(dtype: DType, shape: tuple[int, ...], device: str) -> Kind | None:
+    """What such a tensor is in torch on such a device; None where torch has nothing like it.
+
+    Two elements of four bits are one of its own, so that a row has an even number of them.
+    """
+    found = torch_dtype(dtype.name, device)
+    if found is None or dtype.bits != 4:
+        return None if found is None else Kind(found, shape)
+    return Kind(found, (*shape[:-1], shape[-1] // 2)) if shape and shape[-1] % 2 == 0 else None
+
+
+def unlike(tensor: torch.Tensor, promised: Kind, device: torch.device) -> Iterator[str]:
     """How a loaded tensor differs from what its header promises, in words."""
+    dtype, shape = promised
     if tensor.dtype != dtype:
         yield f"it is loaded as {tensor.dtype}, the header promises {dtype}"
     if tuple(tensor.shape) != shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -10,44 +11,60 @@ from ckptscan.verify.choosing import stretch
 from ckptscan.verify.kernels import Trial, attempt, operation_of
 from ckptscan.verify.reading import Stretch
 from ckptscan.verify.scene import Scene
-from ckptscan.verify.torch_types import shape_in_torch, torch_dtype
+from ckptscan.verify.taking import SHRUNK
+from ckptscan.verify.torch_types import kind_in_torch
 from ckptscan.verify.values import Pick, Probe
 
 if TYPE_CHECKING:
     import torch
 
 _MOST = 4 << 20  # bytes of one tensor
+_TRIES = 4  # tensors of one kind
 
 
 def trials_of(
     scene: Scene, probes: Iterable[Probe], device: torch.device, capability: int
 ) -> Iterator[Trial]:
-    """An operation in each stored dtype, as tables and as matrices. Raises SourceError."""
-    tried: set[tuple[str, str]] = set()
+    """An operation in each stored dtype, as tables and as matrices. Raises SourceError.
+
+    Where it is not for the first tensor, as one that is too small, others of its kind are tried.
+    """
+    tries = Counter[tuple[str, str]]()
+    skipped: dict[tuple[str, str], Trial] = {}
     for probe in probes:
         operation = operation_of(scene.roles.get(probe.pick.row, ""), len(probe.pick.shape))
-        if not operation or probe.faults or (probe.dtype, operation) in tried:
+        kind = probe.dtype, operation
+        if not operation or probe.faults or tries[kind] == _TRIES:
             continue
-        tried.add((probe.dtype, operation))
-        tensor = _on_device(scene, probe.pick, device)
-        if tensor is None:
-            skipped = f"torch has no {probe.dtype} on {device.type}"
-            yield Trial(probe.name, probe.dtype, operation, skipped=skipped)
-        else:
-            yield attempt(probe.name, probe.dtype, operation, tensor, capability)
+        tries[kind] += 1
+        try:
+            tensor = _on_device(scene, probe.pick, device)
+            trial = attempt(probe.name, *kind, tensor, capability)
+        except _Unheld as unheld:
+            trial = Trial(probe.name, *kind, skipped=str(unheld))
+        if trial.skipped:
+            skipped[kind] = trial
+            continue
+        tries[kind] = _TRIES
+        skipped.pop(kind, None)
+        yield trial
+    yield from skipped.values()
 
 
-def _on_device(scene: Scene, pick: Pick, device: torch.device) -> torch.Tensor | None:
-    """A few rows of what was loaded; None where torch has no such dtype, or the file has shrunk."""
+class _Unheld(Exception):
+    """Rows that do not come onto the device as a tensor, and why."""
+
+
+def _on_device(scene: Scene, pick: Pick, device: torch.device) -> torch.Tensor:
+    """A few rows of what was loaded. Raises _Unheld and SourceError."""
     import torch
 
     tensor = scene.tensor(pick)
-    dtype = torch_dtype(tensor.dtype.name, device.type)
-    matrix_bytes = tensor.nbytes // tensor.shape[0]
-    count = max(1, min(pick.shape[0], _MOST // matrix_bytes))
+    count = max(1, min(pick.shape[0], _MOST * tensor.shape[0] // tensor.nbytes))
     part = stretch(pick.row, tensor, pick.first, count)
-    if dtype is None or part is None:
-        return None
+    kind = kind_in_torch(tensor.dtype, part.shape, device.type) if part is not None else None
+    if part is None or kind is None:
+        raise _Unheld(f"torch has no {tensor.dtype.name} on {device.type}, or not in such rows")
     raw = torch.empty(part.nbytes, dtype=torch.uint8)
     buffer, reader = raw.numpy(), scene.reader
     shard = scene.structure.checkpoint.table.shards[tensor.shard]
@@ -55,5 +72,5 @@ def _on_device(scene: Scene, pick: Pick, device: torch.device) -> torch.Tensor |
     for at in range(0, part.nbytes, reader.most):
         one = Stretch(shard.path, begin + at, min(reader.most, part.nbytes - at))
         if len(reader.again(one, buffer[at:])) < one.nbytes:
-            return None
-    return raw.view(dtype).reshape(shape_in_torch(tensor.dtype, part.shape)).to(device)
+            raise _Unheld(SHRUNK)
+    return raw.view(kind.dtype).reshape(kind.shape).to(device)

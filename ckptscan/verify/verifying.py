@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckptscan.checkpoint import Checkpoint
 from ckptscan.content.keeping import stamps
 from ckptscan.content.reading import Nobody, Progress
 from ckptscan.errors import CkptscanError, UsageError
 from ckptscan.sources import Source
 from ckptscan.structure import Structure
 from ckptscan.verify.choosing import choose
-from ckptscan.verify.devices import CPU, find_device, has_torch
+from ckptscan.verify.devices import CPU, find_device, lack_of_torch
 from ckptscan.verify.host import Host
 from ckptscan.verify.kernels import Trial
 from ckptscan.verify.packed import Judged, judge_packed
@@ -27,7 +28,6 @@ from ckptscan.verify.values import (
     Wish,
 )
 
-NO_TORCH = "kernels: torch is not installed, so no operation was tried"
 NO_PAPER = "allocator: this device's is not simulated, so what it took is told and not judged"
 
 
@@ -45,7 +45,7 @@ def verify(
     `device` is auto, cpu, cuda, cuda:1 or mps. With `room` it holds no more than so many bytes at
     once. Ctrl-C, a source that fails and a device that is full end it early: what was found until
     then is given, with `stopped` and `error`. Raises DeviceError where there is no such device,
-    UsageError for a header pack and for layers that there are not.
+    UsageError for a header pack and for a wish that names nothing.
     """
     origin = structure.checkpoint.origin
     if origin.packed:
@@ -65,6 +65,14 @@ def verify(
         scene.progress.end()
 
 
+def _refused(checkpoint: Checkpoint) -> Iterator[str]:
+    """Files that are promised and absent, and those that the reference library would not open."""
+    for path, fault in checkpoint.faults:
+        if fault.severity == "error":
+            variant = f"{fault.error}: " if fault.error else ""
+            yield f"{path}: {variant}{fault.message}"
+
+
 class _Run:
     """The loading of a choice onto a device."""
 
@@ -76,8 +84,10 @@ class _Run:
         self._found: list[Probe] = []
         self._tried: list[Trial] = []
         self._judged = Judged()
-        self._faults: list[str] = []
-        self._missing: list[str] = [] if has_torch() else [NO_TORCH]
+        self._faults = list(_refused(scene.structure.checkpoint))
+        lack = lack_of_torch()
+        self._has_torch = not lack
+        self._missing = [f"kernels: {lack}, so no operation was tried"] if lack else []
         self._link: float | None = None
 
     def verification(self) -> Verification:
@@ -121,7 +131,7 @@ class _Run:
 
     def _trials(self, probes: Sequence[Probe]) -> Iterator[Trial]:
         """An operation of each kind, where torch is there to try it."""
-        if not has_torch():
+        if not self._has_torch:
             return
         import torch
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 
 from ckptscan.checkpoint import load
 from ckptscan.sources import FileEntry, Origin
@@ -45,6 +46,13 @@ def lying(arrays: Arrays) -> tuple[Lying, Structure]:
     structure = describe(load(source))
     source.ranges.clear()
     return source, structure
+
+
+def one_tensor(dtype: str, shape: Sequence[int], raw: bytes) -> bytes:
+    """A file of the tensor `t.weight`, of any dtype."""
+    entry = {"dtype": dtype, "shape": list(shape), "data_offsets": [0, len(raw)]}
+    head = json.dumps({"t.weight": entry}).encode()
+    return len(head).to_bytes(8, "little") + head + raw
 
 
 def begins(structure: Structure) -> Mapping[str, tuple[int, int]]:

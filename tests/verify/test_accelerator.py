@@ -21,7 +21,7 @@ from ckptscan.verify.reading import Reader, batches_of
 from ckptscan.verify.scene import Scene
 from tests.checks.looking import llama
 from tests.content.making import changed, raw_file, stored, structure_of, weights
-from tests.verify.making import begins, lying
+from tests.verify.making import begins, lying, one_tensor
 
 torch = pytest.importorskip("torch", reason="torch is not installed: the extra gpu")
 UP = "model.layers.4.mlp.up_proj.weight"
@@ -100,10 +100,7 @@ def test_every_dtype_comes_onto_the_device(tmp_path: Path, dtype: str) -> None:
     bits = DTYPES[dtype].bits or 8
     raw = np.random.default_rng(3).integers(0, 64, 48 * bits // 8).astype("u1")
     raw = raw & 1 if dtype == "BOOL" else raw
-    text = raw_file({"t": ("U8", raw)})
-    head = text[8 : 8 + int.from_bytes(text[:8], "little")].decode()
-    head = head.replace('"U8"', f'"{dtype}"').replace(f"[{len(raw)}]", "[4, 12]", 1)
-    whole = len(head).to_bytes(8, "little") + head.encode() + raw.tobytes()
+    whole = one_tensor(dtype, (4, 12), raw.tobytes())
     source, structure = local(tmp_path / "model.safetensors", whole)
     (expected,) = verify(source, structure, device="cpu", digests=True).probes
     (found,) = loaded(source, structure)
@@ -172,3 +169,23 @@ def test_operations_in_stored_dtypes_are_tried() -> None:
     ]
     assert not any(one.refused or one.problem or one.skipped for one in found.trials)
     assert found.match
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (12, 1), (2, 3, 2)])
+def test_rows_of_no_whole_bytes_are_loaded(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    whole = one_tensor("F4", shape, bytes(range(6)))
+    source, structure = local(tmp_path / "model.safetensors", whole)
+    expected = verify(source, structure, device="cpu", digests=True)
+    found = loaded(source, structure)
+
+    assert told(expected.probes) == told(found)
+    assert all(one.skipped for one in expected.trials)
+
+
+def test_an_operation_is_tried_on_another_tensor_where_one_is_unfit() -> None:
+    draw = np.random.default_rng(0)
+    small, large = (draw.integers(-9, 9, shape).astype("i1") for shape in ((4, 4), (32, 64)))
+    source, structure = lying({"a.weight": ("I8", small), "b.weight": ("I8", large)})
+    found = verify(source, structure, device="cpu")
+
+    assert [("b.weight", "")] == [(one.tensor, one.skipped) for one in found.trials]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -170,3 +171,36 @@ def test_real_models_are_within_the_limit_and_every_family_is_seen(model: str) -
     assert choice.nbytes <= 2 << 30
     assert [] == unseen
     assert {} == dict(choice.left_out)
+
+
+def test_a_match_of_no_name_is_said() -> None:
+    for layers in (None, IndexSet.parse("0")):
+        with pytest.raises(UsageError, match="no name matches"):
+            choose(LLAMA, Wish(layers=layers, match=lambda name: False))
+
+
+def test_too_few_bytes_for_a_row_of_anything_are_said() -> None:
+    with pytest.raises(UsageError, match="no row fits into 1 bytes") as caught:
+        choose(LLAMA, Wish(most=1))
+
+    assert "--max-bytes" in caught.value.hint
+
+
+def test_tensors_of_no_elements_are_left_out_and_told() -> None:
+    structure = structure_of({"a": ("F32", [2]), "b": ("F32", [0, 4]), "c": ("F32", [4, 0])})
+    choice = choose(structure, Wish(everything=True))
+
+    assert ["a"] == names(structure, choice)
+    assert {1: "no elements", 2: "no elements"} == choice.left_out
+
+
+def test_rows_of_an_unknown_dtype_are_not_counted() -> None:
+    entry = {"dtype": "Q1", "shape": [10**15, 1], "data_offsets": [0, 4096]}
+    other = {"dtype": "Q1", "shape": [0, 4], "data_offsets": [4096, 8192]}
+    head = json.dumps({"lm_head.weight": entry, "model.embed_tokens.weight": other}).encode()
+    source = source_of(len(head).to_bytes(8, "little") + head + bytes(8192))
+    structure = structure_of_source(source)
+
+    assert {4096} == {pick.nbytes for pick in choose(structure, Wish()).picks}
+    with pytest.raises(UsageError, match="no row fits"):
+        choose(structure, Wish(most=3000))

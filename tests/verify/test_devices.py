@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from ckptscan.errors import DeviceError, UsageError
 from ckptscan.verify import devices
-from ckptscan.verify.devices import find_device, parse_device
+from ckptscan.verify.devices import find_device, lack_of_torch, parse_device
 
 
 def torch_with(cards: int = 0, cuda: str | None = "12.8", metal: bool = False) -> SimpleNamespace:
@@ -17,6 +18,7 @@ def torch_with(cards: int = 0, cuda: str | None = "12.8", metal: bool = False) -
     card = SimpleNamespace(total_memory=80 << 30, name="NVIDIA X", major=9, minor=0)
     return SimpleNamespace(
         __version__="2.9.0",
+        Tensor=object,
         version=SimpleNamespace(cuda=cuda, hip=None),
         cuda=SimpleNamespace(
             is_available=lambda: cards > 0,
@@ -125,3 +127,24 @@ def test_the_host_stands_in_and_says_why(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ("cpu", "torch sees no GPU; there is no Metal device") == (facts.kind, facts.note)
     assert facts.total is not None
     assert "" == find_device("cpu").note
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise OSError('libcudart.so.12: no such file\\nmore')",
+         "torch does not load: libcudart.so.12: no such file"),
+        ("raise ImportError('undefined symbol')", "torch does not load: undefined symbol"),
+        ("", "what is found as torch is another module"),
+    ],
+)  # fmt: skip
+def test_a_torch_that_does_not_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+) -> None:
+    (tmp_path / "torch.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+
+    assert said == lack_of_torch()
+    assert ("cpu", said) == (find_device("auto").kind, find_device("auto").note)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)

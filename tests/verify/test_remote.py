@@ -41,7 +41,7 @@ def test_only_the_bytes_of_chosen_tensors_are_asked_for(
     standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # operations read a few rows once more
-    monkeypatch.setattr("ckptscan.verify.verifying.has_torch", lambda: False)
+    monkeypatch.setattr("ckptscan.verify.verifying.lack_of_torch", lambda: "torch is not installed")
     source = open_source("org/x", Access(timeout=20))
     structure = describe(load(source))
     standin.clear()

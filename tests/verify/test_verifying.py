@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import threading
@@ -30,7 +31,7 @@ from tests.content.making import (
     structure_of,
     weights,
 )
-from tests.verify.making import begins, faults, lying, of_name
+from tests.verify.making import begins, faults, lying, of_name, one_tensor
 
 UP = "model.layers.4.mlp.up_proj.weight"
 ARRAYS = weights(llama())
@@ -38,7 +39,7 @@ ARRAYS = weights(llama())
 
 @pytest.fixture(autouse=True)
 def _without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckptscan.verify.verifying.has_torch", lambda: False)
+    monkeypatch.setattr("ckptscan.verify.verifying.lack_of_torch", lambda: "torch is not installed")
 
 
 def test_what_is_sound_matches() -> None:
@@ -121,6 +122,26 @@ def test_a_file_that_shrinks_while_it_is_read() -> None:
 
     assert ("its file ended while it was read",) == of_name(found, UP).faults
     assert 100 == of_name(found, UP).device_bytes
+    assert not found.match
+
+
+def test_a_file_that_the_reference_library_refuses_is_a_mismatch() -> None:
+    source = source_of(raw_file(ARRAYS) + b"more")
+    found = verify(source, structure_of(source), device="cpu")
+
+    said = "model.safetensors: MetadataIncompleteBuffer: 4 bytes follow the last tensor"
+    assert (said,) == found.faults
+    assert not found.match
+
+
+def test_a_file_that_is_promised_and_absent_is_a_mismatch(tmp_path: Path) -> None:
+    (tmp_path / "model-1.safetensors").write_bytes(raw_file(ARRAYS))
+    places = {"weight_map": {UP: "model-1.safetensors", "x.weight": "model-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(places))
+    source = open_source(str(tmp_path))
+    found = verify(source, structure_of(source), Wish(match=UP.__eq__), "cpu")  # type: ignore[arg-type]
+
+    assert any("model-2.safetensors" in fault for fault in found.faults)
     assert not found.match
 
 
@@ -215,10 +236,7 @@ def test_every_dtype_is_loaded(dtype: str) -> None:
     bits = DTYPES[dtype].bits or 8
     raw = np.random.default_rng(3).integers(0, 64, 48 * bits // 8).astype("u1")
     raw = raw & 1 if dtype == "BOOL" else raw
-    text = raw_file({"t": ("U8", raw)})
-    head = text[8 : 8 + int.from_bytes(text[:8], "little")].decode()
-    head = head.replace('"U8"', f'"{dtype}"').replace(f"[{len(raw)}]", "[4, 12]", 1)
-    source = source_of(len(head).to_bytes(8, "little") + head.encode() + raw.tobytes())
+    source = source_of(one_tensor(dtype, (4, 12), raw.tobytes()))
     found = verify(source, structure_of(source), device="cpu", digests=True)
 
     assert [hashlib.sha256(raw.tobytes()).hexdigest()] == [one.sha256 for one in found.probes]

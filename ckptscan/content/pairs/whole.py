@@ -18,7 +18,7 @@ from ckptscan.content.pairs.ranks import Sketch, is_asked
 from ckptscan.content.pairs.sampling import BUDGET, have_same_rows, judged
 from ckptscan.content.pairs.values import OPEN, SAME, Chunk, Figures, Found, Pair, Reading, Wish
 from ckptscan.content.reading import Progress
-from ckptscan.content.streams import Hand, crew_of
+from ckptscan.content.streams import Hand, crew_of, wait_for
 from ckptscan.errors import SourceUnreadable
 from ckptscan.sources import Timed
 
@@ -30,7 +30,6 @@ _CHUNK = 4 << 20  # bytes of one side that are read at once
 _HELD = 512 << 20  # bytes of both sides of a tensor that is held whole, to see another order
 _LARGE = "turned, and too large to be held"
 _UNLIKE = 0.5
-_GRACE = 2.0
 
 
 def compare_whole(
@@ -108,8 +107,7 @@ def _done(work: _Work, pairs: Mapping[int, Pair], keys: list[int]) -> Iterator[t
             yield result
     finally:
         is_over.set()
-        for thread in threads:
-            thread.join(_GRACE)
+        wait_for(threads)
 
 
 class Reader:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ckptscan.report.json import source
+from ckptscan.table import TensorTable
 from ckptscan.verify.kernels import Trial
 from ckptscan.verify.values import Probe, Verification
 from ckptscan.version import schema
@@ -24,7 +25,7 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         "chosen": {"tensors": choice.tensors, "bytes": choice.nbytes},
         "loaded": {"tensors": found.tensors, "bytes": found.nbytes},
         "whole": {"tensors": structure.tensors, "bytes": structure.nbytes},
-        "tensors": [_tensor(probe) for probe in found.probes],
+        "tensors": [_tensor(probe, structure.checkpoint.table) for probe in found.probes],
         "dequantized": [
             {"name": one.name, "scheme": one.scheme, "lines": one.lines, "rms": one.size.rms}
             for one in found.weights
@@ -41,6 +42,7 @@ def report(found: Verification, width: int | None) -> Iterator[str]:
         "throughput": _throughput(found),
         "estimated_load_seconds": found.loads[0].seconds if found.loads else None,
         "estimated_loads": [{**one._asdict(), "label": "estimated"} for one in found.loads],
+        "incomplete": structure.checkpoint.incomplete,
         "partial": bool(found.stopped),
         "stopped": found.stopped or None,
     }
@@ -89,10 +91,11 @@ def _throughput(found: Verification) -> dict[str, Any]:
     }
 
 
-def _tensor(probe: Probe) -> dict[str, Any]:
+def _tensor(probe: Probe, table: TensorTable) -> dict[str, Any]:
     figures, norms = probe.figures, probe.norms
     return {
         "name": probe.name,
+        "file": table.shards[table.shard_of(probe.pick.row)].path,
         "rows": probe.pick.rows or None,
         "dtype": probe.dtype,
         "shape": list(probe.pick.shape),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ckptscan.report import words
+from ckptscan.report.faults import gaps_line
 from ckptscan.verify.kernels import Trial
 from ckptscan.verify.values import Probe, Verification
 
-GB = 10**9
+MB, GB = 10**6, 10**9
 HEADS = ("tensor", "dtype", "shape", "bytes", "absmax", "mean", "std", "zeros")
 
 
@@ -39,7 +41,7 @@ def cells(probe: Probe) -> list[str]:
     """One loaded tensor, under HEADS."""
     figures = probe.figures
     rows = f" [{probe.pick.rows}]" if probe.pick.rows else ""
-    numbers = (figures.absmax, figures.mean, figures.std)
+    numbers = (figures.absmax if figures.finite else None, figures.mean, figures.std)
     return [
         words.label(probe.name) + rows,
         words.label(probe.dtype),
@@ -88,6 +90,8 @@ def verdict(found: Verification) -> str:
     """Whether all is as promised, as far as it was loaded."""
     if not found.match:
         return "no"
+    if not found.probes:
+        return "nothing was loaded"
     return "yes, as far as it was loaded" if found.stopped else "yes"
 
 
@@ -116,10 +120,17 @@ def rates(found: Verification) -> str:
     parts = []
     if rate.to_host is not None:
         threads = words.plural(rate.threads, "thread")
-        parts.append(f"source to host {rate.to_host / GB:.2f} GB/s ({threads})")
+        parts.append(f"source to host {_rate(rate.to_host)} ({threads})")
     if rate.to_device is not None:
-        parts.append(f"host to device {rate.to_device / GB:.2f} GB/s")
+        parts.append(f"host to device {_rate(rate.to_device)}")
     return ", ".join(parts) or "nothing was measured"
+
+
+def _rate(nbytes: float) -> str:
+    """Bytes a second: `2.50 GB/s`, `3.1 MB/s` where that would be next to nothing."""
+    if nbytes < GB / 10:
+        return f"{nbytes / MB:.1f} MB/s"
+    return f"{nbytes / GB:.2f} GB/s"
 
 
 def loads(found: Verification) -> str:
@@ -134,10 +145,12 @@ def notes(found: Verification) -> Iterator[str]:
     """What a reader should know: what was not tried, and what was left out."""
     if found.device.note:
         yield f"the host stands in for a GPU: {words.label(found.device.note)}"
-    yield from found.missing
-    left = len(found.choice.left_out)
-    if left:
-        yield f"{words.plural(left, 'chosen tensor')} left out: no row fits into --max-bytes"
+    gaps = gaps_line(found.structure.checkpoint)
+    if gaps:
+        yield gaps
+    yield from map(words.label, found.missing)
+    for why, count in Counter(found.choice.left_out.values()).items():
+        yield f"{words.plural(count, 'chosen tensor')} left out: {why}"
     cut = len([pick for pick in found.choice.picks if not pick.is_whole])
     if cut:
         yield f"{words.plural(cut, 'pick')} of rows; the others are whole tensors"

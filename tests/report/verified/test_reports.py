@@ -73,3 +73,20 @@ def test_names_can_not_write_to_the_terminal() -> None:
 
     for format_name in FORMATS:
         assert "\x1b" not in "\n".join(report(found, format_name))
+
+
+def test_nothing_to_load_is_no_confirmation() -> None:
+    source = source_of(raw_file({"a.weight": ("F32", np.empty((0, 4), "<f4"))}))
+    lines = list(report(verify(source, structure_of(source), device="cpu"), "text", 100))
+
+    assert "match    nothing was loaded" in lines
+    assert "note: 1 chosen tensor left out: no elements" in lines
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(3_140_000.0, "3.1 MB/s"), (2.5e9, "2.50 GB/s"), (5e7, "50.0 MB/s")]
+)
+def test_rates_are_in_a_unit_that_shows_them(rate: float, said: str) -> None:
+    found = replace(verification(), throughput=Throughput(rate, None, 1))
+
+    assert f"rates    source to host {said} (1 thread)" in list(report(found, "text", 100))
