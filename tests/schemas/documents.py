@@ -27,6 +27,7 @@ from tests.checks.looking import llama
 from tests.conftest import ATTACKS, PACKS, file_of, index_of
 from tests.content.making import changed, raw_file, weights
 from tests.diff.contents import edited, merged, model, noisy
+from tests.diff.packing import fp8_block, quantized
 from tests.report.findings.making import FINDINGS, audit_with
 from tests.report.verified.test_reports import verification
 
@@ -145,6 +146,7 @@ def diffs(folder: Path) -> Iterator[Document]:
         "noisy": edited(arrays, "up_proj", noisy),
         "merged": edited(arrays, "q_proj", merged),
         "cut": odd,
+        "packed": quantized(arrays, fp8_block),
     }
     for name, held in others.items():
         (folder / name).mkdir()
