@@ -114,12 +114,14 @@ def _output(command: Sequence[str]) -> str:
 
 def _asked_of_torch() -> Devices:
     """The cards as torch sees them; raises DeviceError where it is not installed or sees none."""
+    hint = "--gpu mine asks the driver alone"
     try:
-        seen = cards_of_torch()
-    except ImportError:
-        raise DeviceError("torch is not installed", "--gpu mine asks the driver alone") from None
+        seen = cards_of_torch(torch_module(hint))
+    except RuntimeError as error:
+        said = str(error).partition("\n")[0][:300]
+        raise DeviceError(f"CUDA does not start: {said}", hint) from error
     if not seen:
-        raise DeviceError("torch sees no card", "--gpu mine asks the driver alone")
+        raise DeviceError("torch sees no card", hint)
     return _alike([one.card for one in seen])
 
 
@@ -130,12 +132,25 @@ class Seen(NamedTuple):
     free: int | None = None
 
 
-def cards_of_torch(with_free: bool = False) -> list[Seen]:
-    """The CUDA or ROCm cards that torch sees, in its order; raises ImportError without torch.
+def torch_module(hint: str) -> Any:
+    """torch; raises DeviceError with the reason, and this hint, where there is none to use."""
+    try:
+        torch = import_module("torch")
+    except ModuleNotFoundError:
+        raise DeviceError("torch is not installed", hint) from None
+    except (ImportError, OSError) as error:  # a library that it links to is missing
+        said = str(error).partition("\n")[0][:300]
+        raise DeviceError(f"torch does not load: {said}", hint) from error
+    if not hasattr(torch, "Tensor"):  # a folder of that name, in the working directory
+        raise DeviceError("what is found as torch is another module", hint)
+    return torch
+
+
+def cards_of_torch(torch: Any, with_free: bool = False) -> list[Seen]:
+    """The CUDA or ROCm cards that torch sees, in its order.
 
     What is free is asked only where it is wanted, for that sets each card up.
     """
-    torch: Any = import_module("torch")
     cuda = torch.cuda
     found = []
     for place in range(cuda.device_count() if cuda.is_available() else 0):

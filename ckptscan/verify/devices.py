@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 from ckptscan.errors import DeviceError, UsageError
-from ckptscan.hardware.local import Seen, cards_of_torch, closed_devices, has_driver
+from ckptscan.hardware.local import (
+    Seen,
+    cards_of_torch,
+    closed_devices,
+    has_driver,
+    torch_module,
+)
 from ckptscan.verify.values import DeviceFacts
 
 AUTO, CPU = "auto", "cpu"
@@ -50,7 +55,7 @@ def find_device(name: str) -> DeviceFacts:
 def lack_of_torch() -> str:
     """Why there is no torch to use, in words; empty where there is."""
     try:
-        _torch()
+        torch_module(_INSTALL)
     except DeviceError as error:
         return error.message
     return ""
@@ -70,23 +75,10 @@ def _host_memory() -> tuple[int | None, int | None]:
         return None, None
 
 
-def _torch() -> Any:
-    try:
-        torch = import_module("torch")
-    except ModuleNotFoundError:
-        raise DeviceError("torch is not installed", _INSTALL) from None
-    except (ImportError, OSError) as error:  # a library that it links to is missing
-        said = str(error).partition("\n")[0][:300]
-        raise DeviceError(f"torch does not load: {said}", _INSTALL) from error
-    if not hasattr(torch, "Tensor"):  # a folder of that name, in the working directory
-        raise DeviceError("what is found as torch is another module", _INSTALL)
-    return torch
-
-
 def _cuda(place: int) -> DeviceFacts:
-    torch = _torch()
+    torch = torch_module(_INSTALL)
     try:
-        cards = cards_of_torch(with_free=True)
+        cards = cards_of_torch(torch, with_free=True)
     except RuntimeError as error:
         said = str(error).partition("\n")[0][:300]
         raise DeviceError(f"CUDA does not start: {said}", "; ".join(_tried(torch))) from error
@@ -127,7 +119,7 @@ def _tried(torch: Any) -> Iterator[str]:
 
 
 def _metal() -> DeviceFacts:
-    torch = _torch()
+    torch = torch_module(_INSTALL)
     metal = torch.backends.mps
     if not metal.is_available():
         why = (

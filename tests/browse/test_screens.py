@@ -98,6 +98,7 @@ def test_the_first_screen(size: tuple[int, int], golden: Callable[[str], None]) 
     played(packed(MODEL), play, size)
 
 
+@pytest.mark.slow
 def test_arrows_and_the_keys_of_vim_move_and_fold() -> None:
     async def play(session: Session) -> None:
         for key, label in (
@@ -137,6 +138,7 @@ def test_a_search_leads_to_a_tensor_and_its_bytes() -> None:
     played(MIXTURE, play)
 
 
+@pytest.mark.slow
 def test_a_search_can_be_left_and_taken_up_again() -> None:
     async def play(session: Session) -> None:
         await session.press("slash", *"lmhd")
@@ -154,6 +156,7 @@ def test_a_search_can_be_left_and_taken_up_again() -> None:
     played(MIXTURE, play)
 
 
+@pytest.mark.slow
 def test_a_family_and_a_finding_lead_to_their_places() -> None:
     async def play(session: Session) -> None:
         await session.see("findings (")
@@ -186,6 +189,7 @@ def test_names_are_text_whatever_they_hold() -> None:
     played(structure_of(ODD), play)
 
 
+@pytest.mark.slow
 def test_a_terminal_of_utf_8_shows_names_as_they_are() -> None:
     async def play(session: Session) -> None:
         await session.see("\u6a21\u578b")
@@ -193,6 +197,7 @@ def test_a_terminal_of_utf_8_shows_names_as_they_are() -> None:
     played(structure_of(ODD), play, spelling="utf-8")
 
 
+@pytest.mark.slow
 def test_the_keys_are_listed() -> None:
     async def play(session: Session) -> None:
         await session.press("question_mark")

@@ -122,11 +122,24 @@ def test_torch_is_asked_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> No
     cuda = SimpleNamespace(
         is_available=lambda: True, device_count=lambda: 2, get_device_properties=lambda _: seen
     )
-    torch = SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda="12.8"))
+    torch = SimpleNamespace(Tensor=object, cuda=cuda, version=SimpleNamespace(cuda="12.8"))
     monkeypatch.setitem(sys.modules, "torch", torch)
     mine = parse_devices("mine@torch")
 
     assert (85_000_000_000, "engine", 2) == (mine.card.total_bytes, mine.card.label, mine.count)
+
+
+def test_a_driver_that_fails_under_torch_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    def fails() -> bool:
+        raise RuntimeError("CUDA unknown error\nmore")
+
+    torch = SimpleNamespace(Tensor=object, cuda=SimpleNamespace(is_available=fails))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+
+    with pytest.raises(DeviceError, match=r"CUDA does not start: CUDA unknown error$"):
+        parse_devices("mine@torch")
 
 
 def test_torch_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

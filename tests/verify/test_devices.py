@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from ckptscan.errors import DeviceError, UsageError
+from ckptscan.hardware import parse_devices
 from ckptscan.verify import devices
 from ckptscan.verify.devices import find_device, lack_of_torch, parse_device
 
@@ -147,4 +149,6 @@ def test_a_torch_that_does_not_load(
 
     assert said == lack_of_torch()
     assert ("cpu", said) == (find_device("auto").kind, find_device("auto").note)
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    with pytest.raises(DeviceError, match=re.escape(said)):
+        parse_devices("mine@torch")
+    sys.modules.pop("torch", None)  # monkeypatch would put it back
