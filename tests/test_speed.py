@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from ckptscan.checkpoint import load
 from ckptscan.header import parse_header
 from ckptscan.structure import describe
@@ -34,6 +36,7 @@ def test_a_hundred_thousand_odd_names_are_read_in_time() -> None:
     assert seconds(start) < 10
 
 
+@pytest.mark.slow
 def test_a_name_of_a_megabyte_takes_no_time() -> None:
     names = ["a" * 1_000_000, "1." * 100_000, "_1" * 100_000, ".*" * 100_000, "\\" * 200_000]
     start = time.perf_counter()
@@ -44,6 +47,7 @@ def test_a_name_of_a_megabyte_takes_no_time() -> None:
     assert seconds(start) < 10
 
 
+@pytest.mark.slow
 def test_a_rank_of_a_million_takes_no_time() -> None:
     data = file_of({"a": ("U8", [1] * 1_000_000)})
     start = time.perf_counter()

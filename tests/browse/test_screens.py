@@ -87,7 +87,13 @@ def played(
     return app
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 60)], ids=["80x24", "200x60"])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param((80, 24), id="80x24"),
+        pytest.param((200, 60), id="200x60", marks=pytest.mark.slow),
+    ],
+)
 def test_the_first_screen(size: tuple[int, int], golden: Callable[[str], None]) -> None:
     async def play(session: Session) -> None:
         await session.press("j", "j", "l", "j", "j", "right")
@@ -125,6 +131,7 @@ def test_arrows_and_the_keys_of_vim_move_and_fold() -> None:
     played(MIXTURE, play)
 
 
+@pytest.mark.slow
 def test_a_search_leads_to_a_tensor_and_its_bytes() -> None:
     async def play(session: Session) -> None:
         await session.press("slash", *"layers.17.mlp.experts.9")
@@ -217,6 +224,7 @@ def test_it_is_left_with_an_exit_code(key: str, code: int) -> None:
     assert code == played(structure_of({"a": ("F32", [1])}), play).return_value
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_nothing_is_shown() -> None:
     async def play(session: Session) -> None:
         await session.press("l", "l", "enter", "2", "enter", "3", "4", "enter", "slash", *"a")

@@ -85,6 +85,7 @@ def test_parts_of_real_models(model: str, ranks: int) -> None:
     assert [] == found_in(CHECKS, unheld(tensors, **documents))
 
 
+@pytest.mark.slow
 def test_many_layers_that_are_all_unlike_take_no_long() -> None:
     tensors = {f"model.layers.{n}.mlp.up_proj.weight": ("F32", [n + 1, 2]) for n in range(2000)}
     structure = unheld(tensors, config=CONFIG)

@@ -178,6 +178,7 @@ def test_no_bar_is_drawn_for_what_is_quick(standin: Standin) -> None:
     assert b"" == seen_on_a_terminal("inspect", "org/x")
 
 
+@pytest.mark.slow
 def test_no_bar_is_drawn_where_nobody_looks(standin: Standin) -> None:
     standin.faults.latency = 0.3
     child = start("inspect", "org/x", stderr=subprocess.PIPE)

@@ -45,6 +45,7 @@ def test_what_the_hub_serves_is_what_memory_holds(standin: Standin) -> None:
     assert {FILE: hashlib.sha256(DATA).hexdigest()} == found.hashes
 
 
+@pytest.mark.slow
 def test_a_reading_may_take_longer_than_its_limit_while_bytes_flow(standin: Standin) -> None:
     source = open_source("org/x", Access(timeout=1.5))
     structure = describe(load(source))

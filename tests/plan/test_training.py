@@ -122,6 +122,7 @@ def test_adapters_alone_are_trained() -> None:
 
 @pytest.mark.parametrize("kind", ["full", "lora", "qlora"])
 @pytest.mark.parametrize("model", MODELS)
+@pytest.mark.slow
 def test_every_model_has_a_plan(model: str, kind: str) -> None:
     one = trained(f"pack:{model}", kind=kind, zero=3)
 

@@ -96,6 +96,7 @@ def test_the_action_audits_and_writes_sarif(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_fails_the_job_is_an_input(tmp_path: Path) -> None:
     sources = str(ATTACKS / "gap.safetensors")
 
@@ -103,6 +104,7 @@ def test_what_fails_the_job_is_an_input(tmp_path: Path) -> None:
     assert 0 == run_audit(tmp_path, sources=sources, select="C")[0]
 
 
+@pytest.mark.slow
 def test_an_input_is_never_run(tmp_path: Path) -> None:
     code, output, told = run_audit(tmp_path, sources="$(touch owned); touch owned\n--help")
 

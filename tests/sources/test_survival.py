@@ -187,6 +187,7 @@ class Ear(Silence):
         self.said.append(text)
 
 
+@pytest.mark.slow
 def test_a_wait_that_the_server_asks_for_is_told_once(
     standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -296,6 +296,7 @@ def test_packs_are_what_their_configs_promise(capsys: pytest.CaptureFixture[str]
     assert 38 <= len(shares)
 
 
+@pytest.mark.slow
 def test_model_types_are_what_their_configs_promise(capsys: pytest.CaptureFixture[str]) -> None:
     sums = {True: [0, 0], False: [0, 0]}
     for model in models(slice(0, None, 4)):

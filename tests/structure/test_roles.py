@@ -195,6 +195,7 @@ def test_long_names_take_no_long_time(part: str) -> None:
     assert time.perf_counter() - start < 1
 
 
+@pytest.mark.slow
 def test_many_neighbours_take_no_long_time() -> None:
     shapes = {f"{number}_up_proj": (4, 2) for number in range(10_000)}
     beside = {name: {"weight": shape} for name, shape in shapes.items()}

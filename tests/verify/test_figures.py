@@ -46,7 +46,9 @@ def agree(one: Figures, two: Figures) -> None:
 
 @pytest.mark.parametrize("name", [*DTYPES])
 @pytest.mark.parametrize("is_tame", [True, False])
-@pytest.mark.parametrize("size", [7, 500, 1 << 20])
+@pytest.mark.parametrize(
+    "size", [500, *(pytest.param(n, marks=pytest.mark.slow) for n in (7, 1 << 20))]
+)
 def test_figures_of_every_dtype_however_its_bytes_come(name: str, is_tame: bool, size: int) -> None:
     count = 2_400 if size == 7 else 9_600  # more pieces of seven bytes tell nothing more
     raw = tame(name, raw_of(name, count)) if is_tame else raw_of(name, count)

@@ -221,6 +221,7 @@ def test_a_header_that_promises_another_dtype_of_equal_size(
 
 @pytest.mark.parametrize("scale", [1e-6, 0.02, 1.0, 300.0])
 @pytest.mark.parametrize("dtype", ["F16", "BF16", "F32", "F64"])
+@pytest.mark.slow
 def test_weights_of_any_size_are_no_cause_for_doubt(dtype: str, scale: float) -> None:
     draw = np.random.default_rng(2)
     rows = draw.lognormal(0, 1, (256, 1))  # channels of several sizes

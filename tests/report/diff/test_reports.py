@@ -142,6 +142,7 @@ def test_a_hostile_config_is_escaped() -> None:
         assert format_name == "text" or "<b>" not in text
 
 
+@pytest.mark.slow
 def test_many_odd_tensors_give_a_short_report() -> None:
     one = {f"x{chr(97 + n % 26)}{n}y.w": ("U8", (n + 1,)) for n in range(3000)}
     text = text_of(compare(structure((one, {})), structure(({"a": ("U8", (1,))}, {}))))
