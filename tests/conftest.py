@@ -34,7 +34,7 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 
 Tensors = Mapping[str, tuple[str, Sequence[int]]]
 
-# A few examples by default; `make test-slow` draws many for the same properties
+# A few examples by default; `make test-many` draws many for the same properties
 for profile, examples in (("few", 30), ("many", 300)):
     settings.register_profile(
         profile,
