@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SHARE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?%", re.ASCII)
 
 
-class Amount(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in later Clicks than 8.2
     """`5%` or `16MiB` -> a share of each tensor, or bytes of it."""
 
     name = "N%|SIZE"

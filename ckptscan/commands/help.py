@@ -58,7 +58,7 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
-class Choice(click.Choice):  # type: ignore[type-arg]  # generic since Click 8.2 only
+class Choice(click.Choice[str]):
     """One of some words; a slip is answered with the nearest."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:

@@ -25,7 +25,7 @@ PEEK_HELP = "Read a few bytes that tell what no header does: packed shapes, bad 
 MAX_MATCHED = 4096  # characters of a name that are looked at; bounds what backtracks
 
 
-class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+class Match(click.ParamType):  # type: ignore[type-arg]  # generic in later Clicks than 8.2
     """`GLOB` or `/regex/` -> a test of tensor names."""
 
     name = "GLOB|/REGEX/"
@@ -48,7 +48,7 @@ class Match(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8
         return lambda name: look(name[:MAX_MATCHED]) is not None
 
 
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic in later Clicks than 8.2
     """`64MiB`, `80GB`, `4096` -> bytes."""
 
     name = "SIZE"
@@ -66,7 +66,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.
         return found
 
 
-class Codes(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+class Codes(click.ParamType):  # type: ignore[type-arg]  # generic in later Clicks than 8.2
     """`H,I002` -> codes of checks, names or beginnings of codes that there are."""
 
     name = "CODE,..."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Device(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+class Device(click.ParamType):  # type: ignore[type-arg]  # generic in later Clicks than 8.2
     """`auto`, `cpu`, `cuda`, `cuda:1` or `mps`."""
 
     name = "DEVICE"
@@ -34,7 +34,7 @@ class Device(click.ParamType):  # type: ignore[type-arg]  # generic since Click 
             self.fail(f"{printable(error.message)}; {error.hint}", param, ctx)
 
 
-class Indices(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.2 only
+class Indices(click.ParamType):  # type: ignore[type-arg]  # generic in later Clicks than 8.2
     """`0,31` or `0-3` -> a set of indices."""
 
     name = "N,N-M"

@@ -20,7 +20,7 @@ from ckptscan.plan.model import Model
 from ckptscan.plan.planning import model_of, planned
 from ckptscan.plan.spread import family_of, spreads
 from ckptscan.plan.training.deployment import DEFAULT_SEQUENCE
-from ckptscan.plan.values import TRAINING, Ask, MemoryPlan, Parallel
+from ckptscan.plan.values import TRAINING, Ask, MemoryPlan, Parallel, Rank
 from ckptscan.structure import Structure
 
 SIZES = (1, 2, 4, 8, 16)
@@ -177,7 +177,17 @@ def headroom(plan: MemoryPlan) -> int:
     """Bytes that are over on the tightest card once the wanted requests are in."""
     if spreads(plan.engine):
         return min(rank.capacity - rank.nbytes for rank in plan.ranks)
-    return plan.tightest.left - plan.kv.needed * (plan.ask.requests or 1)
+    requests = plan.ask.requests or 1
+    if plan.ask.parallel.pp == 1 or not plan.kv.concurrency:
+        return plan.tightest.left - plan.kv.needed * requests
+    # a stage keeps the cache of its own layers only
+    return min(
+        rank.left - int(_cached(rank) * requests / plan.kv.concurrency) for rank in plan.ranks
+    )
+
+
+def _cached(rank: Rank) -> int:
+    return sum(term.nbytes for term in rank.terms if term.part == "kv")
 
 
 def matrix(structure: Structure, ask: Ask) -> Matrix:

@@ -134,3 +134,12 @@ def test_reports(format_name: str, gpu: str | None) -> None:
     else:
         assert "L40S" in text
     assert text.replace("\n", "").isprintable()
+
+
+def test_a_stage_has_room_for_the_cache_of_its_layers() -> None:
+    """What fits leaves something: a stage of four keeps a quarter of a request's cache."""
+    ask = Ask(parse_devices("8xl4"), Parallel(pp=4), max_len=8192, requests=125)
+    made = plan(structure_of("pack:Qwen--Qwen2-7B"), ask)
+
+    assert made.fits
+    assert 0 <= headroom(made) < made.kv.needed
