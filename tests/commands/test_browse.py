@@ -93,6 +93,8 @@ class Terminal:
         import termios
 
         code = self._process.wait(60)
+        while select.select([self._outer], [], [], 0.2)[0]:
+            self.seen += os.read(self._outer, 65536)
         return code, termios.tcgetattr(self._inner) == self._modes
 
 

@@ -61,6 +61,23 @@ def test_an_address_names_a_bucket_and_a_place_in_it(spec: str, expected: Addres
     assert expected == parse(spec, spec)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="authorities come from elsewhere")
+def test_a_system_without_authorities_is_lent_those_of_mozilla(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("obstore")
+    pytest.importorskip("certifi")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(SourceUnreachable):
+        opened("s3://b1/x", timeout=1.0, anonymous=True)
+
+    monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "none.pem"))
+    with pytest.raises(UsageError, match="no certificate authorities"):
+        opened("s3://b1/x", timeout=1.0, anonymous=True)
+
+
 @pytest.mark.parametrize(
     "spec",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ckptscan.errors import SourceError, SourceUnreadable, UsageError
@@ -16,6 +17,7 @@ ONE_REQUEST = 30.0  # seconds for one request, and for all of its repetitions to
 CONNECT = 10.0  # seconds to a connection
 RETRIES = 4
 PIECE = 4 << 20  # bytes of one request: 140 kB/s will do
+NO_AUTHORITIES = "No CA certificates"  # of reqwest, when it can't build a client
 MAX_FOLDERS = 1000  # listed one by one, where a key that is no path spoils the list of all
 
 
@@ -77,9 +79,15 @@ class Bucket:
             raise self._explained(path, error) from error
 
     def _opened(self, address: Address, shown: str, access: Access) -> Any:
+        options = _options(address, access)
         try:
-            return self._obstore.store.from_url(address.root, **_options(address, access))
+            return self._trusting(address.root, options)
         except self._failures as error:
+            if NO_AUTHORITIES in str(error):
+                raise UsageError(
+                    f"{shown}: no certificate authorities are known here",
+                    "install ca-certificates, or name a file of them in SSL_CERT_FILE",
+                ) from error
             if "Account must be specified" in str(error):
                 raise UsageError(
                     f"{shown}: of which account?", "set AZURE_STORAGE_ACCOUNT_NAME"
@@ -89,6 +97,19 @@ class Bucket:
                 f"{shown}: can't be opened as it is set up",
                 f"check its name, and the variables of the environment that begin with {prefix}",
             ) from error
+
+    def _trusting(self, root: str, options: dict[str, Any]) -> Any:
+        """A store, with authorities lent where the system has none.
+
+        obstore makes no client without any, be it for plain http; certifi brings Mozilla's.
+        """
+        try:
+            return self._obstore.store.from_url(root, **options)
+        except self._failures as error:
+            if NO_AUTHORITIES not in str(error) or not (lent := _authorities()):
+                raise
+        client = {**options["client_options"], "root_certificate": lent}
+        return self._obstore.store.from_url(root, **{**options, "client_options": client})
 
     def _one_by_one(self, top: str) -> Iterator[Iterable[Mapping[str, Any]]]:
         waiting = [top]
@@ -136,6 +157,16 @@ def _imported(shown: str) -> Any:
             "pip install 'ckptscan[cloud]', with Python 3.11 or newer",
         ) from None
     return obstore
+
+
+def _authorities() -> bytes:
+    """The authorities that Mozilla trusts, PEM; empty where certifi is not installed."""
+    try:
+        import certifi  # type: ignore[import-not-found, unused-ignore]
+
+        return Path(certifi.where()).read_bytes()
+    except (ImportError, OSError):
+        return b""
 
 
 def _options(address: Address, access: Access) -> dict[str, Any]:
