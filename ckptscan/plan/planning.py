@@ -70,6 +70,9 @@ def _as_engine_takes_it(model: Model, ask: Ask) -> Ask:
         raise UsageError(f"{name} has no --dp and no --ep", "vllm-0.11 and sglang-0.5 have both")
     if spreads(name) and what_if.lora_rank:
         raise UsageError(f"{name} keeps no room for adapters", "it loads each as it comes")
+    if spreads(name) and ask.kv_bytes is not None:
+        raise UsageError(f"{name} takes no cache of a given size",
+                         "its cache is that of --requests of --max-len")  # fmt: skip
     if name != "llama.cpp" or not (what_if.quantize or what_if.fits):
         return ask
     mix = (what_if.quantize or "").strip().lower()

@@ -296,6 +296,11 @@ class MemoryPlan:
         return self.ask.train is not None
 
     @property
+    def has_given_cache(self) -> bool:
+        """Whether the cache takes what was said, not what the rest leaves."""
+        return self.ask.kv_bytes is not None and not self.is_training
+
+    @property
     def first(self) -> Rank:
         """The rank whose log people read."""
         return self.ranks[0]

@@ -50,6 +50,7 @@ def test_transformers_lays_out_what_is_supposed() -> None:
         ({"kv_dtype": "fp8", "engine": "transformers"}, "keeps no cache in fp8", "sglang"),
         ({"parallel": Parallel(dp=2), "engine": "vllm-0.6"}, "vllm-0.6 has no --dp", "sglang-0.5"),
         ({"kv_dtype": "fp8_ds_mla"}, "for latent attention", "fp8"),
+        ({"engine": "transformers", "kv_bytes": 9}, "no cache of a given size", "--requests"),
     ],
     ids=[
         "format",
@@ -61,6 +62,7 @@ def test_transformers_lays_out_what_is_supposed() -> None:
         "transformers",
         "copies",
         "latent",
+        "given-cache",
     ],
 )
 def test_what_an_engine_has_no_use_for_is_refused(

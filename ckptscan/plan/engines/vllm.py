@@ -161,8 +161,9 @@ class Vllm:
     def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:
         """Ranks that differ, with all terms but the cache; each says which ranks are like it."""
         parallel, devices = ask.parallel, ask.devices or parse_devices(DEFAULT_GPU)
-        capacity = int(devices.card.total_bytes * (ask.utilization or 0.9))
-        how = f"{ask.utilization or 0.9:g} of {devices.card.total_bytes:,} B"
+        share = 1.0 if ask.kv_bytes is not None else ask.utilization or 0.9
+        capacity = int(devices.card.total_bytes * share)
+        how = f"{share:g} of {devices.card.total_bytes:,} B"
         stages = stage_layers(model, parallel, self.stages)
         made: list[Rank] = []
         for stage, layers in enumerate(stages):

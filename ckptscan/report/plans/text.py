@@ -79,6 +79,10 @@ def _other_ranks(plan: MemoryPlan) -> Iterator[str]:
         if plan.is_training:
             yield f"{who}: {layers}{gib(rank.fixed)} GiB, {left} GiB left"
             continue
+        if plan.has_given_cache:
+            cache = gib(rank.part("kv"))
+            yield f"{who}: {layers}{loaded} GiB loaded, {left} GiB left, {cache} GiB of it cache"
+            continue
         yield f"{who}: {layers}{loaded} GiB loaded, {left} GiB left for the cache"
 
 
