@@ -52,7 +52,17 @@ def planned(model: Model, ask: Ask) -> MemoryPlan:
     notes = (*spoken_for(ask.engine), *made.assumptions, *supposed, *filter(None, [unserved]))
     expected = () if unserved else made.expected
     told = replace(made, assumptions=notes, expected=expected, unserved=unserved)
+    if model.facts.unmodelled_cache:
+        told = _without_cache(told, model.facts.unmodelled_cache)
     return with_sections(model, told)
+
+
+def _without_cache(made: MemoryPlan, why: str) -> MemoryPlan:
+    """A plan that foretells nothing of the cache: only what is loaded is known."""
+    known = {name: value if name == "model_loading_gib" else None
+             for name, value in made.predictions.items()}  # fmt: skip
+    unsure = made.kv._replace(label="assumed")
+    return replace(made, kv=unsure, predictions=known, unmodelled=why)
 
 
 def _supposed(model: Model, recipe: str) -> Model:

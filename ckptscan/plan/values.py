@@ -268,7 +268,8 @@ class MemoryPlan:
     `fits` is whether weights, overheads and one request at the wanted context fit; `why_not` says
     what is in the way, `advice` what to change. `assumptions` is what the plan rests on and
     nothing in the checkpoint says. `cards` is how many cards the deployment takes, `beside` what
-    lies on none of them. `unserved` is why no engine serves such a model, so that weights count.
+    lies on none of them. `unserved` is why no engine serves such a model, so that weights count;
+    `unmodelled` why nothing is told of its cache.
     """
 
     engine: str
@@ -289,6 +290,7 @@ class MemoryPlan:
     beside: tuple[Beside, ...] = ()
     sections: tuple[Section, ...] = ()
     unserved: str = ""
+    unmodelled: str = ""
 
     @property
     def is_training(self) -> bool:
