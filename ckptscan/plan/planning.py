@@ -61,7 +61,7 @@ def _without_cache(made: MemoryPlan, why: str) -> MemoryPlan:
     """A plan that foretells nothing of the cache: only what is loaded is known."""
     known = {name: value if name == "model_loading_gib" else None
              for name, value in made.predictions.items()}  # fmt: skip
-    unsure = made.kv._replace(label="assumed")
+    unsure = made.kv._replace(label="assumed", longest=0)
     return replace(made, kv=unsure, predictions=known, unmodelled=why)
 
 

@@ -86,7 +86,7 @@ def assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
             "no config.json: dtype, context, windows and rotary tables are not known; "
             "give --max-len and --dtype"
         )
-    elif facts.context.label == "assumed":
+    elif facts.context.label == "assumed" and ask.max_len == facts.context.value:
         yield f"{facts.context.how}: {facts.context.value:,} tokens taken; give --max-len"
     dtype = facts.dtype(ask.dtype)
     if dtype.label == "assumed" and facts.has_config:

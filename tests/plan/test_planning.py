@@ -187,3 +187,12 @@ def test_reports_say_that_it_is_not_modelled(format_name: str) -> None:
     text = "\n".join(report(structure.checkpoint, [plan(structure)], format_name, Shown()))
 
     assert re.search(r"^\W*cache\W+is not modelled", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("engine", ["vllm-0.11", "llama.cpp"])
+@pytest.mark.parametrize("length", [None, 4096])
+def test_a_context_that_was_given_is_not_asked_for(engine: str, length: int | None) -> None:
+    """Meta's params.json names none."""
+    one = planned("pack:meta-llama--Llama-3.1-8B-original", engine=engine, max_len=length)
+
+    assert (length is None) == any("give --max-len" in note for note in one.assumptions)
