@@ -224,11 +224,12 @@ def test_a_context_beyond_the_model_s_is_told() -> None:
         ({"dp": 60_000, "tp": 8}, "480,000 cards are more", "split less"),
         ({"ep": 2}, "--ep 2 does not work", "no experts"),
         ({"tp": 4, "gpu": "2xh100"}, "take 4 cards, 2 are there", "more cards"),
-        ({"engine": "vlm"}, "no engine is called 'vlm'", "vllm-0."),
-        ({"engine": "\x1b[31m" * 50}, "no engine is called", "nearest"),
+        ({"engine": "vlm"}, "no engine is called 'vlm'", "nearest: vllm;"),
+        ({"engine": "tgi"}, "no engine is called 'tgi'", "planned are vllm, sglang, llama.cpp"),
+        ({"engine": "\x1b[31m" * 50}, "no engine is called", "as in vllm-0.11"),
         ({"kv_dtype": "fp9"}, "no KV cache dtype is called 'fp9'", "nearest: fp8"),
     ],
-    ids=["tp", "pp", "many", "ep", "cards", "engine", "odd-engine", "kv-dtype"],
+    ids=["tp", "pp", "many", "ep", "cards", "engine", "no-engine", "odd-engine", "kv-dtype"],
 )
 def test_what_can_not_be_is_refused(options: dict[str, object], message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
