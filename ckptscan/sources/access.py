@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ckptscan.errors import SourceUnreachable, UsageError
@@ -99,11 +100,11 @@ class Deadline:
         """Count the seconds from now: what is read is no longer what they were given for."""
         self._end = time.monotonic() + min(self._seconds, LONGEST)
 
-    def left(self) -> float:
-        """Seconds that are left; raises SourceUnreachable where there are none."""
+    def left(self, reached: Callable[[], str] = str) -> float:
+        """Seconds that are left; raises SourceUnreachable, with what was reached, without any."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise self.over()
+            raise self.over(reached())
         return left
 
     def over(self, reached: str = "") -> SourceUnreachable:

@@ -50,7 +50,7 @@ class Crew(Generic[A, B]):
         if self._finished == self._added:
             return None
         try:
-            result = self._done.get(timeout=self._deadline.left() + GRACE)
+            result = self._done.get(timeout=self._deadline.left(self._reached) + GRACE)
         except queue.Empty:
             raise self._deadline.over(self._reached()) from None
         self._finished += 1

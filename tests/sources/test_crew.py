@@ -47,6 +47,15 @@ def test_a_task_that_hangs_is_not_waited_for() -> None:
     forever.set()
 
 
+def test_how_far_it_came_is_said_also_where_the_time_was_over_before() -> None:
+    crew = Crew(lambda number: number, deadline := Deadline(10))
+    crew.add([1, 2])
+    deadline._end = 0
+
+    with pytest.raises(SourceUnreachable, match=r"not done within 10 seconds: 0 of 2 done"):
+        crew.next()
+
+
 def test_what_is_waited_for_is_named() -> None:
     forever = threading.Event()
 
