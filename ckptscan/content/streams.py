@@ -38,6 +38,14 @@ def crew_of(source: Source) -> int:
     return MOST_REMOTE if isinstance(source, Fetching) else 1
 
 
+def renewal_of(source: Source) -> Callable[[], None]:
+    """What begins the time limit of a source anew: it is for what no byte comes of, not for all.
+
+    Ask for it once, not for each block: isinstance with a protocol takes 50 us.
+    """
+    return source.renew if isinstance(source, Timed) else lambda: None
+
+
 def wait_for(threads: Sequence[threading.Thread], seconds: float = GRACE) -> None:
     """Until threads end, but all together for no longer than so many seconds."""
     end = time.monotonic() + seconds
@@ -50,6 +58,7 @@ class Hand:
 
     def __init__(self, source: Source, sizes: Sizes) -> None:
         self._source = source
+        self._filling = source if isinstance(source, Filling) else None
         self._sizes = sizes
         self._buffer: NDArray[np.uint8] | None = None
         self._path = ""
@@ -59,7 +68,7 @@ class Hand:
         """Bytes of a file, until the next call; fewer where it ends. Raises SourceError."""
         import numpy as np
 
-        if not isinstance(self._source, Filling):
+        if self._filling is None:
             return np.frombuffer(self._source.read(path, start, length), "u1")
         if self._buffer is None:
             self._buffer = np.empty(self._sizes.block, "u1")
@@ -69,13 +78,13 @@ class Hand:
         """Read bytes of a file into memory; gives how many came. Raises SourceError."""
         import numpy as np
 
-        if not isinstance(self._source, Filling):
+        if self._filling is None:
             raw = np.frombuffer(self._source.read(path, start, len(into)), "u1")
             into[: len(raw)] = raw
             return len(raw)
         if self._opened is None or self._path != path:
             self.close()
-            self._opened, self._path = self._source.open_file(path), path
+            self._opened, self._path = self._filling.open_file(path), path
         return self._opened.fill(start, into.data)
 
     def close(self) -> None:
@@ -109,6 +118,7 @@ class Stream:
         self._blocks = blocks
         self._take = take
         self._sizes = sizes
+        self._renew = renewal_of(source)
         self._lock = threading.Lock()
         self._done = queue.SimpleQueue[Read | BaseException | None]()
         self.is_over = threading.Event()
@@ -137,11 +147,6 @@ class Stream:
         finally:
             self.is_over.set()
             wait_for(self._threads)
-
-    def _renew(self) -> None:
-        """The time limit of a source is for what no byte comes of, not for all bytes."""
-        if isinstance(self._source, Timed):
-            self._source.renew()
 
     def _next(self) -> Block | None:
         with self._lock:

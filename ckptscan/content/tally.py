@@ -118,7 +118,5 @@ def _repeats(sums: NDArray[np.uint64]) -> int:
     """How many pages hold what another holds; those of zeros are left out."""
     import numpy as np
 
-    held = sums[sums != 0]
-    if len(held) < 2:
-        return 0
-    return len(held) - len(np.unique(held))
+    held = np.sort(sums[sums != 0])  # np.unique would import numpy.ma, 13 ms
+    return int(np.count_nonzero(held[1:] == held[:-1]))

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from ckptscan.content.measuring import CHUNK
-from ckptscan.content.streams import Hand, crew_of, sizes_of, wait_for
+from ckptscan.content.streams import Hand, crew_of, renewal_of, sizes_of, wait_for
 from ckptscan.header import LENGTH
-from ckptscan.sources import Source, Timed
+from ckptscan.sources import Source
 from ckptscan.table import TensorTable
 from ckptscan.verify.values import Pick
 
@@ -117,6 +117,7 @@ class Reader:
         self._lock = threading.Lock()
         self.most = sizes_of(source).block // CHUNK * CHUNK
         self.meter = Meter()
+        self.renew = renewal_of(source)
 
     def read(self, one: Stretch, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The bytes, at the beginning of the buffer, and in the meter; fewer where the file ends.
@@ -140,11 +141,6 @@ class Reader:
         hand: Hand = self._own.hand
         got = hand.fill(one.path, one.start, buffer[: one.nbytes])
         return buffer[:got]
-
-    def renew(self) -> None:
-        """The time limit of a source is for what no byte comes of, not for all bytes."""
-        if isinstance(self._source, Timed):
-            self._source.renew()
 
     def rest(self) -> None:
         """Let go of the file that this thread has open."""

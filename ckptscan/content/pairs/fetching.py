@@ -8,9 +8,10 @@ from itertools import groupby
 
 from ckptscan.content.keeping import stamps
 from ckptscan.content.pairs.values import Chunk, Side
+from ckptscan.content.streams import renewal_of
 from ckptscan.errors import SourceError, SourceUnreadable
 from ckptscan.header import LENGTH
-from ckptscan.sources import Filling, Range, Timed
+from ckptscan.sources import Filling, Range
 from ckptscan.sources.base import read_ranges
 
 _BATCH = 32 << 20  # bytes of both sides that are held at once
@@ -33,6 +34,7 @@ class Place:
         self.stamps = self._stamped()
         if isinstance(side.source, Filling):
             self._hold_against({one.path: one.identity for one in self._checkpoint.files})
+        self.renew = renewal_of(side.source)
         self.spare = 0
         self.gap = GAP
         self.nbytes = 0
@@ -50,8 +52,7 @@ class Place:
         """Stretches of files with their bytes. Raises SourceError, which names the side."""
         source = self.side.source
         with named(self.side.name):
-            if isinstance(source, Timed):
-                source.renew()
+            self.renew()
             ranges = list(joined(wanted, 0 if isinstance(source, Filling) else self._gap(wanted)))
             held = dict(self._fetched(ranges))
         self.nbytes += sum(one.length for one in ranges)

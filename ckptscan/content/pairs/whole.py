@@ -20,7 +20,6 @@ from ckptscan.content.pairs.values import OPEN, SAME, Chunk, Figures, Found, Pai
 from ckptscan.content.reading import Progress
 from ckptscan.content.streams import Hand, crew_of, wait_for
 from ckptscan.errors import SourceUnreadable
-from ckptscan.sources import Timed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,8 +185,7 @@ class Reader:
             row, start, length = stretch
             path, at = place.at(row, start)
             with named(place.side.name):
-                if isinstance(place.side.source, Timed):
-                    place.side.source.renew()
+                place.renew()
                 raw = _bytes(place, hand, path, at, length)
             if len(raw) != length:
                 raise SourceUnreadable(*place.changed(path))
