@@ -121,3 +121,20 @@ def test_layers_that_rotate_attend_within_chunks(engine: str) -> None:
     one = plan(unheld(build(config), config=said), Ask(engine=engine))
 
     assert CHUNKS[engine] == one.kv.groups
+
+
+@pytest.mark.parametrize("said", [{"position_embedding_type": "nope"}, {"mla_use_nope": True},
+                                  {"alibi": True}])  # fmt: skip
+def test_a_model_that_does_not_rotate_has_no_table(said: Mapping[str, object]) -> None:
+    """Granite-4.0-H and Kimi-Linear say so; their rope_theta and rope dimensions mean nothing."""
+    config = {**configs()["Qwen3-0.6B"], "num_hidden_layers": 2}
+
+    turned = plan(unheld(build(config), config=public(config)), Ask(engine="vllm-0.19"))
+    still = plan(unheld(build(config), config={**public(config), **said}), Ask(engine="vllm-0.19"))
+    assert 40_960 * 128 * 2 == turned.first.part("rope")
+    assert 0 == still.first.part("rope")
+
+
+def test_states_know_the_order_where_no_rope_is_told_of() -> None:
+    assert 0 == planned("jamba", Parallel()).first.part("rope")
+    assert 0 < planned("zamba2", Parallel()).first.part("rope")
