@@ -97,6 +97,12 @@ class Vllm:
         is_latent = any(one.latent is not None for one in model.attention)
         return self.latent_workspace if is_latent else 0
 
+    def carried(self, model: Model, ask: Ask) -> tuple[int, ...]:
+        """models/qwen3_vl.py: for each depth whose features text layers take up, a whole batch."""
+        depths = model.facts.config.tower("vision").numbers("deepstack_visual_indexes")
+        row = (model.facts.hidden or 0) * model.facts.dtype(ask.dtype).value
+        return ((ask.max_batched or 0) * row,) * len(depths)
+
     def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
         """V1 keeps a copy in the model's dtype where kv_b_proj is quantized, 0.7 products too."""
         if self.absorbs_latents:
