@@ -138,3 +138,14 @@ def test_a_model_that_does_not_rotate_has_no_table(said: Mapping[str, object]) -
 def test_states_know_the_order_where_no_rope_is_told_of() -> None:
     assert 0 == planned("jamba", Parallel()).first.part("rope")
     assert 0 < planned("zamba2", Parallel()).first.part("rope")
+
+
+@pytest.mark.parametrize("tp", [1, 2])
+def test_short_convolutions_keep_their_last_inputs(tp: int) -> None:
+    """LFM2, ten layers of three taps; mamba_utils.py of vLLM: short_conv_state_shape."""
+    config = configs()["LFM2.5-1.2B-Instruct"]
+    caches = caches_of(ENGINE, Model.of(unheld(build(config), config=public(config))), Ask(), tp)
+    states = [cache for _, cache in caches.layers if cache.kind == STATE]
+
+    assert 10 * [2048 * (3 - 1) * 2 // tp] == [one.state_bytes for one in states]
+    assert not any(one.token_bytes for one in states)
