@@ -35,9 +35,10 @@ class Vllm:
     how often the tables of long RoPE are kept. `keeps_latents` tells whether latent attention
     caches latents rather than plain heads. Groups of caches take the size of the largest kind if it
     is not `widens` times the smallest; `groups_chunks` tells whether layers that attend within
-    chunks have groups of their own. `non_torch` is GiB outside of torch with one card and with
-    several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from what
-    is left outside of the budget.
+    chunks have groups of their own, `budgets_encoder` whether a request is counted with as many
+    encoder tokens as are computed at once. `non_torch` is GiB outside of torch with one card and
+    with several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from
+    what is left outside of the budget.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Vllm:
     reads_state_dtype: bool = False
     keeps_all_states: bool = False
     groups_chunks: bool = False
+    budgets_encoder: bool = False
     graphs: float | None = None
     logs_segments: bool = False
     state_width: int | None = None
