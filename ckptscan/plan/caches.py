@@ -13,6 +13,7 @@ from ckptscan.plan.kvcache import (
     CacheDType,
     LayerCache,
     cache_dtype,
+    mixes_by_convolution,
     plain_bytes,
     reach_of,
     state_of,
@@ -153,7 +154,8 @@ def _layer(
         label = label if kind == "full" and not model.facts.window else max(
             label, "config", key=_ORDER.index)  # fmt: skip
         found.append((0, LayerCache(kind, size, 0, reach), label, formula))
-    if states:
+    is_mixed = one.kind == "none" and any(other.kind != "none" for other in model.attention)
+    if states or (is_mixed and mixes_by_convolution(modules)):
         state = state_of(modules, model.facts, width, _state_width(engine, model, width), tp)
         size = state.convolution + state.recurrent
         chunk = _chunk(model) if "ssm" in states else 0

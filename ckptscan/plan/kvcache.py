@@ -174,7 +174,8 @@ def state_of(
     decay = next((leaf.shape for m in mixing for leaf in m.leaves
                   if leaf.name.lower() == "a_log"), ())  # fmt: skip
     if not decay:
-        return State(kept, 0, f"{kept:,} B of convolution", "inferred")
+        label = "exact" if mixes_by_convolution(modules) else "inferred"
+        return State(kept, 0, f"{kept:,} B of convolution", label)
     if len(decay) == 2:  # Mamba: one row for each channel
         recurrent = decay[0] // tp * decay[1] * recurrent_width
         formula = f"{decay[0]:,} x {decay[1]} x {recurrent_width} B"
@@ -188,6 +189,14 @@ def state_of(
         f"{heads} heads x {rows} x {columns} x {recurrent_width} B + {kept:,} B of convolution"
     )
     return State(kept, recurrent, formula, label)
+
+
+def mixes_by_convolution(modules: Sequence[Module]) -> bool:
+    """Whether tokens of a layer are mixed by nothing but a short convolution, as LFM2's are."""
+    mixing = [m for m in modules if m.role in ("linear_attention", "ssm", "conv")]
+    is_plain = all(m.role == "conv" for m in mixing)
+    deep = (leaf.shape for m in mixing for leaf in m.leaves if len(leaf.shape) == 3)
+    return is_plain and any(shape[1] == 1 for shape in deep)
 
 
 def _head_state(

@@ -24,6 +24,7 @@ class Rules(NamedTuple):
     `is_grouped` tells whether kinds keep groups of their own, `groups_chunks` whether they do where
     some attend within chunks;
     groups take the size of the largest kind if it is not `widens` times the smallest.
+    `budgets_encoder` tells whether requests count as many encoder tokens as are computed at once.
     """
 
     block: int = 16
@@ -33,6 +34,7 @@ class Rules(NamedTuple):
     is_grouped: bool = True
     groups_chunks: bool = True
     widens: float = 1.5
+    budgets_encoder: bool = False
 
 
 class Group(NamedTuple):
@@ -47,7 +49,10 @@ class Group(NamedTuple):
         if self.cache.kind == STATE:
             is_kept = rules.keeps_all and self.cache.reach
             return -(-length // self.block) if is_kept else rules.states
-        pages = -(-self.cache.tokens(length, rules.batched) // self.block)
+        tokens = self.cache.tokens(length, rules.batched)
+        if self.cache.kind == CROSS and rules.budgets_encoder:
+            tokens = rules.batched
+        pages = -(-tokens // self.block)
         return pages + (self.cache.kind == SLIDING)  # a window may begin within a block
 
 

@@ -12,6 +12,8 @@ from ckptscan.plan.facts import SLIDING, Facts
 from ckptscan.structure import Attention
 
 MROPE_ROWS = 4  # vLLM's MRotaryEmbedding since 0.8: 4 x max_position_embeddings
+_ROTARY = ("rope_theta", "rope_scaling", "rope_parameters", "rotary_dim", "rotary_pct",
+           "rotary_emb_base", "partial_rotary_factor", "rotary", "attn_rotary_emb")  # fmt: skip
 
 
 class Table(NamedTuple):
@@ -122,12 +124,21 @@ def _part(facts: Facts) -> float:
 
 def _rotates(facts: Facts, attention: tuple[Attention, ...]) -> bool:
     """Whether the model rotates at all, rather than adding positions or biases (GPT-2, MPT)."""
-    if facts.config.flag("alibi") or facts.config.said("alibi_bias_max") is not None:
+    if _says_otherwise(facts):
         return False
     if any(one.latent is not None for one in attention):
         return True
-    keys = ("rope_theta", "rope_scaling", "rope_parameters", "rotary_dim", "rotary_pct",
-            "rotary_emb_base", "partial_rotary_factor", "rotary")  # fmt: skip
-    if facts.config.said(*keys) is not None:
+    if facts.config.said(*_ROTARY) is not None:
         return True
+    if facts.inventory.of_role("ssm"):
+        return False  # Jamba: its states know the order
     return not facts.inventory.of_role("position") and facts.positions is not None
+
+
+def _says_otherwise(facts: Facts) -> bool:
+    """Whether config tells of other positions, or of none (Granite-4.0-H, Kimi-Linear)."""
+    if facts.config.flag("alibi") or facts.config.said("alibi_bias_max") is not None:
+        return True
+    kind = facts.config.said("position_embedding_type")
+    is_other = isinstance(kind, str) and kind not in ("rope", "rotary")
+    return is_other or facts.config.flag("mla_use_nope") is True

@@ -58,6 +58,9 @@ class Profile(Protocol):
     def workspace(self, model: Model) -> int:
         """Bytes that its kernels for attention take as they are imported."""
 
+    def carried(self, model: Model, ask: Ask) -> tuple[int, ...]:
+        """Bytes of each buffer in which a tower's features wait for a layer of text (DeepStack)."""
+
     def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
         """Bytes of what a layer keeps of kv_b_proj in the form that decoding uses."""
 
@@ -84,6 +87,7 @@ class _Made(NamedTuple):
     scalars: int
     copies: int
     workspace: int
+    carried: tuple[int, ...]
     allocator: Allocator
 
 
@@ -149,6 +153,9 @@ def _beside(made: _Made, model: Model) -> list[Term]:
     if made.workspace:
         how = "FlashInfer's buffer for latent attention, taken whichever kernel runs"
         terms.append(Term("attention workspace", made.workspace, how, "engine", "kernel"))
+    if made.carried:
+        how = f"{len(made.carried)} depths of the vision tower x {made.carried[0]:,} B of a batch"
+        terms.append(Term("DeepStack buffers", sum(made.carried), how, "engine", "kernel"))
     if made.copies:
         how = "kv_b_proj once more, in forms that decoding multiplies with"
         terms.append(Term("MLA decoding copy", made.copies, how, "engine", "kernel"))
@@ -174,6 +181,8 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
     for block in tower_blocks(model.inventory):
         if stage.place == 0 or _is_text(block):
             _allocate(_outside(block, model, stage), loader, cut, loaded, allocator, groups)
+    carried = engine.carried(model, ask)
+    _allocate_each(carried, allocator)
     kinds: dict[int, tuple[list[Parameter], list[Parameter]]] = {}
     scalars = copies = 0
     waiting = list(tables)
@@ -191,12 +200,16 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
         copies += _copy(engine, model, index, (loader.width, cut), allocator)
         if engine.scalars and _attends(model, index):
             scalars += SCALAR * engine.scalars
-            for _ in range(engine.scalars):
-                allocator.allocate(SCALAR)
+            _allocate_each([SCALAR] * engine.scalars, allocator)
         _take(after, allocator, groups)
     if stage.is_last:
         _allocate(_ends(model, stage), loader, cut, loaded, allocator, groups)
-    return _Made(loaded, groups, tables, scalars, copies, workspace, allocator)
+    return _Made(loaded, groups, tables, scalars, copies, workspace, carried, allocator)
+
+
+def _allocate_each(sizes: Iterable[int], allocator: Allocator) -> None:
+    for nbytes in sizes:
+        allocator.allocate(nbytes)
 
 
 def _layer(

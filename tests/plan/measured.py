@@ -58,8 +58,8 @@ def ask_of(row: Measured, **changes: object) -> Ask:
     devices = parse_devices(said.pop("gpu"))
     parallel = Parallel(*(int(said.pop(way, "1")) for way in ("tp", "pp", "dp", "ep")))
     options: dict[str, object] = {"devices": devices, "parallel": parallel, "engine": row.engine}
-    if "outtype" in said:
-        options["local"] = Local(outtype=said.pop("outtype"))
+    own = {key: said.pop(key) for key in [*said] if key in Local._fields}
+    options["local"] = Local()._replace(**{key: _option(key, text)[1] for key, text in own.items()})
     for key, text in said.items():
         name, value = _option(key, text)
         options[name] = value
@@ -84,7 +84,12 @@ def _option(key: str, text: str) -> tuple[str, object]:
 
 def planned(row: Measured, **changes: object) -> MemoryPlan:
     """The plan of what a row measured."""
-    return plan(structure_of(row.model), ask_of(row, **changes))
+    return plan(structure_of(row.model), ask_of(row, **changes)) if changes else _as_measured(row)
+
+
+@cache
+def _as_measured(row: Measured) -> MemoryPlan:
+    return plan(structure_of(row.model), ask_of(row))
 
 
 def options(row: Measured) -> Mapping[str, str]:

@@ -121,3 +121,31 @@ def test_layers_that_rotate_attend_within_chunks(engine: str) -> None:
     one = plan(unheld(build(config), config=said), Ask(engine=engine))
 
     assert CHUNKS[engine] == one.kv.groups
+
+
+@pytest.mark.parametrize("said", [{"position_embedding_type": "nope"}, {"mla_use_nope": True},
+                                  {"alibi": True}])  # fmt: skip
+def test_a_model_that_does_not_rotate_has_no_table(said: Mapping[str, object]) -> None:
+    """Granite-4.0-H and Kimi-Linear say so; their rope_theta and rope dimensions mean nothing."""
+    config = {**configs()["Qwen3-0.6B"], "num_hidden_layers": 2}
+
+    turned = plan(unheld(build(config), config=public(config)), Ask(engine="vllm-0.19"))
+    still = plan(unheld(build(config), config={**public(config), **said}), Ask(engine="vllm-0.19"))
+    assert 40_960 * 128 * 2 == turned.first.part("rope")
+    assert 0 == still.first.part("rope")
+
+
+def test_states_know_the_order_where_no_rope_is_told_of() -> None:
+    assert 0 == planned("jamba", Parallel()).first.part("rope")
+    assert 0 < planned("zamba2", Parallel()).first.part("rope")
+
+
+@pytest.mark.parametrize("tp", [1, 2])
+def test_short_convolutions_keep_their_last_inputs(tp: int) -> None:
+    """LFM2, ten layers of three taps; mamba_utils.py of vLLM: short_conv_state_shape."""
+    config = configs()["LFM2.5-1.2B-Instruct"]
+    caches = caches_of(ENGINE, Model.of(unheld(build(config), config=public(config))), Ask(), tp)
+    states = [cache for _, cache in caches.layers if cache.kind == STATE]
+
+    assert 10 * [2048 * (3 - 1) * 2 // tp] == [one.state_bytes for one in states]
+    assert not any(one.token_bytes for one in states)

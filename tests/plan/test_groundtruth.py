@@ -34,7 +34,7 @@ def test_weights_are_what_the_engine_logged(row: Measured) -> None:
 def test_weights_are_right_in_the_mean() -> None:
     errors = [abs(planned(row).first.loaded / GIB / row.value - 1) for row in WEIGHTS]
 
-    assert 22 == len(errors)
+    assert 32 == len(errors)
     assert sum(errors) / len(errors) < 0.0002
 
 
@@ -52,7 +52,7 @@ def test_blocks_and_tokens_are_those_of_the_log(row: Measured) -> None:
     assert least <= row.value <= most
 
 
-@pytest.mark.parametrize("row", [r for r in SURE if "Qwen3.6" in r.model], ids=identify)
+@pytest.mark.parametrize("row", [r for r in of("kv_tokens") if "Qwen3.6" in r.model], ids=identify)
 def test_a_hybrid_cache_is_exact_to_the_token(row: Measured) -> None:
     assert row.value == planned(row).predictions["kv_tokens"]
 

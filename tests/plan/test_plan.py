@@ -382,6 +382,14 @@ def test_cross_attention_keeps_the_encoder_s_tokens() -> None:
     assert 1500 * 32 * 2 * 1280 * 2 == kv.state_bytes
 
 
+@pytest.mark.parametrize(("engine", "encoded"), [("vllm-0.11", 1500), ("vllm-0.15.1", 2048)])
+def test_requests_count_the_encoder_tokens_of_a_version(engine: str, encoded: int) -> None:
+    """From 0.12 on the whole budget of encoder tokens: 26.62x of 4,153 blocks, a log of 0.15.1."""
+    kv = planned("pack:openai--whisper-large-v3", engine=engine, max_batched=2048, blocks=4153).kv
+
+    assert 4153 / (448 / 16 + -(-encoded // 16)) == kv.concurrency
+
+
 def test_states_are_counted_apart() -> None:
     kv = planned("pack:Qwen--Qwen3-Next-80B-A3B-Instruct", gpu="h200", tp=2).kv
 

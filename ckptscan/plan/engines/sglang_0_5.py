@@ -130,6 +130,10 @@ class Sglang:
         """None: its buffers are taken after loading."""
         return 0
 
+    def carried(self, model: Model, ask: Ask) -> tuple[int, ...]:
+        """None: features are handed on with the batch."""
+        return ()
+
     def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
         """w_kc and w_vc are kept beside kv_b_proj, in FP8 where it is stored so."""
         return (unfolded(one, tp, 1 if is_fp8(kv_b) else width),)

@@ -35,9 +35,10 @@ class Vllm:
     how often the tables of long RoPE are kept. `keeps_latents` tells whether latent attention
     caches latents rather than plain heads. Groups of caches take the size of the largest kind if it
     is not `widens` times the smallest; `groups_chunks` tells whether layers that attend within
-    chunks have groups of their own. `non_torch` is GiB outside of torch with one card and with
-    several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from what
-    is left outside of the budget. `fp4_kernels` run NVFP4 on Blackwell.
+    chunks have groups of their own, `budgets_encoder` whether a request is counted with as many
+    encoder tokens as are computed at once. `non_torch` is GiB outside of torch with one card and
+    with several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from
+    what is left outside of the budget. `fp4_kernels` run NVFP4 on Blackwell.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Vllm:
     reads_state_dtype: bool = False
     keeps_all_states: bool = False
     groups_chunks: bool = False
+    budgets_encoder: bool = False
     graphs: float | None = None
     logs_segments: bool = False
     state_width: int | None = None
@@ -97,6 +99,12 @@ class Vllm:
         """A buffer that importing the kernels for latent attention takes."""
         is_latent = any(one.latent is not None for one in model.attention)
         return self.latent_workspace if is_latent else 0
+
+    def carried(self, model: Model, ask: Ask) -> tuple[int, ...]:
+        """models/qwen3_vl.py: for each depth whose features text layers take up, a whole batch."""
+        depths = model.facts.config.tower("vision").numbers("deepstack_visual_indexes")
+        row = (model.facts.hidden or 0) * model.facts.dtype(ask.dtype).value
+        return ((ask.max_batched or 0) * row,) * len(depths)
 
     def latent_copies(self, one: Attention, kv_b: Module, width: int, tp: int) -> tuple[int, ...]:
         """V1 keeps a copy in the model's dtype where kv_b_proj is quantized, 0.7 products too."""

@@ -17,6 +17,7 @@ ENGINE = replace(
     since=(0, 11, 1),
     before=(0, 18),
     widens=1.25,
+    budgets_encoder=True,  # 0.12: CrossAttentionSpec, as config/scheduler.py no longer says 1,500
     latent_workspace=128 << 20,
     widens_tables=True,  # layers/rotary_embedding/deepseek_scaling_rope.py
     reads_scheme=True,

@@ -103,6 +103,7 @@ def _rules(engine: Vllm, ask: Ask) -> Rules:
         is_grouped=ask.hybrid_manager and not engine.is_v0,
         groups_chunks=engine.groups_chunks,
         widens=engine.widens,
+        budgets_encoder=engine.budgets_encoder,
     )
 
 
