@@ -60,7 +60,12 @@ def refuse_inside(path: str, folders: Sequence[str]) -> None:
     """Raise UsageError for a path of ours that lies in one of these folders, or is none."""
     if "\0" in path:
         raise UsageError(f"{path!r}: no path holds a NUL", "name a file")
-    if lies_in(path, folders):
+    try:
+        is_inside = lies_in(path, folders)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise UsageError(f"{path}: {reason}", "is the current folder still there?") from error
+    if is_inside:
         raise UsageError(
             f"{path}: lies inside SOURCE, which may not decide what is found in it",
             "name a file of your project",
