@@ -95,6 +95,11 @@ def write_own(path: str, text: str, folders: Sequence[str]) -> None:
     write_report(path, text.encode("utf-8", "surrogatepass"))
 
 
+def is_replaceable(path: str) -> bool:
+    """Whether a file may be written there: nothing is, or a regular file; never a device."""
+    return os.path.isfile(path) or not os.path.exists(path)
+
+
 def write_report(path: str, data: bytes) -> None:
     """Write a file that nothing of ours reads again, whole or not at all, wherever it is wanted.
 
@@ -102,6 +107,8 @@ def write_report(path: str, data: bytes) -> None:
     """
     if os.path.isdir(path):
         raise UsageError(f"{path}: is a directory", "name a file")
+    if not is_replaceable(path):
+        raise UsageError(f"{path}: is no regular file", "name a file")
     try:
         write_whole(path, data)
     except OSError as error:

@@ -235,6 +235,17 @@ def test_a_lock_is_refused_where_the_current_folder_is_gone(tmp_path: Path) -> N
     assert b"no such file or directory\nhint: is the current folder" in done.stderr
 
 
+def test_a_report_replaces_no_device(tmp_path: Path) -> None:
+    """`-o /dev/null --force` of root put a file there."""
+    path = folder(tmp_path, {"model.safetensors": GOOD})
+    os.mkfifo(tmp_path / "fifo")
+    done = run("inspect", path, "-o", str(tmp_path / "fifo"), "--force")
+
+    assert 2 == done.exit_code
+    assert "is no regular file" in done.stderr
+    assert not (tmp_path / "fifo").is_file()
+
+
 def test_an_odd_expression_is_shown_without_its_escapes() -> None:
     assert "\x1b" not in run("inspect", "x", "--match", "/\x1b[31m(/").stderr
 

@@ -90,3 +90,16 @@ def test_tensors_that_lie_unaligned_are_copied() -> None:
     assert [2] == values(section, "unaligned")
     assert [64 + 8] == values(section, "copied")
     assert [64] == values(section, "host memory")
+
+
+def test_tensors_without_elements_are_read_in_no_time() -> None:
+    tensors = {
+        "model.layers.0.mlp.up_proj.weight": ("F16", [64, 64]),
+        "model.layers.0.mlp.down_proj.codebooks": ("F16", [64, 0]),
+        "model.layers.0.mlp.down_proj.scales": ("F16", [4, 64, 64]),
+    }
+    for engine in ("transformers", "vllm-0.11"):
+        ask = Ask(parse_devices("2xh200"), Parallel(tp=2), engine=engine, load=LoadAsk())
+        section = plan(describe(load(source_of({"model.safetensors": tensors}))), ask).sections[0]
+
+        assert section.rows
