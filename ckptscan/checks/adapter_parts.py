@@ -10,7 +10,7 @@ from ckptscan.checks.evidence.contents import groups
 from ckptscan.checks.places import by_pattern
 from ckptscan.checks.values import INFERRED, PROVED, Check, Finding, Subject, Where
 from ckptscan.late import Late
-from ckptscan.names import IndexSet
+from ckptscan.names import IndexSet, split_stars
 from ckptscan.structure import Family, Structure
 from ckptscan.structure.adapters import is_stack
 
@@ -141,8 +141,8 @@ def _coverage(subject: Subject) -> Iterator[Finding]:
     touched: dict[str, set[int]] = {}
     own: dict[tuple[str, str], set[int]] = {}
     for path, (downs, ups) in _modules(subject.structure).items():
-        layers, star, _ = path.partition("*")
-        for index in downs.keys() | ups.keys() if star else ():
+        layers, *below = split_stars(path)
+        for index in downs.keys() | ups.keys() if below else ():
             touched.setdefault(layers, set()).add(index[0])
             own.setdefault((layers, path), set()).add(index[0])
     for (layers, path), held in own.items():

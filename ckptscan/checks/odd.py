@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, product
 
 from ckptscan.checks.values import Finding, Where
-from ckptscan.names import IndexSet, fill
+from ckptscan.names import IndexSet, fill, split_stars
 from ckptscan.table import TensorTable
 
 MOST = 256  # tensors
@@ -32,5 +32,5 @@ def _names(where: Where) -> Iterator[str]:
     elif where.pattern is not None:
         axes = [IndexSet.parse(text) for text in where.indices]
         ends = [dict.fromkeys((one.ranges[0][0], one.ranges[-1][1])) for one in axes if one.ranges]
-        if len(ends) == len(axes):
+        if len(ends) == len(axes) == len(split_stars(where.pattern)) - 1:  # else it names none
             yield from (fill(where.pattern, at, axes) for at in product(*ends))

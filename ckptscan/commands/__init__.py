@@ -12,10 +12,12 @@ import gc
 import os
 import sys
 from importlib import import_module
+from typing import TextIO
 
 import click
 
 from ckptscan.commands.help import meant
+from ckptscan.commands.telling import tell, tell_bug
 from ckptscan.errors import CkptscanError
 from ckptscan.version import SCHEMAS, VERSION
 
@@ -79,30 +81,34 @@ class _Commands(click.Group):
             show_error(error)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt as interrupt:
-            click.echo(str(interrupt) or "interrupted", err=True)
+            tell(str(interrupt) or "interrupted")
             ctx.exit(INTERRUPTED)
-        except BrokenPipeError:
-            _silence_stdout()  # whoever read the report has closed the pipe
-            ctx.exit(PIPE_CLOSED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
-                _silence_stdout()
-                show_error(CkptscanError(f"the report can't be written: {error.strerror}"))
-                ctx.exit(CkptscanError.exit_code)
-            import traceback
+            code = _given_up(error)
+            if code is None:
+                import traceback
 
-            traceback.print_exc()
-            click.echo(
-                "\nThis is a bug of ckptscan. Please report it with the text above.", err=True
-            )
-            ctx.exit(BUG)
+                tell_bug(traceback.format_exc())
+            ctx.exit(BUG if code is None else code)
 
 
-def _silence_stdout() -> None:
+def _given_up(error: Exception) -> int | None:
+    """The exit code where nobody takes the report any more, which goes nowhere then; else None."""
+    if isinstance(error, BrokenPipeError):  # whoever read the report has closed the pipe
+        _silence(sys.stdout)
+        return PIPE_CLOSED
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _silence(sys.stdout)
+        show_error(CkptscanError(f"the report can't be written: {error.strerror}"))
+        return CkptscanError.exit_code
+    return None
+
+
+def _silence(stream: TextIO) -> None:
     """Let nothing be flushed at exit into what takes no more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_error(error: CkptscanError, spec: str = "") -> None:
@@ -110,14 +116,13 @@ def show_error(error: CkptscanError, spec: str = "") -> None:
 
     `spec` names the source that it is about, where the message does not.
     """
-    from ckptscan.report.words import printable
     from ckptscan.sources.redaction import redacted
 
     spec = redacted(spec)
     about = f"{spec}: " if spec and not error.message.startswith(spec) else ""
-    click.echo(f"error: {printable(about + error.message)}", err=True)
+    tell(f"error: {about}{error.message}")
     if error.hint:
-        click.echo(f"hint: {printable(error.hint)}", err=True)
+        tell(f"hint: {error.hint}")
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -143,4 +148,22 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="ckptscan")
+    try:
+        cli(prog_name="ckptscan")
+    except OSError as error:  # of what click itself writes: a version, a usage error
+        code = _given_up(error)
+        if code is None:
+            raise
+        sys.exit(code)
+    finally:
+        _let_go()
+
+
+def _let_go() -> None:
+    """Write what is left; what takes no more does not change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            _silence(stream)

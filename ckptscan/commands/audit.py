@@ -20,6 +20,7 @@ from ckptscan.commands.params import (
     sources_argument,
 )
 from ckptscan.commands.settings import Asked, Standing, settings_options, settle
+from ckptscan.commands.telling import tell_bug
 from ckptscan.errors import CkptscanError
 
 if TYPE_CHECKING:
@@ -140,9 +141,7 @@ def _exit_code(audits: Sequence[Audit], errors: Sequence[CkptscanError], fail_on
     """A bug of ours before what could not be read, that before what was found."""
     crashes = [crash for audit in audits for crash in audit.crashed]
     if crashes:
-        for crash in crashes:
-            click.echo(crash.traceback, err=True)
-        click.echo("This is a bug of ckptscan. Please report it with the text above.", err=True)
+        tell_bug("\n".join(crash.traceback for crash in crashes))
         return BUG
     if errors:
         return max(error.exit_code for error in errors)

@@ -11,6 +11,7 @@ import click
 from ckptscan.commands import BUG
 from ckptscan.commands.help import Command
 from ckptscan.commands.params import set_options, source_argument, source_options
+from ckptscan.commands.telling import tell_bug
 
 if TYPE_CHECKING:
     from ckptscan.sources import Access
@@ -46,7 +47,7 @@ def command(
     structure = describe(load(open_source(source, access), set_name, all_sets, AUDITED))
     code = run(structure)
     if code is None:
-        click.echo("This is a bug of ckptscan. Please report it with the text above.", err=True)
+        tell_bug("")
     ctx.exit(BUG if code is None else code)
 
 

@@ -26,11 +26,15 @@ class Output(NamedTuple):
 
     def at(self, default: str) -> str:
         """The path, or the default where none was given. Raises UsageError for what is there."""
+        from ckptscan.sources.own import is_replaceable
+
         path = self.path or default
         if "\0" in path:
             raise UsageError(f"{path!r}: no path holds a NUL", "name a file with -o")
         if os.path.isdir(path):
             raise UsageError(f"{path}: is a directory", "name a file with -o")
+        if not is_replaceable(path):
+            raise UsageError(f"{path}: is no regular file", "leave -o out to write to stdout")
         if os.path.lexists(path) and not self.force:
             raise UsageError(f"{path}: there is a file already", "replace it with --force")
         return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -37,7 +38,7 @@ def telling_options(command: F) -> F:
         try:
             return command(*arguments, watch=tally, **options)
         finally:
-            click.echo(f"read {tally.told()}", err=True)
+            tell(f"read {tally.told()}")
 
     options = (
         click.option("-q", "--quiet", is_flag=True, help="Only what is wrong: no bar, no notes."),
@@ -47,10 +48,19 @@ def telling_options(command: F) -> F:
 
 
 def tell(line: str) -> None:
-    """A line on stderr that no terminal obeys: what is wrong."""
+    """A line on stderr that no terminal obeys: what is wrong. Where none takes it, that is all."""
     from ckptscan.report.words import printable
 
-    click.echo(printable(line), err=True)
+    with suppress(OSError):
+        click.echo(printable(line), err=True)
+
+
+def tell_bug(traceback: str) -> None:
+    """A fault of ours on stderr, to be reported as it stands."""
+    for line in traceback.splitlines():
+        tell(line)
+    tell("")
+    tell("This is a bug of ckptscan. Please report it with the text above.")
 
 
 def note(line: str) -> None:

@@ -16,7 +16,7 @@ from ckptscan.commands.params import (
     source_argument,
     source_options,
 )
-from ckptscan.commands.telling import meter
+from ckptscan.commands.telling import meter, tell
 from ckptscan.commands.verify_params import Device, wish_options
 
 if TYPE_CHECKING:
@@ -97,6 +97,6 @@ def _exit_code(found: Verification) -> int:
         show_error(found.error)
         return found.error.exit_code
     if found.stopped:
-        click.echo(f"interrupted after {found.nbytes:,} of {found.choice.nbytes:,} bytes", err=True)
+        tell(f"interrupted after {found.nbytes:,} of {found.choice.nbytes:,} bytes")
         return INTERRUPTED
     return 0 if found.match else MISMATCH

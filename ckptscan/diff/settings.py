@@ -21,6 +21,7 @@ FILES = (
 )
 BESIDE = ("generation_config.json",)  # of these what a checkpoint does not load by itself
 MOST_KEYS = 20_000  # of one file; a real config has a few hundred
+MOST_CHARACTERS = 16 << 20  # of their paths together; one long key stands before all that it holds
 MOST_SETTINGS = 1_000  # that differ and are told
 _ABSENT = object()
 
@@ -77,17 +78,20 @@ def _shared(
 def _flat(document: Mapping[str, object]) -> dict[str, object]:
     """The values of a document by dotted path; lists of plain values are one value."""
     found: dict[str, object] = {}
-    waiting: list[tuple[str, object]] = [("", document)]
-    while waiting and len(found) < MOST_KEYS:
-        path, value = waiting.pop()
+    waiting: list[tuple[str, str, object]] = [("", "", document)]
+    written = 0
+    while waiting and len(found) < MOST_KEYS and written < MOST_CHARACTERS:
+        above, last, value = waiting.pop()
+        path = above + last
+        written += len(path)
         if isinstance(value, dict) and (value or not path):
             waiting += [
-                (f"{path}.{key}" if path else key, held)
+                (path, f".{key}" if path else key, held)
                 for key, held in reversed(list(value.items()))
             ]
         elif isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
             waiting += [
-                (f"{path}[{place}]", held) for place, held in reversed(list(enumerate(value)))
+                (path, f"[{place}]", held) for place, held in reversed(list(enumerate(value)))
             ]
         else:
             found[path] = value

@@ -14,7 +14,7 @@ from itertools import product
 from math import prod
 from typing import NamedTuple
 
-from ckptscan.names import IndexSet
+from ckptscan.names import IndexSet, split_stars
 from ckptscan.plan.inventory import Leaf, Module
 from ckptscan.plan.load_parts import from_parts, layer_of
 from ckptscan.plan.model import Model
@@ -156,7 +156,7 @@ def _rows(
     place = f".{family.pattern}".find(f".{model.inventory.container}.*")
     if place < 0 or not model.inventory.container:
         return family.rows if _is_here(end, model, rank, made) else ()
-    stars = family.pattern[:place].count("*")
+    stars = len(split_stars(family.pattern[:place])) - 1
     routed = end is not None and end.role.name.startswith("expert.")
     mine = range(1 << 62)
     if routed and cut.ep > 1 and len(family.axes) > stars + 1:

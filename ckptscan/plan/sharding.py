@@ -214,9 +214,9 @@ def local_shape(
     local = []
     for kind, size in zip(kinds, leaf.shape, strict=True):
         if kind == "o":
-            size = -(-size * new_out // out)
+            size = -(-size * new_out // max(1, out))
         elif kind == "i":
-            size = -(-size * new_in // into)
+            size = -(-size * new_in // max(1, into))
         elif kind == "e":
             size = experts_of_rank(size, cut)
         local.append(size)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ckptscan.checkpoint import Checkpoint
@@ -227,3 +228,17 @@ def _row(checkpoint: Checkpoint, row: int) -> dict[str, Any]:
         "start": tensor.start,
         "end": tensor.end,
     }
+
+
+def plain_value(value: object) -> Any:
+    """A value of any file as JSON knows it: what it does not know becomes text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(held) for key, held in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        held = value if isinstance(value, Sequence) else sorted(value, key=str)
+        return [plain_value(one) for one in held]
+    return str(value)

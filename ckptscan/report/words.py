@@ -63,7 +63,11 @@ def indices(found: IndexSet | str) -> str:
 
 
 def wrapped(text: str, width: int | None, indent: int = 0, hanging: int = 2) -> list[str]:
-    """Text as lines of at most `width` characters where its words allow it; None for any width."""
+    """Text as printable lines of at most `width` characters where its words allow it.
+
+    None is any width.
+    """
+    text = printable(text)
     start = " " * indent
     if width is None or indent + len(text) <= width:
         return [start + text]

@@ -60,7 +60,12 @@ def refuse_inside(path: str, folders: Sequence[str]) -> None:
     """Raise UsageError for a path of ours that lies in one of these folders, or is none."""
     if "\0" in path:
         raise UsageError(f"{path!r}: no path holds a NUL", "name a file")
-    if lies_in(path, folders):
+    try:
+        is_inside = lies_in(path, folders)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise UsageError(f"{path}: {reason}", "is the current folder still there?") from error
+    if is_inside:
         raise UsageError(
             f"{path}: lies inside SOURCE, which may not decide what is found in it",
             "name a file of your project",
@@ -90,6 +95,11 @@ def write_own(path: str, text: str, folders: Sequence[str]) -> None:
     write_report(path, text.encode("utf-8", "surrogatepass"))
 
 
+def is_replaceable(path: str) -> bool:
+    """Whether a file may be written there: nothing is, or a regular file; never a device."""
+    return os.path.isfile(path) or not os.path.exists(path)
+
+
 def write_report(path: str, data: bytes) -> None:
     """Write a file that nothing of ours reads again, whole or not at all, wherever it is wanted.
 
@@ -97,6 +107,8 @@ def write_report(path: str, data: bytes) -> None:
     """
     if os.path.isdir(path):
         raise UsageError(f"{path}: is a directory", "name a file")
+    if not is_replaceable(path):
+        raise UsageError(f"{path}: is no regular file", "name a file")
     try:
         write_whole(path, data)
     except OSError as error:

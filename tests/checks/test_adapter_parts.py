@@ -45,6 +45,8 @@ CASES = [
     pytest.param({**lora(), Q3_B: ("F32", [64, 8])}, {}, ["A002 error", "A007 info"],
                  id="A002-other-ranks"),
     pytest.param(without(lora(), Q3), {}, ["A005 warning", "A007 info"], id="A005-a-hole"),
+    pytest.param({name.replace("layers.0", "a*b"): one for name, one in lora(range(1)).items()},
+                 {}, ["A007 info"], id="A005-a-star-in-a-name"),
     pytest.param(without(lora(), Q3), CHOSEN, ["A007 info"], id="A005-chosen-layers"),
 ]  # fmt: skip
 

@@ -9,10 +9,11 @@ import pytest
 
 import ckptscan.checks
 from ckptscan.checkpoint import load
-from ckptscan.checks import Check, Finding, Subject
+from ckptscan.checks import Check, Finding, Subject, Where
+from ckptscan.checks.odd import odd_rows
 from ckptscan.structure import Structure, describe
 from tests.checks.looking import ADAPTER, CONFIG, gptq, llama, lora, mixture
-from tests.conftest import ATTACKS, source_of, unheld
+from tests.conftest import ATTACKS, source_of, structure_of, unheld
 
 HERE = Path(ckptscan.checks.__file__).parent
 OURS = ("structure_", "config_", "dtype_", "quant_", "adapter_")
@@ -51,6 +52,14 @@ def test_odd_configs_raise_nothing(odd: object) -> None:
         found = audit(unheld(lora(range(2)), adapter_config=ADAPTER | {key: odd}))
 
         assert all(one.code for one in found), key
+
+
+def test_a_place_without_all_its_indices_names_no_row() -> None:
+    names = structure_of({"a.0.b.1": ("U8", [1])}).checkpoint.table
+    places = [Where(pattern="a.*.b.*", indices=own) for own in ((), ("0",), ("0", "1"), ("0", ""))]
+    findings = [Finding("X", "x", "error", "proved", "x", (place,)) for place in places]
+
+    assert [(), (), (0,), ()] == [odd_rows([one], names) for one in findings]
 
 
 def test_each_check_is_documented_and_named_for_its_fault() -> None:

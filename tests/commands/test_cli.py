@@ -206,6 +206,46 @@ def test_a_closed_or_full_output_is_no_bug(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("--version >/dev/full", 3),
+        ("--version >/dev/full 2>/dev/full", 3),
+        ("inspect nowhere 2>/dev/full", 3),
+        ("checks NONE 2>/dev/full", 3),
+        ("inspect 2>&1 >&- | true", 0),
+    ],
+)
+def test_what_no_stream_takes_is_no_bug(command: str, code: int) -> None:
+    shell = f"{sys.executable} -m ckptscan {command}"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, check=False)
+
+    assert code == done.returncode
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_lock_is_refused_where_the_current_folder_is_gone(tmp_path: Path) -> None:
+    path = folder(tmp_path / "model", {"model.safetensors": GOOD})
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    shell = f"cd {gone}; rmdir {gone}; {sys.executable} -m ckptscan lock {path}"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, check=False)
+
+    assert 2 == done.returncode
+    assert b"no such file or directory\nhint: is the current folder" in done.stderr
+
+
+def test_a_report_replaces_no_device(tmp_path: Path) -> None:
+    """`-o /dev/null --force` of root put a file there."""
+    path = folder(tmp_path, {"model.safetensors": GOOD})
+    os.mkfifo(tmp_path / "fifo")
+    done = run("inspect", path, "-o", str(tmp_path / "fifo"), "--force")
+
+    assert 2 == done.exit_code
+    assert "is no regular file" in done.stderr
+    assert not (tmp_path / "fifo").is_file()
+
+
 def test_an_odd_expression_is_shown_without_its_escapes() -> None:
     assert "\x1b" not in run("inspect", "x", "--match", "/\x1b[31m(/").stderr
 

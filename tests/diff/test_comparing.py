@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import ckptscan
 from ckptscan.checkpoint import load
 from ckptscan.diff import BESIDE, Diff, compare
+from ckptscan.diff.settings import MOST_CHARACTERS
 from ckptscan.sources import open_source
 from ckptscan.sources.base import FileEntry
 from ckptscan.sources.memory import MemorySource
@@ -195,6 +197,24 @@ def test_a_deep_config_is_compared(depth: int) -> None:
     diff = compare(one, two)
 
     assert len(diff.config) <= 1
+
+
+def test_a_long_key_does_not_grow_with_what_it_holds() -> None:
+    """3,000 paths of a million characters each were 3 GB."""
+    one, two = (
+        described(
+            source_of(
+                {
+                    "model.safetensors": ONE,
+                    "config.json": json.dumps({"k" * 1_000_000: [{"a": value}] * 3000}).encode(),
+                }
+            )
+        )
+        for value in (1, 2)
+    )
+    diff = compare(one, two)
+
+    assert 0 < sum(len(each.key) for each in diff.config) < MOST_CHARACTERS + 2_000_000
 
 
 def test_tensors_are_chosen_by_a_name_on_either_side() -> None:

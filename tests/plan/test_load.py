@@ -141,3 +141,16 @@ def test_stages_read_their_layers_of_every_part() -> None:
     table, norm = 64 * WIDE * 2 // 4, WIDE * 2
 
     assert [layer + table] * 4 + [layer + norm] * 4 == values(section, "must read")
+
+
+def test_tensors_without_elements_are_read_in_no_time() -> None:
+    tensors = {
+        "model.layers.0.mlp.up_proj.weight": ("F16", [64, 64]),
+        "model.layers.0.mlp.down_proj.codebooks": ("F16", [64, 0]),
+        "model.layers.0.mlp.down_proj.scales": ("F16", [4, 64, 64]),
+    }
+    for engine in ("transformers", "vllm-0.11"):
+        ask = Ask(parse_devices("2xh200"), Parallel(tp=2), engine=engine, load=LoadAsk())
+        section = plan(describe(load(source_of({"model.safetensors": tensors}))), ask).sections[0]
+
+        assert section.rows

@@ -83,6 +83,11 @@ def test_a_file_is_written_whole_or_not_at_all(model: Path) -> None:
     with pytest.raises(UsageError, match="NUL"):
         own.write_own("a\0b", "text", ())
 
+    os.mkfifo(model / "fifo")
+    with pytest.raises(UsageError, match="is no regular file"):
+        own.write_own(str(model / "fifo"), "text", ())
+
+    assert not (model / "fifo").is_file()
     assert "text" == (model / "y").read_text()
     assert [] == list(model.glob("*.part"))
 

@@ -12,7 +12,7 @@ from ckptscan.diff.facts import storage
 from ckptscan.diff.groups import fact_words
 from ckptscan.diff.values import IDENTICAL
 from ckptscan.report.diff import Look, phrases
-from ckptscan.report.json import source
+from ckptscan.report.json import plain_value, source
 from ckptscan.structure import Structure
 from ckptscan.structure.match import Part
 from ckptscan.version import schema
@@ -185,8 +185,8 @@ def _part(part: Part) -> dict[str, Any]:
 def _setting(one: Setting) -> dict[str, Any]:
     return {
         "key": one.key,
-        "a": one.a,
-        "b": one.b,
+        "a": plain_value(one.a),
+        "b": plain_value(one.b),
         "file": one.file,
         "in_a": one.in_a,
         "in_b": one.in_b,

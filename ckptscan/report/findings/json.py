@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ckptscan.checks import Amiss, Audit, Finding, Proof, Where
 from ckptscan.content.values import Content
 from ckptscan.report.findings.places import permissions
-from ckptscan.report.json import source
+from ckptscan.report.json import plain_value, source
 from ckptscan.version import schema
 
 SCHEMA = schema("audit")
@@ -104,17 +103,3 @@ def _where(where: Where) -> dict[str, Any]:
         "count": where.count,
         "byte": where.byte,
     }
-
-
-def plain_value(value: object) -> Any:
-    """Evidence as JSON knows it: what it does not know becomes text."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain_value(held) for key, held in value.items()}
-    if isinstance(value, Sequence | set | frozenset):
-        held = value if isinstance(value, Sequence) else sorted(value, key=str)
-        return [plain_value(one) for one in held]
-    return str(value)

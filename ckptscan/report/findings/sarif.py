@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ckptscan.checks import Audit, Check, Finding, Where, all_checks
 from ckptscan.report import words
 from ckptscan.report.findings import places
-from ckptscan.report.findings.json import plain_value
+from ckptscan.report.json import plain_value
 from ckptscan.sources import redacted
 from ckptscan.version import VERSION
 

@@ -142,6 +142,16 @@ def test_a_hostile_config_is_escaped() -> None:
         assert format_name == "text" or "<b>" not in text
 
 
+def test_a_config_that_is_not_finite_is_json_all_the_same() -> None:
+    model = ({"a": ("F32", (4,))}, {})
+    one = structure(making.saying(model, x=float("nan"), y=[1.5, float("inf")]))
+    two = structure(making.saying(model, x=1, y=[-float("inf")]))
+    text = "\n".join(report(compare(one, two), "json", Look()))
+    settings = json.loads(text, parse_constant=pytest.fail)["config"]
+
+    assert [("nan", 1), ([1.5, "inf"], ["-inf"])] == [(each["a"], each["b"]) for each in settings]
+
+
 @pytest.mark.slow
 def test_many_odd_tensors_give_a_short_report() -> None:
     one = {f"x{chr(97 + n % 26)}{n}y.w": ("U8", (n + 1,)) for n in range(3000)}

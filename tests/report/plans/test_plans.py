@@ -90,7 +90,7 @@ def test_nothing_active_comes_from_a_checkpoint(format_name: str) -> None:
     from ckptscan.checkpoint import load
     from ckptscan.structure import describe
 
-    tensors = {"model.embed_tokens.weight": ("BF16", [64, 64])}
+    tensors = {"model.embed_tokens.weight": ("BF16", [64, 64]), f"model.{EVIL}": ("BF16", [64, 64])}
     for side in ("q", "k", "v", "o"):
         tensors[f"model.layers.0.self_attn.{side}_proj.weight"] = ("BF16", [64, 64])
     config = {"architectures": [EVIL], "model_type": EVIL, "torch_dtype": EVIL, "hidden_size": 64}
