@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from ckptscan.checkpoint import Checkpoint, load
 from ckptscan.dtypes import DTYPES
@@ -44,6 +45,12 @@ for profile, examples in (("few", 30), ("many", 300)):
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile("few")
+
+# The characters that st.text() draws by itself; it asks the codec for each, 2 s in a fresh clone
+WRITABLE = st.characters(exclude_categories=["Cs"])
+
+# jsonschema reads a grammar with it for 1.3 s; no document that is tested holds an IRI
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 # what starts from here on, workers and commands, finds modules compiled
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
