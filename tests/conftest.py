@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import re
 import struct
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from ckptscan.checkpoint import Checkpoint, load
 from ckptscan.dtypes import DTYPES
@@ -44,11 +46,33 @@ for profile, examples in (("few", 30), ("many", 300)):
     )
 settings.load_profile("few")
 
+# The characters that st.text() draws by itself; it asks the codec for each, 2 s in a fresh clone
+WRITABLE = st.characters(exclude_categories=["Cs"])
+
+# jsonschema reads a grammar with it for 1.3 s; no document that is tested holds an IRI
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
+# what starts from here on, workers and commands, finds modules compiled
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# nothing that collection makes is ever garbage: the collector took a fifth of it
+gc.disable()
+
 
 def pytest_collection_finish() -> None:
-    """Nothing that collection made is ever garbage: the collector took a tenth of the run."""
+    """The tests make garbage; what was collected is left out: it took a tenth of the run."""
+    gc.enable()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+
+
+def _nbytes(dtype: str, shape: Sequence[int]) -> int:
+    return math.prod(shape) * (DTYPES[dtype].bits or 0) // 8
+
+
+def _whole(tensors: Tensors) -> int:
+    """Bytes of these tensors laid end to end."""
+    return sum(_nbytes(*one) for one in tensors.values())
 
 
 def header_text(tensors: Tensors, metadata: Mapping[str, str] | None = None) -> str:
@@ -56,10 +80,7 @@ def header_text(tensors: Tensors, metadata: Mapping[str, str] | None = None) -> 
     entries: dict[str, object] = {} if metadata is None else {"__metadata__": dict(metadata)}
     reached = 0
     for name, (dtype, shape) in tensors.items():
-        count = 1
-        for dim in shape:
-            count *= dim
-        end = reached + count * (DTYPES[dtype].bits or 0) // 8
+        end = reached + _nbytes(dtype, shape)
         entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [reached, end]}
         reached = end
     return json.dumps(entries, separators=(",", ":"), ensure_ascii=False)
@@ -75,9 +96,7 @@ def file_of(tensors: Tensors, metadata: Mapping[str, str] | None = None) -> byte
     """A whole safetensors file, padded as the reference pads it, full of zeros."""
     text = header_text(tensors, metadata).encode()
     text += b" " * (-len(text) % 8)
-    document = json.loads(text)
-    document.pop("__metadata__", None)
-    return framed(text, bytes(max((e["data_offsets"][1] for e in document.values()), default=0)))
+    return framed(text, bytes(_whole(tensors)))
 
 
 def index_of(weight_map: Mapping[str, str], **metadata: object) -> bytes:
@@ -109,10 +128,8 @@ def unheld(tensors: Tensors, **files: object) -> Structure:
     `files` are json files beside it: `config={...}` is config.json.
     """
     head = framed(header_text(tensors))
-    ends = json.loads(head[8:])
-    size = len(head) + max((entry["data_offsets"][1] for entry in ends.values()), default=0)
     held = {f"{name}.json": json.dumps(text).encode() for name, text in files.items()}
-    entry = FileEntry("model.safetensors", size)
+    entry = FileEntry("model.safetensors", len(head) + _whole(tensors))
     return describe(load(MemorySource({"model.safetensors": head, **held}, [entry])))
 
 

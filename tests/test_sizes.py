@@ -13,6 +13,7 @@ from ckptscan.commands import COMMANDS, cli
 from ckptscan.commands.deep import Amount
 from ckptscan.commands.params import Size
 from ckptscan.sizes import parse_size
+from tests.conftest import WRITABLE
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_iec_units_are_binary_si_units_decimal_bare_ones_binary(
     assert nbytes == parse_size(text)
 
 
-@given(st.text(max_size=80))
+@given(st.text(WRITABLE, max_size=80))
 def test_any_text_is_a_size_or_none(text: str) -> None:
     nbytes = parse_size(text)
 

@@ -15,7 +15,7 @@ from ckptscan.checks.baseline import apply_baseline, read_baseline, written
 from ckptscan.errors import UsageError
 from ckptscan.sources.base import Origin
 from tests.checks.test_allowing import UP, audit_of
-from tests.conftest import packed
+from tests.conftest import WRITABLE, packed
 
 
 def found(
@@ -174,8 +174,10 @@ def test_what_is_no_baseline_is_refused(data: bytes, reason: str) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    st.none() | st.booleans() | st.integers() | st.text(WRITABLE, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(WRITABLE, max_size=5), inner)
+    ),
     max_leaves=6,
 )
 PLACES = [

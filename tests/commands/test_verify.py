@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,19 @@ from tests.content.making import FILE, changed, raw_file, stored, weights
 UP = "model.layers.3.mlp.up_proj.weight"
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> str:
+@cache
+def damaged() -> bytes:
     """A model with a NaN in a layer that is not among the ends."""
     array = np.random.default_rng(0).standard_normal((256, 64))
     array[3, 3] = np.nan
+    return raw_file(changed(weights(llama()), {UP: stored("BF16", array)}))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
     folder = tmp_path / "model"
     folder.mkdir()
-    (folder / FILE).write_bytes(raw_file(changed(weights(llama()), {UP: stored("BF16", array)})))
+    (folder / FILE).write_bytes(damaged())
     return str(folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ def tensors() -> Tensors:
     return found
 
 
-def model() -> Arrays:
-    """The same with numbers; norms are trained, each is another."""
+@cache
+def _trained() -> Arrays:
     found = weights(tensors())
     draw = np.random.default_rng(7)
     for name, (dtype, array) in found.items():
@@ -54,6 +55,11 @@ def model() -> Arrays:
             norms = 1 + 0.1 * draw.standard_normal(array.shape)
             found[name] = dtype, stored("BF16", norms)
     return found
+
+
+def model() -> Arrays:
+    """The same with numbers; norms are trained, each is another."""
+    return dict(_trained())
 
 
 def floats(array: Array) -> Array:

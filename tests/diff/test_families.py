@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -61,8 +62,9 @@ FAMILIES = {"neox": NEOX, "t5": T5, "vit": VIT, "diffusion": DIFFUSION, "mixtral
 EACH = pytest.mark.parametrize("name", FAMILIES)
 
 
-def model(name: str, layers: Iterable[int] = range(LAYERS)) -> Arrays:
-    """A model of a family, or what a merge makes of it that takes these layers in this order."""
+@cache
+def trained(name: str) -> Arrays:
+    """A model of a family."""
     place, inner, outer = FAMILIES[name]
     tensors: Tensors = {f"{leaf}.weight": ("BF16", shape) for leaf, shape in outer.items()}
     for layer in range(LAYERS):
@@ -73,6 +75,13 @@ def model(name: str, layers: Iterable[int] = range(LAYERS)) -> Arrays:
     for key, (dtype, array) in found.items():
         if array.ndim == 1:
             found[key] = dtype, stored("BF16", 1 + 0.1 * draw.standard_normal(array.shape))
+    return found
+
+
+def model(name: str, layers: Iterable[int] = range(LAYERS)) -> Arrays:
+    """A model of a family, or what a merge makes of it that takes these layers in this order."""
+    place, _, outer = FAMILIES[name]
+    found = trained(name)
     moved = {
         key.replace(f"{place.format(old)}.", f"{place.format(new)}."): one
         for new, old in enumerate(layers)

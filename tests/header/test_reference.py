@@ -15,10 +15,10 @@ from safetensors import TensorSpec, serialize
 from ckptscan.dtypes import DTYPES
 from ckptscan.header import parse_header, wanted
 from fixtures.make import attacks
-from tests.conftest import Tensors, file_of, framed, header_text
+from tests.conftest import WRITABLE, Tensors, file_of, framed, header_text
 from tests.header.fuzzing import disagreements, ours, reference
 
-NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+NAMES = st.text(WRITABLE, max_size=12)
 SHAPES = st.lists(st.integers(0, 4), max_size=4)
 WHOLE_BYTES = [name for name, dtype in DTYPES.items() if (dtype.bits or 0) % 8 == 0]
 TENSORS = st.dictionaries(

@@ -17,7 +17,7 @@ from ckptscan.names import IndexSet, fill
 from ckptscan.sources import FileEntry, open_source
 from ckptscan.sources.memory import MemorySource
 from ckptscan.sources.pack import write_pack
-from tests.conftest import file_of, pack, source_of
+from tests.conftest import WRITABLE, file_of, pack, source_of
 from tests.lock.making import locked
 
 MODEL = {"model.safetensors": {"a.0.w": ("F32", [2]), "a.1.w": ("F32", [2]), "b": ("U8", [])}}
@@ -141,8 +141,10 @@ def test_what_is_no_lock_is_refused_with_the_reason(data: bytes, reason: str) ->
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(WRITABLE, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(WRITABLE, max_size=5), inner)
+    ),
     max_leaves=8,
 )
 PLACES = [

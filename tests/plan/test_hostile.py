@@ -16,7 +16,7 @@ from ckptscan.plan.fit import matrix
 from ckptscan.report.plans import FORMATS, Shown, report
 from ckptscan.structure import Structure
 from fixtures.shapes import build, configs, public
-from tests.conftest import unheld
+from tests.conftest import WRITABLE, unheld
 
 EVERYTHING = Shown(explained=True, expected=True, command=True, width=80)
 KEYS = (
@@ -36,7 +36,7 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
 )
 LEAVES = st.one_of(
-    st.none(), st.booleans(), NUMBERS, st.text(max_size=9),
+    st.none(), st.booleans(), NUMBERS, st.text(WRITABLE, max_size=9),
     st.sampled_from(["yarn", "bfloat16", "fp8", "sliding_attention", "linear_attention", "GPTQ"]),
 )  # fmt: skip
 WORDS = st.sampled_from(["type", "rope_type", "factor", "quant_method", "bits", "group_size", "a",

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptscan.report import words
+from tests.conftest import WRITABLE
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_what_a_terminal_would_obey_is_escaped(text: str, shown: str) -> None:
     assert shown == words.printable(text)
 
 
-@given(st.text())
+@given(st.text(WRITABLE))
 def test_whatever_is_shown_is_printable(text: str) -> None:
     assert words.label(text).isprintable()
 

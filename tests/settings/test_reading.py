@@ -14,7 +14,7 @@ from ckptscan.checks.policy.words import FIGURES, GROUPS
 from ckptscan.errors import UsageError
 from ckptscan.settings import Settings
 from ckptscan.settings.reading import has_section, read_settings
-from tests.conftest import HERE
+from tests.conftest import HERE, WRITABLE
 
 # other words for what the page names
 ALIASES = (
@@ -189,7 +189,7 @@ LINES = [
 @given(
     st.one_of(
         st.binary(max_size=60),
-        st.text().map(str.encode),
+        st.text(WRITABLE).map(str.encode),
         st.lists(st.sampled_from(LINES), max_size=8).map(lambda lines: "\n".join(lines).encode()),
     ),
     st.sampled_from(["ckptscan.toml", "setup.cfg"]),

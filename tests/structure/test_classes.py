@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ckptscan.structure.classes import Around, classify
 from fixtures.families import rebuild
+from tests.conftest import WRITABLE
 from tests.structure.measure_classes import NONE, Shapes, measure, of, printed
 
 
@@ -100,13 +101,13 @@ LEAVES = st.dictionaries(
         "q_proj_weight k_proj_weight v_proj_weight weight_v weight_g gamma beta scale gate_up_proj "
         "down_proj parametrizations.weight.original1".split()
     )
-    | st.text(max_size=3),
+    | st.text(WRITABLE, max_size=3),
     SHAPES,
     max_size=5,
 )
 SEGMENTS = st.sampled_from(
     "* norm norm1 conv1 gate experts mlp embed_tokens up attn act ups input_linear w2".split()
-) | st.text(max_size=3)
+) | st.text(WRITABLE, max_size=3)
 
 
 @given(st.lists(SEGMENTS, max_size=4), LEAVES, st.dictionaries(SEGMENTS, LEAVES, max_size=3))

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptscan.structure.roles import ROLES, Role, Shape, Surroundings, roles_of
+from tests.conftest import WRITABLE
 
 FACTS = Path(__file__).parents[2] / "fixtures" / "families" / "roles.json"
 
@@ -157,7 +158,7 @@ WORDS = st.sampled_from(
     "v1 wq_a lora_A router shared_mlp moe fc1 fc2 net proj time_embed mtp A_log D linear_1 dense "
     "output attention blocks weight bias scale vision_tower merger c_proj".split()
 )
-NAMES = WORDS | st.text(max_size=8)
+NAMES = WORDS | st.text(WRITABLE, max_size=8)
 SHAPES = st.lists(st.integers(0, 1 << 70) | st.integers(0, 4), max_size=5).map(tuple)
 LEAVES = st.dictionaries(NAMES, SHAPES, max_size=4)
 

@@ -24,6 +24,7 @@ from ckptscan.checks.policy.values import (
     Unwanted,
 )
 from ckptscan.errors import UsageError
+from tests.conftest import WRITABLE
 
 EXPERTS = words.GROUPS["experts"]
 MLP = Group("model.layers.*.mlp.*", glob="model.layers.*.mlp.*")
@@ -159,7 +160,7 @@ KNOWN = [
 ]  # fmt: skip
 
 
-@given(st.one_of(st.text(), st.lists(st.sampled_from(KNOWN), max_size=9).map(" ".join)))
+@given(st.one_of(st.text(WRITABLE), st.lists(st.sampled_from(KNOWN), max_size=9).map(" ".join)))
 def test_any_text_is_a_rule_or_a_usage_error(text: str) -> None:
     try:
         rule = parse_rule(text)

@@ -17,6 +17,7 @@ from ckptscan.dtypes import DTYPES, dtype
 from ckptscan.header import Kind
 from ckptscan.structure.packing import Hints, Packing, unpack
 from ckptscan.structure.packing.guesses import GROUPS, group_of, settle, widths
+from tests.conftest import WRITABLE
 from tests.structure.packing.making import kind
 
 Module = Mapping[str, Kind]
@@ -254,10 +255,10 @@ NAMES = sorted({*package._PLAIN, "x", "x_blocks", "x_scale", "x.absmax", "x_weig
 LEAF_NAMES = st.one_of(
     st.sampled_from(NAMES),
     st.builds("{}_{}".format, st.sampled_from("xy"), st.sampled_from(NAMES)),
-    st.text(max_size=9),
+    st.text(WRITABLE, max_size=9),
 )
 ANYTHING: st.SearchStrategy[Any] = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.floats()),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(WRITABLE, max_size=3), st.floats()),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["shape", "x"]), inner)
     ),
