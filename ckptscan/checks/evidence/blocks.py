@@ -64,8 +64,11 @@ def _roles(kind: Node) -> Mapping[str, Mapping[str, tuple[str, Held]]]:
     """The weights of a layer by block and role, each with the name of its module."""
     found: dict[str, dict[str, tuple[str, Held]]] = {}
     for suffix, held in contents(kind).items():
-        block, _, module = suffix.rpartition(".")[0].rpartition(".")
         role = held[0].end.role.name
+        path = suffix.rpartition(".")[0]
+        if role == "o":
+            path = path.removesuffix(".*")  # attn.to_out.0, in a row with its dropout
+        block, _, module = path.rpartition(".")
         for mixture in _MIXTURES:
             role = role.removeprefix(mixture)
         if "*" not in block and not suffix.endswith(_BESIDE):
