@@ -111,6 +111,16 @@ def test_the_last_block_may_leave_out_one_stream(
     assert expected == codes((*CHECKS, *OUTLIERS), streams(*lost), config=STREAMS)
 
 
+def test_blocks_of_one_stream_may_have_their_output_elsewhere() -> None:
+    single = {
+        f"single_blocks.{layer}.attn.to_{side}.weight": ("BF16", [64, 64])
+        for layer in range(8)
+        for side in "qkv"
+    }
+
+    assert [] == codes(OUTLIERS, {**streams(), **single})
+
+
 def test_experts_without_a_router_are_told_once() -> None:
     said = CONFIG | {"num_experts": 8, "moe_intermediate_size": 32, "first_k_dense_replace": 1}
     (found,) = found_in(CHECKS, unheld(without(mixture(), "mlp.gate.weight"), config=said))

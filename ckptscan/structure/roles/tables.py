@@ -28,7 +28,7 @@ BUFFER = Late(
     r"std)|"
     r"mel_filters|pos_idx_to_embed|n_averaged|num_updates|num_points_scale|"
     r"(?:sqrt_)?alphas_cumprod.*|"
-    r"(?:cos|sin)_cached|freqs_cis|attn_bias_mask|tril|step|tokens_per_expert"
+    r"(?:cos|sin)_cached|freqs_cis|attn_bias_mask|(?:\w+_)?bias_idxs?|tril|step|tokens_per_expert"
 )
 # rotary_emb.inv_freq, rope.freqs
 ROPE = Late(r"inv_freqs?|(?:original_)?inv_freq|freqs|freqs_(?:cos|sin)|rope_freqs")
