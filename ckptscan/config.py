@@ -172,10 +172,22 @@ class Config:
         )
         return Config() if has_towers else self
 
+    def part(self, name: str) -> Config:
+        """What config.json says of a part under the part's own name; else this config itself.
+
+        MusicGen's `text_encoder` and `audio_encoder` are such; `decoder` is the language model.
+        """
+        return (None if name in _TEXT else self.section(name)) or self
+
     def section(self, key: str) -> Config | None:
         """An object in config.json as a config of its own, None where there is none."""
         value = self.documents.get("config.json", {}).get(key)
         return Config({"config.json": value}) if isinstance(value, dict) else None
+
+    @property
+    def is_of_adapter(self) -> bool:
+        """Whether adapter_config.json alone says what the weights are: of an adapter, any kind."""
+        return "adapter_config.json" in self.documents and "config.json" not in self.documents
 
     @property
     def model_type(self) -> str | None:

@@ -27,7 +27,8 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
     Example: num_hidden_layers is 32, model.layers has 31: 0-30.
     What to do: Is a shard missing? After pruning or merging, change num_hidden_layers.
     """
-    for stack in main_stacks(subject.structure):
+    stacks = list(main_stacks(subject.structure))
+    for stack in stacks:
         said = stack.config.number(*_layer_keys(stack))
         held = len(stack.indices)
         if said == held:
@@ -38,6 +39,8 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
         is_staged = bool(stack.config.numbers("depths"))
         if not is_sure and (is_staged or is_declared(subject.structure, held, _DEPTHS)):
             continue
+        if not is_sure and any(_fits(other, stack, said) for other in stacks):
+            continue
         yield LAYERS.finding(
             f"{stack.container} has {held} layers, config says {said}",
             Where(pattern=stack.path, indices=(str(stack.indices),), count=held),
@@ -47,6 +50,11 @@ def _layer_count(subject: Subject) -> Iterator[Finding]:
             expected=said,
             seen=f"{held}: {stack.indices}",
         )
+
+
+def _fits(other: Stack, stack: Stack, said: int) -> bool:
+    """Whether a config without sections speaks of another stack, that has as many layers."""
+    return other.config == stack.config and len(other.indices) == said
 
 
 def _layer_keys(stack: Stack) -> tuple[str, ...]:

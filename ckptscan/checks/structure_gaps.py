@@ -75,8 +75,10 @@ def _without_far(held: IndexSet) -> IndexSet:
 def _are_blocks(siblings: Siblings) -> bool:
     """Whether the children are blocks of several modules, most of them of one or two kinds."""
     counts = sorted((len(indices(kind)) for kind in siblings.kinds), reverse=True)
-    sizes = [len(contents(kind)) for kind in siblings.kinds[:8]]
-    is_block = max(sizes) >= 4 or (max(sizes) >= 2 and len(siblings.kinds) == 1)
+    held = [contents(kind) for kind in siblings.kinds[:8]]
+    most = max(map(len, held))
+    is_single = all("." not in suffix for names in held for suffix in names)  # batch norms: five
+    is_block = (most >= 4 and not is_single) or (most >= 2 and len(siblings.kinds) == 1)
     return is_block and 2 * sum(counts[:4]) > sum(counts)
 
 

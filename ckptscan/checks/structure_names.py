@@ -28,7 +28,7 @@ def _wrapped(subject: Subject) -> Iterator[Finding]:
     Example: _orig_mod.model.layers.0.input_layernorm.weight and 290 more.
     What to do: Save the unwrapped model, or strip the prefix.
     """
-    if subject.structure.adapter is not None:
+    if subject.structure.adapter is not None or subject.checkpoint.config.is_of_adapter:
         return
     for wrapper in subject.structure.wrappers:
         yield WRAPPED.finding(
@@ -52,10 +52,20 @@ def _legacy(subject: Subject) -> Iterator[Finding]:
     """
     hint = "load with a library that knows the names, and save again"
     families = subject.structure.families
-    old = [one for one in families if _OLD.search(one.pattern[-_LONGEST:])]
-    yield from _listed(OLD, old, "old norm name", hint)
+    yield from _listed(OLD, _old_norms(families), "old norm name", hint)
     split = [one for one in families if _WEIGHT_NORM.search(one.pattern[-_LONGEST:])]
     yield from _listed(OLD, split, "old weight-norm tensor", hint, "info")
+
+
+def _old_norms(families: Sequence[Family]) -> list[Family]:
+    """Vectors gamma and beta of one norm; a gamma alone, or of more axes, is meant so."""
+    found = [one for one in families if _OLD.search(one.pattern[-_LONGEST:])]
+    sides: dict[str, set[str]] = {}
+    for one in found:
+        if len(one.shape) == 1:
+            module, _, leaf = one.pattern.rpartition(".")
+            sides.setdefault(module, set()).add(leaf)
+    return [one for one in found if len(sides.get(one.pattern.rpartition(".")[0], ())) > 1]
 
 
 def _buffers(subject: Subject) -> Iterator[Finding]:

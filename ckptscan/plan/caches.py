@@ -135,7 +135,7 @@ def _layer(
     one = model.attention_of(index)
     modules = model.inventory.modules_of(index)
     found: list[tuple[int, LayerCache, str, str]] = []
-    if one is None or _is_encoder(model) or model.structure.checkpoint.configs:
+    if one is None or model.is_encoder or model.unserved:
         return found
     if model.facts.unmodelled_cache:
         return found
@@ -173,13 +173,6 @@ def _layer(
 def _chunk(model: Model) -> int:
     """Tokens that a state space is computed by at once."""
     return model.facts.config.number("mamba_chunk_size", "chunk_size") or _NO_CHUNK
-
-
-def _is_encoder(model: Model) -> bool:
-    """Whether nothing is generated: BERT and its kin keep no cache."""
-    named = model.facts.config.architecture or ""
-    generates = any(word in named for word in ("CausalLM", "ConditionalGeneration", "LMHead"))
-    return bool(model.inventory.of_role("token_type")) and not generates
 
 
 def _from_rows(modules: Sequence[Module], dtype: CacheDType, tp: int) -> tuple[int, str]:

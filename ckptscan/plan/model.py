@@ -12,9 +12,13 @@ from ckptscan.plan.inventory import Inventory, take_inventory
 from ckptscan.plan.sharding import Heads
 from ckptscan.plan.values import Term
 from ckptscan.structure import Attention, Structure
+from ckptscan.structure.expected.keys import VOCABULARY
 
 if TYPE_CHECKING:
     from ckptscan.plan.gguf import File
+
+
+_WRITES = ("CausalLM", "ConditionalGeneration", "LMHead")  # in names of classes
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,39 @@ class Model:
     def has_tower(self) -> bool:
         """Whether there is a part for images or sounds."""
         return any(module.tower != "text" for module in self.inventory.outside)
+
+    @cached_property
+    def unserved(self) -> str:
+        """Why no engine serves the model, of which the weights alone count; empty where some do."""
+        if self.structure.checkpoint.configs:
+            return "a pipeline of components, which no engine planned here serves; all are counted"
+        if not self._generates and not self._looks_up_words:
+            return "no language model, so that none of these engines serves it"
+        return ""
+
+    @cached_property
+    def is_encoder(self) -> bool:
+        """Whether it reads text and writes none: BERT and its kin keep no cache."""
+        if self._generates:
+            return False
+        is_inner = "encoder" in self.inventory.container.split(".")
+        is_headless = is_inner and not self.inventory.of_role("lm_head")
+        is_masked = "MaskedLM" in (self.facts.config.architecture or "")
+        return is_masked or is_headless or bool(self.inventory.of_role("token_type"))
+
+    @property
+    def _generates(self) -> bool:
+        """Whether the class that the config names writes text."""
+        named = self.facts.config.architecture or ""
+        return any(word in named for word in _WRITES)
+
+    @property
+    def _looks_up_words(self) -> bool:
+        """Whether there is a table of words; where a class is named, its vocabulary is as well."""
+        config = self.facts.config
+        named = config.architecture or config.text("_class_name")
+        is_told = named is None or config.number(*VOCABULARY) is not None
+        return is_told and bool(self.inventory.of_role("embedding"))
 
     @property
     def experts(self) -> int:

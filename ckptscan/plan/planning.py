@@ -27,12 +27,15 @@ def model_of(structure: Structure) -> Model:
     """The model of a checkpoint; raises UsageError where there is none to plan for."""
     if not structure.tensors:
         raise UsageError("there is no tensor to plan for")
-    if not any(end.role.name.startswith("lora.") for end in structure.meanings.values()):
+    config = structure.checkpoint.config
+    is_lora = any(end.role.name.startswith("lora.") for end in structure.meanings.values())
+    if not is_lora and not config.is_of_adapter:
         return Model.of(structure)
-    found = find_adapter(structure.families, structure.checkpoint.config)
-    base = found.base[:120] if found is not None and found.base else "its base model"
-    rank = max(found.ranks) if found is not None else "RANK"
-    raise UsageError("this is an adapter, not a model", f"plan for {base} with --lora {rank}")
+    found = find_adapter(structure.families, config)
+    said = config.text("base_model_name_or_path", "adapter_config.json")
+    base = said[:120] if said else "its base model"
+    rank = f" with --lora {max(found.ranks) if found is not None else 'RANK'}" if is_lora else ""
+    raise UsageError("this is an adapter, not a model", f"plan for {base}{rank}")
 
 
 def planned(model: Model, ask: Ask) -> MemoryPlan:
@@ -47,11 +50,10 @@ def planned(model: Model, ask: Ask) -> MemoryPlan:
     if ask.train is not None:
         return train(model, ask, ask.train)
     made = engine_named(ask.engine).plan(model, ask)
-    unserved = _unserved(model)
     supposed = [] if model.schemes is None else [SUPPOSED]
-    notes = (*spoken_for(ask.engine), *made.assumptions, *supposed, *filter(None, [unserved]))
-    expected = () if unserved else made.expected
-    told = replace(made, assumptions=notes, expected=expected, unserved=unserved)
+    notes = (*spoken_for(ask.engine), *made.assumptions, *supposed, *filter(None, [model.unserved]))
+    expected = () if model.unserved else made.expected
+    told = replace(made, assumptions=notes, expected=expected, unserved=model.unserved)
     if model.facts.unmodelled_cache:
         told = _without_cache(told, model.facts.unmodelled_cache)
     return with_sections(model, told)
@@ -94,12 +96,3 @@ def _as_engine_takes_it(model: Model, ask: Ask) -> Ask:
     if local.outtype not in (None, mix):
         raise UsageError(f"--quantize {mix} and --outtype {local.outtype} differ", "say one")
     return replace(ask, what_if=what_if._replace(quantize=None), local=local._replace(outtype=mix))
-
-
-def _unserved(model: Model) -> str:
-    """Why no engine serves the model, of which the weights alone count; empty where some do."""
-    if model.structure.checkpoint.configs:
-        return "a pipeline of components, which no engine planned here serves; all are counted"
-    if not model.attention and not model.inventory.of_role("embedding"):
-        return "no language model, so that none of these engines serves it"
-    return ""

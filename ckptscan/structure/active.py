@@ -18,6 +18,8 @@ from ckptscan.structure.tree import End, Node
 TOP_K_KEYS = (
     "num_experts_per_tok",
     "num_experts_per_token",
+    "num_activated_experts",
+    "n_activated_experts",
     "experts_per_token",
     "num_selected_experts",
     "moe_topk",

@@ -14,7 +14,7 @@ from ckptscan.config import Config
 from ckptscan.names import IndexSet
 from ckptscan.structure.layers import Layers
 from ckptscan.structure.projections import Projections, read_projections
-from ckptscan.structure.scene import tower_of
+from ckptscan.structure.scene import config_at
 
 Shape = tuple[int, ...]
 
@@ -132,7 +132,7 @@ class _Facts:
     """What config says of the heads of one container's tower."""
 
     def __init__(self, config: Config, container: str) -> None:
-        tower = config.tower(tower_of(container))
+        tower = config_at(config, container)
         segments = container.replace("/", ".").split(".")
         self.side = next((side for side in ("decoder", "encoder") if side in segments), "")
         self.config = tower.section(f"{self.side}_config") or tower

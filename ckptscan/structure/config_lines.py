@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckptscan.structure.scene import tower_of
+from ckptscan.structure.scene import config_at, tower_of
 from ckptscan.structure.summary import Structure
 from ckptscan.structure.tree import Node
 
@@ -32,7 +32,7 @@ def activation(structure: Structure, node: Node) -> list[tuple[str, str]]:
         end.role.name for child in node.children for inner in child.children for end in inner.ends
     }
     config = structure.checkpoint.config_of(node.path.partition("/")[0])
-    name = config.tower(tower_of(node.path)).said(*_KEYS)
+    name = config_at(config, node.path).said(*_KEYS)
     if not (own & _UPWARD) or not isinstance(name, str) or name not in _ACTIVATIONS:
         return []
     return [("act_fn", _ACTIVATIONS[name])]

@@ -79,6 +79,9 @@ def _of_layer(layer: Node, container: str) -> Iterator[_Key]:
         if width:
             is_gated = bool({f"{prefix}gate", f"{prefix}gate_up"} & shapes.keys())
             beside = shared[1] if shared else 0
+            rows = shapes.get("router", (0,))[0]
+            if prefix and 0 < rows < experts == width[1] and experts % rows == 0:
+                experts, width = rows, (width[0], width[1] // rows)  # DBRX: one below the other
             yield _Key(container, *width, is_gated, experts if prefix else 0, beside)
             return
 

@@ -81,6 +81,12 @@ def tower_of(path: str) -> str:
     return "audio" if _AUDIO.search(path) else "text"
 
 
+def config_at(config: Config, path: str) -> Config:
+    """What a config says of the part that a path lies in: under its own name, or its tower's."""
+    own = config.part(path.rpartition("/")[2].partition(".")[0])
+    return config.tower(tower_of(path)) if own is config else own
+
+
 def quantization_of(config: Config, name: str) -> Mapping[str, object]:
     """What config says of the quantization of one module: its own entry, or the general one."""
     said = config.quantization

@@ -9,6 +9,7 @@ import pytest
 from ckptscan.checks import Subject, Where
 from ckptscan.checks import audit as run_all
 from ckptscan.checks.config_promises import CHECKS
+from ckptscan.checks.structure_outliers import CHECKS as OUTLIERS
 from ckptscan.checks.values import Check
 from tests.checks.looking import CONFIG, codes, float8, found_in, llama, mixture, without
 from tests.conftest import Tensors, unheld
@@ -24,6 +25,27 @@ def having(name: str, shape: list[int], *layers: int) -> dict[str, tuple[str, li
     return {**llama(), **more}
 
 
+def streams(*lost: str) -> dict[str, tuple[str, list[int]]]:
+    """Blocks of images and text, the last of which leaves out these of its modules."""
+    shapes = {
+        **{f"attn.{name}": [64, 64] for name in ("to_q", "to_k", "to_v", "to_out.0")},
+        **{f"attn.{name}": [64, 64] for name in ("add_q_proj", "add_k_proj", "add_v_proj")},
+        "attn.to_add_out": [64, 64],
+        "norm1_context.linear": [128, 64],
+        **{f"{name}.net.0.proj": [256, 64] for name in ("ff", "ff_context")},
+        **{f"{name}.net.2": [64, 256] for name in ("ff", "ff_context")},
+    }
+    return {
+        f"transformer_blocks.{layer}.{name}.weight": ("BF16", shape)
+        for layer in range(8)
+        for name, shape in shapes.items()
+        if layer < 7 or not name.startswith(lost)
+    }
+
+
+TEXT = ("attn.to_add_out", "ff_context", "norm1_context")
+BOTH = ["C016 warning", "S001 error"]
+STREAMS = {"num_layers": 8, "num_attention_heads": 4, "attention_head_dim": 16}
 BIASED = {"model_type": "another", "attention_bias": True}
 UP = "mlp.up_proj.weight"
 
@@ -74,6 +96,29 @@ CASES = [
 @pytest.mark.parametrize(("tensors", "said", "expected"), CASES)
 def test_promises(tensors: Tensors, said: dict[str, object], expected: list[str]) -> None:
     assert expected == codes(CHECKS, tensors, config=CONFIG | said)
+
+
+@pytest.mark.parametrize(
+    ("lost", "expected"),
+    [
+        pytest.param(TEXT, [], id="text-that-nothing-reads"),
+        pytest.param((*TEXT, "attn.to_out", "ff."), BOTH, id="both-streams"),
+    ],
+)
+def test_the_last_block_may_leave_out_one_stream(
+    lost: tuple[str, ...], expected: list[str]
+) -> None:
+    assert expected == codes((*CHECKS, *OUTLIERS), streams(*lost), config=STREAMS)
+
+
+def test_blocks_of_one_stream_may_have_their_output_elsewhere() -> None:
+    single = {
+        f"single_blocks.{layer}.attn.to_{side}.weight": ("BF16", [64, 64])
+        for layer in range(8)
+        for side in "qkv"
+    }
+
+    assert [] == codes(OUTLIERS, {**streams(), **single})
 
 
 def test_experts_without_a_router_are_told_once() -> None:

@@ -32,6 +32,28 @@ def test_figures(
     assert expected == codes(CHECKS, {**llama(), **tensors}, config=CONFIG | said)
 
 
+def towers(path: str) -> dict[str, tuple[str, list[int]]]:
+    """Three layers more, in a part of the model."""
+    return {name.replace("model.layers", path): one for name, one in llama(range(3)).items()}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        pytest.param("image_embedder.layers", {}, id="the-config-is-of-the-larger"),
+        pytest.param(
+            "text_encoder.encoder.block",
+            {"is_encoder_decoder": True, "text_encoder": {"num_layers": 3}},
+            id="the-part-has-a-section",
+        ),
+    ],
+)
+def test_parts_have_layers_of_their_own(path: str, said: dict[str, object]) -> None:
+    tensors = {**towers(path), **llama()}
+
+    assert [] == codes(CHECKS, tensors, config=CONFIG | {"architectures": ["Denoiser"]} | said)
+
+
 @pytest.mark.parametrize("odd", ["8", 8.0, -1, [], {}, None, True, 10**30])
 @pytest.mark.parametrize("key", ["num_hidden_layers", "vocab_size"])
 def test_what_is_no_figure_is_no_witness(key: str, odd: object) -> None:

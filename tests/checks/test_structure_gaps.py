@@ -19,6 +19,15 @@ CASES = [
     pytest.param(llama([0, 1, 2, 3, 90]), [], id="S004-far-apart"),
     pytest.param(llama([0, 1, 2, 3, 4, 5, 700]), [], id="S004-one-far-away"),
     pytest.param(llama([0, 1, 2, 4, 5, 6, 703]), ["S004 error"], id="S004-under-a-far-number"),
+    pytest.param(
+        {
+            f"stem.{at}.{leaf}": ("F32", [64, 64, 3, 3] if at % 3 == 0 else [64])
+            for at in (0, 1, 3, 4, 6, 7)
+            for leaf in ("weight", *("bias running_mean running_var".split() if at % 3 else ()))
+        },
+        [],
+        id="S004-convolutions-and-batch-norms",
+    ),
     pytest.param(llama([0, 1, 3, 4, 5, 6]), ["S004 error"], id="S004-2-missing"),
     pytest.param(mixture(experts=64), [], id="S005-many-experts"),
     pytest.param(without(mixture(), f"{L}.5.mlp.experts.3."), ["S005 error"], id="S005-one-lost"),

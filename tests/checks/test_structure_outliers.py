@@ -23,6 +23,15 @@ CASES = [
     pytest.param(
         {"head.0.weight": ("F32", [4]), "head.0.bias": ("F32", [4])}, [], id="S001-a-norm"
     ),
+    pytest.param(
+        {
+            f"{L}.{layer}.{name}.weight": ("BF16", [64, 128 if (layer, name) == (0, "fc1") else 96])
+            for layer in range(8)
+            for name in ("q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2")
+        },
+        [],
+        id="S002-the-first-takes-in-a-skip",
+    ),
     pytest.param({"merger.mlp.bias": ("F32", [4])}, ["S001 warning"], id="S001-a-bias-alone"),
     pytest.param({"lm_head.bias": ("F32", [4])}, [], id="S001-the-bias-of-a-tied-head"),
     pytest.param(

@@ -138,6 +138,54 @@ def test_what_no_engine_serves_is_weights_alone(made_of: str) -> None:
     assert 0 == one.kv.bytes_per_token
 
 
+def layers_of(container: str, config: dict[str, object], **more: list[int]) -> Structure:
+    """Two layers that attend, at a path."""
+    names = [f"{container}.{layer}.attn.{side}_proj" for layer in range(2) for side in "qkvo"]
+    shapes = {name: [64, 64] for name in names} | more
+    tensors = {f"{name}.weight": ("BF16", shape) for name, shape in shapes.items()}
+    heads = {"num_attention_heads": 4}
+    files = {"config.json": json.dumps(heads | config).encode(), "model.safetensors": tensors}
+    return describe(checkpoint_of(files))
+
+
+WORDS = {"embed_tokens": [1000, 64]}
+
+
+@pytest.mark.parametrize(
+    ("one", "is_served"),
+    [
+        pytest.param(layers_of("blocks", {"_class_name": "Denoiser"}), False, id="denoiser"),
+        pytest.param(
+            layers_of("decoder.layers", {"architectures": ["PointModel"]}, points_embed=[4, 64]),
+            False,
+            id="points",
+        ),
+        pytest.param(layers_of("encoder.layer", {}, **WORDS), True, id="encoder"),
+        pytest.param(
+            layers_of("layers", {"architectures": ["XForMaskedLM"], "vocab_size": 1000}, **WORDS),
+            True,
+            id="masked",
+        ),
+    ],
+)
+def test_what_writes_no_text_keeps_no_cache(one: Structure, is_served: bool) -> None:
+    made = plan(one, Ask(devices=parse_devices("h100")))
+
+    assert 0 == made.kv.bytes_per_token
+    assert is_served == (not made.unserved)
+
+
+def test_an_adapter_of_any_kind_is_no_model() -> None:
+    files = {
+        "adapter_config.json": json.dumps({"peft_type": "ANY"}).encode(),
+        "adapter_model.safetensors": {"base_model.model.layers.0.any_vector": ("F32", [64])},
+    }
+    with pytest.raises(UsageError, match="an adapter") as caught:
+        plan(describe(checkpoint_of(files)), Ask(devices=parse_devices("h100")))
+
+    assert "plan for its base model" == caught.value.hint
+
+
 @pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5"])
 def test_an_encoder_logs_no_cache(engine: str) -> None:
     one = planned("pack:google-bert--bert-base-uncased", engine=engine)

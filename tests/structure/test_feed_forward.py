@@ -67,6 +67,11 @@ STORED = {
         },
         [("h", "0-1", H, F, False, 0, 0)],
     ),
+    "experts one below the other": (
+        layers(router__weight=[4, H], experts__mlp__w1=[4 * F, H], experts__mlp__v1=[4 * F, H],
+               experts__mlp__w2=[4 * F, H]),
+        [("model.layers", "0-1", H, F, True, 4, 0)],
+    ),
     "experts that lie apart, and a shared one": (
         ROUTER | layers(
             **{f"experts__{e}__{part}_proj__weight": [H, F] if part == "down" else [F, H]

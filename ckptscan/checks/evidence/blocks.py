@@ -35,7 +35,8 @@ def torn_blocks(structure: Structure) -> Iterator[Torn]:
     whole: dict[tuple[str, frozenset[str]], str] = {}  # all but one of a set -> the one's role
     for siblings in all_siblings(structure):
         for kind in () if siblings.is_experts else siblings.kinds:
-            for block, roles in _roles(kind).items():
+            blocks = _roles(kind)
+            for block, roles in blocks.items():
                 for together, needed in _SETS:
                     absent = together - roles.keys()
                     if not absent:
@@ -43,13 +44,24 @@ def torn_blocks(structure: Structure) -> Iterator[Torn]:
                         for role in needed:
                             rest = frozenset(name for one, name in named.items() if one != role)
                             whole[_label(block, role), rest] = role
-                    elif len(absent) == 1 and absent <= needed and not roles.keys() & _FUSED:
+                    elif (
+                        len(absent) == 1
+                        and absent <= needed
+                        and not roles.keys() & _FUSED
+                        and not absent & _within(block, blocks)
+                    ):
                         held = tuple(roles[role] for role in sorted(together - absent))
                         found.append(Torn(siblings, kind, block, next(iter(absent)), held))
     for torn in found:
         names = frozenset(name for name, _ in torn.held)
         if whole.get((_label(torn.block, torn.role), names)) == torn.role:
             yield torn
+
+
+def _within(block: str, blocks: Mapping[str, Mapping[str, object]]) -> frozenset[str]:
+    """The roles of what lies deeper in a block: attn.to_out.0, in a row with its dropout."""
+    inner = (roles for path, roles in blocks.items() if path.startswith(f"{block}."))
+    return frozenset().union(*inner)
 
 
 def _label(block: str, role: str) -> str:

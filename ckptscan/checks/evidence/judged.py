@@ -179,7 +179,7 @@ def _judge_end(
     siblings: Siblings, at: IndexSet, found: Sequence[Difference], names: Mapping[str, object]
 ) -> Judged | None:
     """The first or last child: sure only where what is left of it contradicts itself."""
-    kept = [one for one in found if one.what in (MISSING, SHAPE, DTYPE)]
+    kept = [one for one in found if one.what in (MISSING, SHAPE, DTYPE) and not _takes_in_more(one)]
     if not found:
         return Judged(siblings, at, (), "warning", INFERRED)  # like these, but for whole blocks
     if not kept:
@@ -229,6 +229,14 @@ def _is_needed(one: Difference, all_: Sequence[Difference], held: Mapping[str, s
     block = one.suffix.rpartition(".")[0].rpartition(".")[0]
     roles = held.get(block, set())
     return any(one.role in group and len(group & roles) >= 2 for group in _SETS)
+
+
+def _takes_in_more(one: Difference) -> bool:
+    """Whether a matrix is that of its siblings but for more columns: what a skip leads past."""
+    if one.what != SHAPE or one.expected is None or one.seen is None:
+        return False
+    usual, own = one.expected.family.shape, one.seen.family.shape
+    return len(usual) == len(own) == 2 and usual[0] == own[0] and usual[1] < own[1]
 
 
 def _contradicts(one: Difference, all_: Sequence[Difference], names: Mapping[str, object]) -> bool:

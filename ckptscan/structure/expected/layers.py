@@ -179,6 +179,8 @@ def _wanted(
             is_needed = part.role in PROJECTIONS and part.is_matrix
             if is_by_design(lack, group, is_needed) or _are_others(one, lack, group):
                 continue
+            if _ends_a_stream(one, lack, group):
+                continue
             wanted |= lack
             found = _of_some(one, MISSING, part, lack, len(have))
             broken.append(found._replace(is_grave=_is_torn(one, part, lack)))
@@ -193,6 +195,18 @@ def _are_others(one: StackParts, few: frozenset[int], group: frozenset[int]) -> 
         part.layers & group == few and part.roles & PROJECTIONS and part.is_matrix
         for part in one.parts.values()
     )
+
+
+def _ends_a_stream(one: StackParts, lack: frozenset[int], group: frozenset[int]) -> bool:
+    """Whether the last layer leaves out one of two streams: text that nothing reads any more.
+
+    It lacks an output and a feed-forward, and holds another of each projection that it lacks.
+    """
+    if lack != {max(one.held)}:
+        return False
+    matrices = [part for part in one.parts.values() if part.is_matrix]
+    lost = {part.role for part in matrices if group - part.layers == lack} & PROJECTIONS
+    return {"o", "down"} <= lost <= {part.role for part in matrices if part.layers >= group}
 
 
 def _is_a_sort(one: StackParts, few: frozenset[int], group: frozenset[int]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckptscan.config import Config
 from ckptscan.names import IndexSet
-from ckptscan.structure.scene import tower_of
+from ckptscan.structure.scene import config_at, tower_of
 
 if TYPE_CHECKING:
     from ckptscan.structure import Node, Structure
@@ -54,7 +54,8 @@ def layer_stacks(structure: Structure) -> Iterator[Stack]:
         segments = one.container.replace("/", ".").split(".")
         side = next((side for side in ("decoder", "encoder") if side in segments), "")
         tower = tower_of(one.container)
-        config = structure.checkpoint.config_of(one.container.partition("/")[0]).tower(tower)
+        whole = structure.checkpoint.config_of(one.container.partition("/")[0])
+        config = config_at(whole, one.container)
         indices = IndexSet.of(index for kind in one.kinds for index in kind.indices)
         nodes = tuple(kind.node for kind in one.kinds)
         yield Stack(nodes[0].path, tower, side, indices, nodes, config, one.nbytes)

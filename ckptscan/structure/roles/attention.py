@@ -172,6 +172,8 @@ def _projection(spot: Spot) -> str | None:
     for role, pattern in _MLA:
         if pattern.fullmatch(name):
             return role
+    if "mlp" in name.split("_"):
+        return None  # to_qkv_mlp_proj: how much of it is attention, its shape does not say
     side = _side(name)
     if side is not None:
         return side

@@ -55,6 +55,8 @@ def _bookkeeping(spot: Spot) -> Role | None:
         return Role("buffer", "siblings")
     if leaf == "positional_embedding" and len(spot.shape) == 2 and spot.shape[0] == 2:
         return Role("buffer", "name and shape")
+    if leaf == "pe" and spot.is_bare and len(spot.shape) == 3 and 1 in spot.shape[:2]:
+        return Role("buffer", "name and shape")  # waves that PyTorch's tutorial calls so
     is_scale = leaf == "scales" and area_of(spot.name) in ("patch", "position")
     if spot.is_bare and not is_scale and tables.QUANTIZATION.fullmatch(leaf):
         return Role("quantization", "name")

@@ -28,7 +28,7 @@ BUFFER = Late(
     r"std)|"
     r"mel_filters|pos_idx_to_embed|n_averaged|num_updates|num_points_scale|"
     r"(?:sqrt_)?alphas_cumprod.*|"
-    r"(?:cos|sin)_cached|freqs_cis|attn_bias_mask|tril|step|tokens_per_expert"
+    r"(?:cos|sin)_cached|freqs_cis|attn_bias_mask|(?:\w+_)?bias_idxs?|tril|step|tokens_per_expert"
 )
 # rotary_emb.inv_freq, rope.freqs
 ROPE = Late(r"inv_freqs?|(?:original_)?inv_freq|freqs|freqs_(?:cos|sin)|rope_freqs")
@@ -176,7 +176,7 @@ ATTENTION_GATE = Late(r"(?:\w+_)?gate(?:_\w+)?|g_proj|w_?g|(?:out|attn)_gate")
 # o_proj, out_lin, c_proj, to_out, attention.output.dense, Wo, linear_proj
 OUT = Late(
     r"(?:\w+_)?w?o(?:_(?:proj|lin|linear|a|b|ud|a_proj|b_proj))?|(?:\w+_)?out(?:_(?:proj\w*|lin|"
-    r"linear|\w+_proj))?|"
+    r"linear|layer|\w+_proj))?|"
     r"c_proj|(?:\w+_)?dense|proj|output(?:_\w+)?|linear(?:_(?:proj|out|o|attn))?|proj_o(?:ut)?|"
     r"(?:project|projection|fc)_out|"
     r"to_(?:add_)?out|final|resid_proj|post|projection(?:_layer)?|conv1d|fc"
