@@ -42,6 +42,7 @@ ALLOWED = {
     "huggingface_hub": {"sources"},
     "tqdm": {"sources"},
     "obstore": {"sources"},
+    "certifi": {"sources"},
     "torch": {"verify", "hardware"},
     "safetensors": {"verify"},
     "numpy": {"content", "verify"},
@@ -119,6 +120,7 @@ def test_imports_point_downward() -> None:
     [
         ("huggingface_hub", "sources/hub/session.py"),
         ("obstore", "sources/cloud/"),
+        ("certifi", "sources/cloud/"),
         ("tqdm", "sources/progress.py"),
         ("textual", "browse/screens/"),
         ("rich", "browse/screens/"),

@@ -6,6 +6,7 @@ read; 4 a bug of ours; 130 interrupted; 141 the reader of the output went away.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import os
@@ -136,6 +137,7 @@ def cli() -> None:
 def main() -> None:
     """The console script."""
     gc.disable()  # a process of a second makes no garbage worth a third of its time
+    atexit.register(gc.freeze)  # nor at its end: what is left goes with the process, unlooked at
     if sys.stdout is None:  # closed by the caller: `>&-`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -113,7 +113,7 @@ def plan_options(command: F) -> F:
         said["prefix_caching"] = said["prefix_caching"] or None
         asks = tuple(
             Ask(
-                devices=parse_devices(gpu) if gpu else None,
+                devices=None if gpu is None else parse_devices(gpu),
                 parallel=Parallel(tp, pp, dp, ep),
                 engine=engine,
                 max_seqs=max_num_seqs,

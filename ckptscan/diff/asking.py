@@ -146,7 +146,7 @@ class Asking:
         if is_composed(change):
             return {}
         table, part = self._diff.a.checkpoint.table, change.a[0]
-        rows = [row for row in part.unit.family.rows if row in self._unproved]
+        rows = list(filter(self._unproved.__contains__, part.unit.family.rows))
         found = zip(indices_in(part, [table.names[row] for row in rows]), rows, strict=True)
         members = frozenset(part.region)
         return {indices: row for indices, row in found if indices in members}

@@ -8,7 +8,7 @@ from ckptscan.checkpoint import no_collection
 from ckptscan.diff.counting import missing_numbers
 from ckptscan.diff.facts import facts_of
 from ckptscan.diff.files import files
-from ckptscan.diff.proof import Proofs
+from ckptscan.diff.proof import MOST_PRODUCTS, Proofs
 from ckptscan.diff.settings import settings
 from ckptscan.diff.values import (
     ADDED,
@@ -29,7 +29,6 @@ from ckptscan.structure import Structure
 from ckptscan.structure.match import Container, Known, Match, Region, match
 
 Wanted = Callable[[str], bool]
-_MOST_PRODUCTS = 64  # parts of one change whose indices are no product
 
 
 def compare(
@@ -93,7 +92,7 @@ def _changes(one: Match, proofs: Proofs) -> Iterator[Change]:
 def _products(one: Change) -> Iterator[Change]:
     """A change as several whose indices are products of ranges, where few will do."""
     sides = (*one.a, *one.b)
-    regions = sides[0].region.products(_MOST_PRODUCTS)
+    regions = sides[0].region.products(MOST_PRODUCTS)
     is_simple = len(one.a) < 2 and len(one.b) < 2 and len({part.region for part in sides}) == 1
     if len(regions) == 1 or not is_simple:
         yield one

@@ -7,19 +7,24 @@ proof is missing proves nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import compress
+from operator import add
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.diff.values import IDENTICAL, UNPROVED
 from ckptscan.names import split_stars, unescape
 from ckptscan.sources import Origin
 from ckptscan.structure.match import Part, Region
+from ckptscan.structure.match.regions import Indices
 from ckptscan.table import Shard, TensorTable
 
 # sources whose address alone tells the file: one listing, read twice
 _ADDRESSED = frozenset({"pack", "hub", "modelscope", "http", "s3", "gs", "az"})
 _REPOSITORIES = frozenset({"hub", "hf-cache"})
+_PROVED, _MOVED = 1, 2  # of a row
+MOST_PRODUCTS = 64  # parts of one change whose indices are no product
 _Keys = frozenset[tuple[object, ...]]
 
 
@@ -52,18 +57,20 @@ class Proofs:
 
     def split(self, one: Part, two: Part) -> Iterator[tuple[Part, Part, str, bool]]:
         """Parts of two equally named ones with the state of their content, and whether moved."""
-        rows = self._rows(one)
-        labels = [(self._proved[row], self._moved[row]) for row in rows]
-        kinds = sorted(set(labels), key=labels.count)
-        rest = one.region
-        for kind in kinds[:-1]:
-            some = [row for row, label in zip(rows, labels, strict=True) if label == kind]
-            held = indices_in(one, [self._a.table.names[row] for row in some])
-            region = Region.of(held, one.region.arity)
-            rest = rest.minus(region)
-            yield one._replace(region=region), two._replace(region=region), *_label(kind)
-        if kinds:
-            yield one._replace(region=rest), two._replace(region=rest), *_label(kinds[-1])
+        rows, arity = self._rows(one), one.region.arity
+        states = bytes(map(self._states.__getitem__, rows))
+        if not states:
+            return
+        *few, most = sorted(set(states), key=states.count)
+        apart: list[Indices] = []
+        for state in few:
+            chosen = compress(rows, map(state.__eq__, states))
+            held = indices_in(one, map(self._a.table.names.__getitem__, chosen))
+            apart += held
+            region = Region.of(held, arity)
+            yield one._replace(region=region), two._replace(region=region), *_label(state)
+        for region in one.region.products_without(Region.of(apart, arity), MOST_PRODUCTS):
+            yield one._replace(region=region), two._replace(region=region), *_label(most)
 
     def _rows(self, part: Part) -> Sequence[int]:
         """The rows of A's table that a part holds, in no order that matters."""
@@ -77,6 +84,11 @@ class Proofs:
         return [row for indices, row in found if indices in members]
 
     @cached_property
+    def _states(self) -> bytes:
+        """For each row of A, in one number, whether its file is proved equal and it has moved."""
+        return bytes(map(add, self._proved, self._moved))
+
+    @cached_property
     def _proved(self) -> bytearray:
         """For each row of A whether its file is proved equal."""
         table = self._a.table
@@ -86,7 +98,7 @@ class Proofs:
             return flags  # one name in several files: which is which is not proved
         for number in self.same_files:
             rows = table.shards[number].rows
-            flags[rows.start : rows.stop] = b"\1" * len(rows)
+            flags[rows.start : rows.stop] = bytes([_PROVED]) * len(rows)
         return flags
 
     @cached_property
@@ -102,12 +114,12 @@ class Proofs:
         for component, path, rows in _places(ours):
             held = homes.get(component, {})
             for row in rows:
-                flags[row] = held.get(ours.names[row], path) != path
+                flags[row] = _MOVED * (held.get(ours.names[row], path) != path)
         return flags
 
 
-def _label(kind: tuple[int, int]) -> tuple[str, bool]:
-    return (IDENTICAL if kind[0] else UNPROVED), bool(kind[1])
+def _label(state: int) -> tuple[str, bool]:
+    return (IDENTICAL if state & _PROVED else UNPROVED), bool(state & _MOVED)
 
 
 def _shard_keys(checkpoint: Checkpoint) -> list[_Keys]:
@@ -163,7 +175,7 @@ def _homes(table: TensorTable) -> dict[str, dict[str, str]]:
     return homes
 
 
-def indices_in(part: Part, names: Sequence[str]) -> list[tuple[int, ...]]:
+def indices_in(part: Part, names: Iterable[str]) -> list[Indices]:
     """The index tuples in names of one family."""
     pieces = map(unescape, split_stars(part.unit.family.pattern))
     pattern = re.compile("([0-9]+)".join(map(re.escape, pieces)), re.DOTALL)

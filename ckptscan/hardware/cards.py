@@ -7,7 +7,7 @@ count from torch's. Both are published readings, each with its source; none is a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ckptscan.errors import UsageError
@@ -220,13 +220,19 @@ def named(name: str) -> Card:
     memory = _APPLE.fullmatch(plain)
     if memory is not None:
         return apple(int(memory["gb"]) * GIB)
+    raise UsageError(f"no card is called {name[:80]!r}", _way_out(plain, known))
+
+
+def _way_out(plain: str, known: Mapping[str, Card]) -> str:
+    """What may have been meant, and where all names are; a number alone lacks its unit."""
     import difflib
 
-    aliases = {_plain(card.aliases[0]): card.aliases[0] for card in CARDS}
-    close = difflib.get_close_matches(plain, [*known], 3, 0.5)
-    nearest = list(dict.fromkeys(known[one].aliases[0] for one in close)) or list(aliases.values())
-    hint = f"nearest: {', '.join(nearest)}" if close else f"there are: {', '.join(nearest)}"
-    raise UsageError(f"no card is called {name[:80]!r}", f"{hint}; or give its memory, as in 24GiB")
+    if plain.isascii() and plain.isdigit():
+        return f"{plain[:8]}GiB is a card of so much memory, 4x{plain[:8]}GiB four of them"
+    close = difflib.get_close_matches(plain.removeprefix("nvidia"), known, 3, 0.55)
+    nearest = ", ".join(dict.fromkeys(known[one].aliases[0] for one in close))
+    start = f"nearest: {nearest}; " if nearest else ""
+    return f"{start}ckptscan gpus lists all; its memory will do, as in 24GiB or 4x24GiB"
 
 
 def apple(memory: int) -> Card:

@@ -54,7 +54,8 @@ def _is_hopeless(model: Model, made: MemoryPlan) -> bool:
     """Whether something else than memory is in the way."""
     unknown: frozenset[str] = getattr(engine_named(made.engine), "unknown_schemes", frozenset())
     against = unrunnable(model, _card(made), made.engine, unknown)
-    return model.structure.checkpoint.incomplete or any(against)
+    is_unknown = model.structure.checkpoint.incomplete or bool(model.facts.unmodelled_cache)
+    return is_unknown or any(against)
 
 
 def _told(changes: Iterable[Change], planned: Planned) -> Iterator[str]:

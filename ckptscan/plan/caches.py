@@ -136,6 +136,8 @@ def _layer(
     found: list[tuple[int, LayerCache, str, str]] = []
     if one is None or _is_encoder(model) or model.structure.checkpoint.configs:
         return found
+    if model.facts.unmodelled_cache:
+        return found
     states = [kind for kind in (one.kind, *one.beside) if kind in ("linear", "ssm")]
     if one.kind not in ("linear", "ssm", "none"):
         index_width = model.facts.config.number("index_head_dim") or 0

@@ -26,6 +26,9 @@ _CONTEXT_KEYS = (
     "model_max_length",
     "max_target_positions",
 )
+# DeepSeek-V4: layers that keep one entry for several tokens, beside a window of plain ones
+_COMPRESSING = ("compress_ratios", "compress_rates", "compress_rate_csa", "compress_rate_hca")
+_COMPRESSOR = "compressor"
 STATE_SIZES = ("mamba_d_state", "ssm_state_size", "state_size", "mamba_n_state")
 _NO_CONTEXT = 2048  # vLLM's own default where a config names no context
 _LARGEST_FACTOR = 1 << 20
@@ -173,6 +176,15 @@ class Facts:
         if self.config.flag("use_sliding_window") and first is not None:
             return SLIDING if index >= first else FULL
         return SLIDING
+
+    @cached_property
+    def unmodelled_cache(self) -> str:
+        """Why no rule here sizes the cache; empty where one does."""
+        key = next((key for key in _COMPRESSING if self.config.said(key) is not None), "")
+        named = key or next((kind for kind in self._layer_types if "compress" in kind), "")
+        if not named and any(_COMPRESSOR in m.path for m, _ in self.inventory.everything()):
+            named = f"modules called {_COMPRESSOR}"
+        return f"layers keep one entry for several tokens ({named[:40]})" if named else ""
 
     def _chunked(self, index: int, layers: int) -> str:
         """Llama-4: layers without rotary positions look everywhere, the others within chunks."""

@@ -178,16 +178,14 @@ def headroom(plan: MemoryPlan) -> int:
     if spreads(plan.engine):
         return min(rank.capacity - rank.nbytes for rank in plan.ranks)
     requests = plan.ask.requests or 1
+    return min(rank.left - _cached(plan, rank, requests) for rank in plan.ranks)
+
+
+def _cached(plan: MemoryPlan, rank: Rank, requests: int) -> int:
+    """Bytes of cache that so many requests take on a rank: a stage keeps its own layers' only."""
     if plan.ask.parallel.pp == 1 or not plan.kv.concurrency:
-        return plan.tightest.left - plan.kv.needed * requests
-    # a stage keeps the cache of its own layers only
-    return min(
-        rank.left - int(_cached(rank) * requests / plan.kv.concurrency) for rank in plan.ranks
-    )
-
-
-def _cached(rank: Rank) -> int:
-    return sum(term.nbytes for term in rank.terms if term.part == "kv")
+        return plan.kv.needed * requests
+    return int(rank.part("kv") * requests / plan.kv.concurrency)
 
 
 def matrix(structure: Structure, ask: Ask) -> Matrix:
@@ -238,7 +236,18 @@ def _why(plan: MemoryPlan, count: int, limit: int) -> str:
     """Why so many requests do not fit."""
     if count > limit:
         return f"--max-num-seqs {limit}"
-    needed, left = plan.kv.needed, max(0, plan.tightest.left)
     if family_of(plan.engine) == "transformers":
         return f"cache and activations of {count} requests"
-    return f"{count} requests take {count * needed:,} B of cache, {left:,} B are left a card"
+    if spreads(plan.engine):
+        room = sum(max(0, rank.left) for rank in plan.ranks)
+        take = f"{count} requests take {count * plan.kv.needed:,} B of cache"
+        return f"{take}, {room:,} B are left on all cards"
+    fullest = min(plan.ranks, key=lambda rank: rank.left - _cached(plan, rank, count))
+    taken, room, stages = _cached(plan, fullest, count), fullest.left, plan.ask.parallel.pp
+    where, there = "", "a card"
+    if stages > 1:
+        where, there = f" on stage {fullest.stage + 1} of {stages}", "there"
+    how = f"left {there}"
+    if plan.ask.kv_bytes is not None:
+        room, how = plan.ask.kv_bytes, f"given {there}"
+    return f"{count} requests take {taken:,} B of cache{where}, {max(0, room):,} B are {how}"

@@ -7,6 +7,7 @@ out: theirs are the ones that nobody makes without data.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from ckptscan.errors import UsageError
@@ -56,6 +57,8 @@ MIXES = {
     "q2_k": "q2_k",
     "mxfp4_moe": "mxfp4",
 }
+# iq2_xxs, iq1_m, tq1_0: made with data, or ternary
+_UNMODELLED = re.compile(r"(?:iq[123]_(?:xxs|xs|s|m)|q2_k_s|tq[12]_0)", re.ASCII)
 _ALIASES = {"q4_k": "q4_k_m", "q5_k": "q5_k_m", "q3_k": "q3_k_m"}
 # rows that no whole blocks fill -> the type that is taken instead
 _FALLBACK = {
@@ -103,7 +106,10 @@ def mix_named(name: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(plain, MIXES, 4, 0.4) or [*MIXES]
-    raise UsageError(f"no GGUF type is called {name[:40]!r}", f"nearest: {', '.join(near)}")
+    hint = f"nearest: {', '.join(near)}"
+    if _UNMODELLED.fullmatch(plain):
+        raise UsageError(f"{plain} is not modelled: such a mix follows an importance matrix", hint)
+    raise UsageError(f"no GGUF type is called {name[:40]!r}", hint)
 
 
 def row_bytes(kind: str, columns: int) -> int:

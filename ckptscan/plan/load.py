@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import NamedTuple
 
+from ckptscan.names import IndexSet
 from ckptscan.plan.inventory import Leaf, Module
+from ckptscan.plan.load_parts import from_parts, layer_of
 from ckptscan.plan.model import Model
 from ckptscan.plan.sharding import Cut, experts_of_rank, is_cut_in, local_shape
 from ckptscan.plan.values import LoadAsk, MemoryPlan, Rank, Row, Section
@@ -49,7 +52,10 @@ def load_plan(model: Model, made: MemoryPlan, asked: LoadAsk) -> Section:
     """What loading takes; seconds where a rate is stated."""
     table = model.structure.checkpoint.table
     ends = model.structure.meanings
-    reads = [(rank, _read(model, made, rank, ends)) for rank in made.ranks]
+    ranks = made.ranks
+    if any(family.copies > 1 for family in model.structure.families):
+        ranks = tuple(one for rank in made.ranks for one in _apart(rank))
+    reads = [(rank, _read(model, made, rank, ends)) for rank in ranks]
     rows = (
         *_rank_rows(reads),
         *_host_rows(model, table, made),
@@ -57,6 +63,12 @@ def load_plan(model: Model, made: MemoryPlan, asked: LoadAsk) -> Section:
         *_file_rows(table, reads),
     )
     return Section("load", "loading", rows, tuple(_notes(made, asked)))
+
+
+def _apart(rank: Rank) -> Iterator[Rank]:
+    """Ranks that hold the same one by one: of parts they read different ones."""
+    for number in rank.alike:
+        yield replace(rank, rank=number, alike=IndexSet.of([number]))
 
 
 def _read(model: Model, made: MemoryPlan, rank: Rank, ends: Mapping[FamilyKey, End]) -> Read:
@@ -73,11 +85,27 @@ def _read(model: Model, made: MemoryPlan, rank: Rank, ends: Mapping[FamilyKey, E
         if key_of(family) not in kept:
             continue  # drafts tokens
         end = ends.get(key_of(family))
-        share = _share(family, end, modules, model, cut)
+        module, leaf = _holder(family, end, modules)
+        alike = _share(family, module, leaf, model, cut)
+        parts = _parts(family, (module, leaf), model, (rank, cut)) if family.copies > 1 else {}
         for row in _rows(family, end, model, (rank, made), cut):
-            files[table.shard_of(row)] += share.nbytes
-            pages += share.pages
+            number = table.shard_of(row)
+            share = parts.get(number, alike)
+            if share.nbytes:
+                files[number] += share.nbytes
+                pages += share.pages
     return Read(files, pages)
+
+
+def _parts(
+    family: Family, held: tuple[Module, Leaf], model: Model, by: tuple[Rank, Cut]
+) -> dict[int, Share]:
+    """What a rank needs of a tensor that is stored in parts, by the number of the file."""
+    table, (module, leaf), (rank, cut) = model.structure.checkpoint.table, held, by
+    numbers = sorted({table.shard_of(row) for row in family.rows})
+    sizes = from_parts(family, module, leaf, model, (rank.rank, cut))
+    return {number: Share(size, _paged(family, module, size))
+            for number, size in zip(numbers, sizes, strict=False)}  # fmt: skip
 
 
 def _cut(made: MemoryPlan) -> Cut:
@@ -89,29 +117,35 @@ def _cut(made: MemoryPlan) -> Cut:
     return Cut(parallel.tp, shared)
 
 
-def _share(
-    family: Family,
-    end: End | None,
-    modules: Mapping[str, tuple[Module, Leaf]],
-    model: Model,
-    cut: Cut,
-) -> Share:
-    """What a rank needs of one tensor of a family."""
-    whole = family.kind.nbytes
-    plain = Leaf("weight", "", family.dtype.name, family.shape, whole)
+def _holder(
+    family: Family, end: End | None, modules: Mapping[str, tuple[Module, Leaf]]
+) -> tuple[Module, Leaf]:
+    """The module that a tensor lies in, and the tensor as the module knows it."""
+    plain = Leaf("weight", "", family.dtype.name, family.shape, family.kind.nbytes)
     role = end.role.name if end is not None else "other"
     alone = Module(family.pattern.rpartition(".")[0], role, end.shape if end else None, (plain,))
-    module, leaf = modules.get(family.pattern, (alone, plain))
+    return modules.get(family.pattern, (alone, plain))
+
+
+def _share(family: Family, module: Module, leaf: Leaf, model: Model, cut: Cut) -> Share:
+    """What a rank needs of one tensor of a family."""
+    whole = family.kind.nbytes
     if not family.shape or not whole or leaf.shape != family.shape:
         return Share(whole, whole)
     shape = local_shape(module, leaf, model.heads, cut, model.facts.hidden)
     numel = min(prod(shape), prod(family.shape))
     needed = whole * numel // max(1, prod(family.shape))
-    if not is_cut_in(module) or needed == whole or len(family.shape) < 2:
-        return Share(needed, needed)
+    return Share(needed, _paged(family, module, needed))
+
+
+def _paged(family: Family, module: Module, needed: int) -> int:
+    """Bytes of the pages that so many bytes of a tensor lie in: pieces of rows, or one run."""
+    whole = family.kind.nbytes
+    if not is_cut_in(module) or needed in (0, whole) or len(family.shape) < 2:
+        return needed
     lines = prod(family.shape[:-1])
     piece = -(-needed // max(1, lines))
-    return Share(needed, min(whole, lines * (-(-piece // PAGE) + 1) * PAGE))
+    return min(whole, lines * (-(-piece // PAGE) + 1) * PAGE)
 
 
 def _rows(
@@ -127,9 +161,12 @@ def _rows(
     mine = range(1 << 62)
     if routed and cut.ep > 1 and len(family.axes) > stars + 1:
         mine = range(experts_of_rank(len(family.axes[stars + 1]), cut))
-    tuples = family.instances if family.instances is not None else product(*family.axes)
     layers = frozenset(rank.layers)
-    if family.copies > 1 or len(family.axes) <= stars:
+    if family.copies > 1:  # rows go by files, not by layers
+        names = model.structure.checkpoint.table.names
+        return [row for row in family.rows if layer_of(family.pattern, names[row], stars) in layers]
+    tuples = family.instances if family.instances is not None else product(*family.axes)
+    if len(family.axes) <= stars:
         return family.rows
     return [
         row

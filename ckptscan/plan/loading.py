@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
-from typing import NamedTuple
 
 from ckptscan.dtypes import DTYPES
-from ckptscan.plan import mxfp4
+from ckptscan.plan import mxfp4, nvfp4
 from ckptscan.plan.inventory import Inventory, Leaf, Module
+from ckptscan.plan.parameters import Held, Joined, Parameter
 from ckptscan.plan.sharding import (
     TABLES,
     Cut,
@@ -64,23 +64,15 @@ ONLINE = frozenset(
 )
 
 
-class Parameter(NamedTuple):
-    """What is allocated as one: bytes, and the part of the model that it belongs to."""
-
-    name: str
-    nbytes: int
-    group: str
-
-
 @dataclass(frozen=True)
 class Loader:
     """How an engine holds tensors: `width` is bytes of a parameter that is not quantized.
 
     `drops_zeros` and `drops_order` tell of GPTQ's books that its kernel does not keep. `backend`
-    runs MXFP4 experts. `unpacks_books` tells whether scales of bitsandbytes that were quantized
-    once more are unpacked on loading. `online` is what --quantization does to weights stored in
-    16 bits, and `capability` the card's, which decides how. `cuts_places` tells whether the
-    table of places of a vision tower is cut as one of words.
+    runs MXFP4 experts, `fp4_kernels` what is NVFP4. `unpacks_books` tells whether scales of
+    bitsandbytes that were quantized once more are unpacked on loading. `online` is what
+    --quantization does to weights stored in 16 bits, and `capability` the card's, which decides
+    how. `cuts_places` tells whether the table of places of a vision tower is cut as one of words.
     """
 
     width: int
@@ -97,11 +89,17 @@ class Loader:
     has_wide_workspace: bool = False
     unpacks_books: bool = True
     cuts_places: bool = False
+    fp4_kernels: nvfp4.Kernels = nvfp4.MARLIN
 
     @property
     def runs_fp8_as_marlin(self) -> bool:
         """Whether the card computes no FP8, so that a kernel unpacks it."""
         return 0 < self.capability < FIRST_FP8
+
+    def keeps_scales(self, module: Module) -> bool:
+        """Whether scales of NVFP4 stay beside the copy that the kernel reads."""
+        is_kept = self.fp4_kernels.keeps_scales and not is_routed(module)
+        return is_kept and nvfp4.has_own_scales(module)
 
     def heads_of(self, module: Module) -> Heads:
         """The heads of the attention that a module lies in."""
@@ -118,9 +116,6 @@ class Loaded:
 
     parameters: list[Parameter] = field(default_factory=list)
     changes: Counter[str] = field(default_factory=Counter)
-    padding: int = 0
-    padding_range: tuple[int, int] = (0, 0)
-    stored: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -130,8 +125,7 @@ class Loaded:
 
 def load_modules(modules: Iterable[Module], loader: Loader, cut: Cut, into: Loaded) -> None:
     """Add the parameters of these modules, which stand together, to what is loaded."""
-    fused: dict[tuple[str, str], int] = {}
-    groups: dict[tuple[str, str], str] = {}
+    joined: dict[tuple[str, str], Joined] = {}
     for module in modules:
         if module.role == "lm_head" and loader.is_tied:
             into.changes["head that shares the embedding's table"] -= module.nbytes
@@ -139,17 +133,16 @@ def load_modules(modules: Iterable[Module], loader: Loader, cut: Cut, into: Load
         times = times_of_rank(module, cut)
         names = {**FUSED, **(LATENT_FUSED if loader.fuses_latent else {})}
         holder = names.get(module.role, module.path)
-        for leaf, nbytes in _held(module, loader, cut, into):
-            key = (f"{module.tower}:{holder}", leaf)
-            if leaf.startswith(_ORDERS) and key in fused and holder != module.path:
-                into.changes["orders of inputs that parts share"] -= nbytes * times
+        for held in _held(module, loader, cut, into):
+            key = (f"{module.tower}:{holder}", held.name)
+            if held.name.startswith(_ORDERS) and key in joined and holder != module.path:
+                into.changes["orders of inputs that parts share"] -= held.nbytes * times
             else:
-                fused[key] = fused.get(key, 0) + nbytes * times
-            groups[key] = group_of(module)
+                joined.setdefault(key, Joined(group_of(module))).add(held, times)
     into.parameters += [
-        Parameter(f"{holder}.{leaf}", nbytes, groups[holder, leaf])
-        for (holder, leaf), nbytes in fused.items()
-        if nbytes
+        one.parameter(f"{holder}.{leaf}", loader.fp4_kernels)
+        for (holder, leaf), one in joined.items()
+        if one.nbytes
     ]
 
 
@@ -160,15 +153,16 @@ def group_of(module: Module) -> str:
     return GROUPS.get(module.role) or part_of(module.role)
 
 
-def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tuple[str, int]]:
-    """The tensors that a rank holds of a module, by the name of the leaf; bytes of each."""
+def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[Held]:
+    """The tensors that a rank holds of a module, by the name of the leaf."""
     if mxfp4.is_mxfp4(module) and is_stack(module):
-        yield from _mxfp4(module, loader, cut, into)
+        yield from _mxfp4(module, loader, cut)
         return
     if loader.cuts_places and module.role == "position" and module.tower == "vision":
         module = module._replace(role="embedding")
     is_online = loader.online == "fp8" and _takes_fp8(module)
     is_marlin = loader.runs_fp8_as_marlin and _is_fp8(module)
+    is_nvfp4 = nvfp4.is_nvfp4(module)
     for leaf in module.leaves:
         reason = _dropped(module, leaf, loader)
         if reason:
@@ -183,10 +177,15 @@ def _held(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tu
         bits = _bits(module, leaf, loader)
         _note(module, leaf, bits, prod(shape), into)
         nbytes = -(-prod(shape) * bits // 8)
-        yield leaf.name, nbytes
+        matrix = nvfp4.matrix_of(module, leaf, shape) if is_nvfp4 else None
+        if loader.keeps_scales(module) and matrix is not None and matrix.part == nvfp4.SCALES:
+            into.changes["scales once more, as the kernel reads them"] += leaf.nbytes * module.times
+            yield Held(f"{leaf.name}_interleaved", nbytes, matrix=matrix)
+            matrix = None
+        yield Held(leaf.name, nbytes, matrix=matrix)
         if leaf.name.startswith(_ORDERS) and loader.drops_zeros:  # Marlin sorts by it
             into.changes["indices that Marlin sorts by"] += leaf.nbytes * module.times
-            yield f"{leaf.name}_sort_indices", nbytes
+            yield Held(f"{leaf.name}_sort_indices", nbytes)
         if is_marlin and len(shape) > 1:
             yield from _marlin_fp8(module, shape, loader, into)
 
@@ -242,7 +241,7 @@ def _is_fp8(module: Module) -> bool:
 
 def _marlin_fp8(
     module: Module, shape: tuple[int, ...], loader: Loader, into: Loaded
-) -> Iterator[tuple[str, int]]:
+) -> Iterator[Held]:
     """What Marlin keeps beside an FP8 weight: scales of each channel, or channel and group.
 
     vLLM's prepare_fp8_layer_for_marlin, on cards that can't compute in FP8.
@@ -254,8 +253,8 @@ def _marlin_fp8(
     scales = prod(shape[:-1]) * groups * loader.width
     workspace = _workspace(shape[-2], loader)
     into.changes["scales as Marlin keeps them"] += module.times * (scales + workspace)
-    yield "weight_scale", scales
-    yield "workspace", workspace
+    yield Held("weight_scale", scales)
+    yield Held("workspace", workspace)
 
 
 def _workspace(out: int, loader: Loader) -> int:
@@ -274,21 +273,21 @@ def _online(
     shape: tuple[int, ...],
     loader: Loader,
     into: Loaded,
-) -> Iterator[tuple[str, int]]:
+) -> Iterator[Held]:
     """A weight that is quantized to FP8 as it is loaded; scales, and Marlin's workspace.
 
     Cards below 8.9 run FP8 through Marlin: a scale a channel and 16 counters for 64 outputs.
     """
     into.changes["quantized to FP8 on loading"] -= module.times * leaf.numel * (loader.width - 1)
-    yield leaf.name, numel
+    yield Held(leaf.name, numel)
     if loader.runs_fp8_as_marlin:
-        yield "weight_scale", shape[0] * loader.width
-        yield "workspace", _workspace(shape[0], loader)
+        yield Held("weight_scale", shape[0] * loader.width)
+        yield Held("workspace", _workspace(shape[0], loader))
     else:
-        yield "weight_scale", 4
+        yield Held("weight_scale", 4)
 
 
-def _mxfp4(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[tuple[str, int]]:
+def _mxfp4(module: Module, loader: Loader, cut: Cut) -> Iterator[Held]:
     """A stack of MXFP4 experts as its kernel pads it."""
     sizes = out_and_in(module, loader.hidden)
     assert sizes is not None  # a stack has a shape
@@ -297,21 +296,13 @@ def _mxfp4(module: Module, loader: Loader, cut: Cut, into: Loaded) -> Iterator[t
     inter, hidden = (into_width, out) if side == "down" else (out // 2, into_width)
     whole = module.shape[0] if module.shape else 1
     local = mxfp4.Sizes(experts_of_rank(whole, cut), -(-inter // cut.moe_tp), hidden)
+    held, plain = (mxfp4.nbytes(local, side, backend) for backend in (loader.backend, "none"))
+    others = [mxfp4.nbytes(local, side, backend) for backend in ("marlin", "triton", "flashinfer")]
     parts = ["values", "scales"]
     parts += ["bias"] if any(leaf.name.endswith("bias") for leaf in module.leaves) else []
-
-    def padded(backend: str) -> int:
-        sizes = mxfp4.nbytes(local, side, backend)
-        return sum(sizes[name] for name in parts)
-
-    plain = padded("none")
-    totals = [padded(backend) - plain for backend in ("none", "marlin", "triton", "flashinfer")]
-    low, high = into.padding_range
-    into.padding += padded(loader.backend) - plain
-    into.padding_range = (low + min(totals), high + max(totals))
-    held = mxfp4.nbytes(local, side, loader.backend)
     for name in parts:
-        yield f"{side}.{name}", held[name]
+        most = max(other[name] for other in others) - plain[name]
+        yield Held(f"{side}.{name}", held[name], held[name] - plain[name], most)
 
 
 def tower_blocks(inventory: Inventory) -> list[list[Module]]:

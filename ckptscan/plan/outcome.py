@@ -137,6 +137,8 @@ def _kv(engine: Profile, model: Model, ask: Ask, cached: Cached) -> KV:
 
 def formula(model: Model, ask: Ask, nbytes: int, how: str) -> str:
     """How the bytes of a token come about."""
+    if model.facts.unmodelled_cache:
+        return f"not modelled: {model.facts.unmodelled_cache}"
     parts = []
     for one in model.attention:
         if one.latent is not None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from ckptscan.plan.loading import Parameter
+from ckptscan.plan.parameters import Parameter
 
 MOST = 4  # kinds of parameters that are named; the rest is one sum
 
 
 def in_words(parameters: Iterable[Parameter]) -> Mapping[str, str]:
-    """By group: `28 x qkv.weight 33,030,144 B + 28 x o.weight 25,690,112 B`, the largest first."""
+    """By group: `28 x qkv.weight 33,030,144 B + 28 x o.weight 25,690,112 B`, the largest first.
+
+    What kernels pad is not counted.
+    """
     by_group: dict[str, Counter[tuple[str, int]]] = {}
     for one in parameters:
-        by_group.setdefault(one.group, Counter())[_short(one.name), one.nbytes] += 1
+        by_group.setdefault(one.group, Counter())[_short(one.name), one.nbytes - one.padding] += 1
     return {group: _sum(counts) for group, counts in by_group.items()}
 
 

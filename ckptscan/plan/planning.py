@@ -52,7 +52,17 @@ def planned(model: Model, ask: Ask) -> MemoryPlan:
     notes = (*spoken_for(ask.engine), *made.assumptions, *supposed, *filter(None, [unserved]))
     expected = () if unserved else made.expected
     told = replace(made, assumptions=notes, expected=expected, unserved=unserved)
+    if model.facts.unmodelled_cache:
+        told = _without_cache(told, model.facts.unmodelled_cache)
     return with_sections(model, told)
+
+
+def _without_cache(made: MemoryPlan, why: str) -> MemoryPlan:
+    """A plan that foretells nothing of the cache: only what is loaded is known."""
+    known = {name: value if name == "model_loading_gib" else None
+             for name, value in made.predictions.items()}  # fmt: skip
+    unsure = made.kv._replace(label="assumed", longest=0)
+    return replace(made, kv=unsure, predictions=known, unmodelled=why)
 
 
 def _supposed(model: Model, recipe: str) -> Model:
@@ -70,6 +80,9 @@ def _as_engine_takes_it(model: Model, ask: Ask) -> Ask:
         raise UsageError(f"{name} has no --dp and no --ep", "vllm-0.11 and sglang-0.5 have both")
     if spreads(name) and what_if.lora_rank:
         raise UsageError(f"{name} keeps no room for adapters", "it loads each as it comes")
+    if spreads(name) and ask.kv_bytes is not None:
+        raise UsageError(f"{name} takes no cache of a given size",
+                         "its cache is that of --requests of --max-len")  # fmt: skip
     if name != "llama.cpp" or not (what_if.quantize or what_if.fits):
         return ask
     mix = (what_if.quantize or "").strip().lower()

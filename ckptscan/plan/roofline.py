@@ -86,12 +86,13 @@ def _step(model: Model, made: MemoryPlan) -> Step:
         if known is None or rank.loaded > known.loaded:
             slowest[rank.stage] = rank
     dense = experts = 0
+    routes = model.structure.parameters.experts is not None
     for rank in slowest.values():
         for term in rank.terms:
             is_looked_up = term.name == "embeddings" and not _is_head(model)
             if term.part not in _READ or is_looked_up or term.name in _NOT_READ:
                 continue
-            is_expert = term.name in ("experts", "kernel padding")
+            is_expert = term.name == "experts" or (routes and term.name == "kernel padding")
             experts += term.nbytes * is_expert
             dense += term.nbytes * (not is_expert)
     counts = model.structure.parameters

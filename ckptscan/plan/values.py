@@ -268,7 +268,8 @@ class MemoryPlan:
     `fits` is whether weights, overheads and one request at the wanted context fit; `why_not` says
     what is in the way, `advice` what to change. `assumptions` is what the plan rests on and
     nothing in the checkpoint says. `cards` is how many cards the deployment takes, `beside` what
-    lies on none of them. `unserved` is why no engine serves such a model, so that weights count.
+    lies on none of them. `unserved` is why no engine serves such a model, so that weights count;
+    `unmodelled` why nothing is told of its cache.
     """
 
     engine: str
@@ -289,11 +290,17 @@ class MemoryPlan:
     beside: tuple[Beside, ...] = ()
     sections: tuple[Section, ...] = ()
     unserved: str = ""
+    unmodelled: str = ""
 
     @property
     def is_training(self) -> bool:
         """Whether it is trained, not served: there is no cache."""
         return self.ask.train is not None
+
+    @property
+    def has_given_cache(self) -> bool:
+        """Whether the cache takes what was said, not what the rest leaves."""
+        return self.ask.kv_bytes is not None and not self.is_training
 
     @property
     def first(self) -> Rank:

@@ -56,11 +56,13 @@ def _beyond_card(ranks: tuple[Rank, ...], card: Card) -> Iterator[str]:
 
 
 def gaps(model: Model) -> Iterator[str]:
-    """That files or tensors of the checkpoint are not there."""
+    """That files or tensors of the checkpoint are not there, or no rule for its cache is."""
     checkpoint = model.structure.checkpoint
     if checkpoint.incomplete:
         missing = f"missing files: {len(checkpoint.missing):,}" if checkpoint.missing else "gaps"
         yield f"the checkpoint is incomplete ({missing}), and what is not there is not counted"
+    if model.facts.unmodelled_cache:
+        yield f"the cache is not modelled and not counted: {model.facts.unmodelled_cache}"
 
 
 def beyond_context(model: Model, ask: Ask) -> Iterator[str]:
@@ -84,7 +86,7 @@ def assumptions(model: Model, ask: Ask, cached: Cached) -> Iterator[str]:
             "no config.json: dtype, context, windows and rotary tables are not known; "
             "give --max-len and --dtype"
         )
-    elif facts.context.label == "assumed":
+    elif facts.context.label == "assumed" and ask.max_len == facts.context.value:
         yield f"{facts.context.how}: {facts.context.value:,} tokens taken; give --max-len"
     dtype = facts.dtype(ask.dtype)
     if dtype.label == "assumed" and facts.has_config:

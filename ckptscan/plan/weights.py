@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ckptscan.hardware import Allocator
 from ckptscan.plan.facts import SLIDING
 from ckptscan.plan.inventory import Module
-from ckptscan.plan.loading import Loaded, Loader, Parameter, load_modules, tower_blocks
+from ckptscan.plan.loading import Loaded, Loader, load_modules, tower_blocks
 from ckptscan.plan.lora import lora_terms
 from ckptscan.plan.model import Model
+from ckptscan.plan.parameters import Parameter
 from ckptscan.plan.pieces import in_words
 from ckptscan.plan.rope import Table, rope_tables
 from ckptscan.plan.sharding import WHOLE, Cut
@@ -98,12 +99,9 @@ def weight_terms(
     pieces = in_words(loaded.parameters)
     terms = []
     for group, nbytes in made.groups.items():
-        said, less = model.assumed.get(group), ""
-        if group == "experts" and loaded.padding:
-            nbytes -= loaded.padding
-            less = f" less padding {loaded.padding:,} B"
+        said = model.assumed.get(group)
         if said is None:
-            terms.append(Term(group, nbytes, f"{pieces[group]}{less}; {how}", label))
+            terms.append(Term(group, nbytes, f"{pieces[group]}; {how}", label))
         else:
             whole_words = said if is_whole else f"{said}; {how}"
             terms.append(Term(group, nbytes, whole_words, "assumed"))
@@ -154,11 +152,11 @@ def _beside(made: _Made, model: Model) -> list[Term]:
     if made.copies:
         how = "kv_b_proj once more, in forms that decoding multiplies with"
         terms.append(Term("MLA decoding copy", made.copies, how, "engine", "kernel"))
-    if made.loaded.padding or made.loaded.padding_range[1]:
-        low, high = made.loaded.padding_range
-        how = f"experts as the kernel pads them; other kernels take {low:,} to {high:,} B"
-        padding = made.loaded.padding
-        terms.append(Term("kernel padding", padding, how, "engine", "kernel", low, high))
+    padding = sum(one.padding for one in made.loaded.parameters)
+    most = sum(one.most for one in made.loaded.parameters)
+    if most:
+        how = f"weights and scales as the kernel pads them; other kernels take 0 to {most:,} B"
+        terms.append(Term("kernel padding", padding, how, "engine", "kernel", 0, most))
     if made.scalars:
         how = f"{made.scalars // SCALAR} scales of one float"
         terms.append(Term("attention scales", made.scalars, how, "engine", "kernel"))
@@ -196,22 +194,9 @@ def _make(engine: Profile, model: Model, ask: Ask, cut: Cut, stage: Stage) -> _M
             for _ in range(engine.scalars):
                 allocator.allocate(SCALAR)
         _take(after, allocator, groups)
-    _scale_padding(loaded, model, stage, kinds)
     if stage.is_last:
         _allocate(_ends(model, stage), loader, cut, loaded, allocator, groups)
     return _Made(loaded, groups, tables, scalars, copies, workspace, allocator)
-
-
-def _scale_padding(loaded: Loaded, model: Model, stage: Stage, kinds: Iterable[int]) -> None:
-    """Padding was counted once for each kind of layer; make it that of all layers."""
-    if not loaded.padding_range[1]:
-        return
-    held = set(stage.layers)
-    counts = [len(held & set(model.inventory.kinds[place].indices)) for place in kinds]
-    times = max(counts, default=1)  # stacks of MXFP4 stand in one kind of layer
-    loaded.padding *= times
-    low, high = loaded.padding_range
-    loaded.padding_range = (low * times, high * times)
 
 
 def _layer(
@@ -261,7 +246,7 @@ def _allocate(
 def _take(parameters: Sequence[Parameter], allocator: Allocator, groups: Counter[str]) -> None:
     for one in parameters:
         allocator.allocate(one.nbytes)
-        groups[one.group] += one.nbytes
+        groups[one.group] += one.nbytes - one.padding
 
 
 def _allocate_table(table: Table, allocator: Allocator) -> None:
@@ -330,6 +315,5 @@ def whole(engine: Profile, model: Model, ask: Ask) -> Loaded:
         count = len(kind.indices)
         loaded.changes.update({name: size * count for name, size in one.changes.items()})
         loaded.parameters += one.parameters * count
-        loaded.padding += one.padding * count
     load_modules(model.inventory.outside, loader, WHOLE, loaded)
     return loaded

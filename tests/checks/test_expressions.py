@@ -80,7 +80,7 @@ def test_no_expression_takes_long(text: str) -> None:
     found = expression(text)
     assert found is not None
 
-    begun = time.monotonic()
+    begun = time.process_time()
     for number in range(20):
         found.matches("a" * 500 + "!" * number)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5

@@ -68,7 +68,7 @@ class Terminal:
 
     def see(self, text: bytes) -> None:
         """Read until a text has come since the last one."""
-        came, end = b"", time.monotonic() + 20
+        came, end = b"", time.monotonic() + 60
         while text not in came and time.monotonic() < end:
             if select.select([self._outer], [], [], 0.1)[0]:
                 came += os.read(self._outer, 65536)

@@ -145,7 +145,7 @@ def test_an_interrupt_ends_at_once(standin: Standin) -> None:
     out, err = child.communicate(timeout=10)
 
     assert (130, b"", b"interrupted\n") == (child.returncode, out, err)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 8
 
 
 def seen_on_a_terminal(*arguments: str) -> bytes:

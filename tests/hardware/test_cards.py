@@ -36,12 +36,13 @@ def test_what_is_typed_is_a_card(text: str, count: int | None, name: str, total:
     [
         ("h10", "no card is called 'h10'", "nearest: h100"),
         ("4070m", "no card is called '4070m'", "as in 24GiB"),
-        ("12", "no card is called '12'", "as in 24GiB"),
+        ("12", "no card is called '12'", "12GiB is a card of so much memory, 4x12GiB"),
+        ("nvidia", "no card is called 'nvidia'", "ckptscan gpus lists all"),
         ("", "'' is no card", "8xh200"),
         ("0xh100", "0 cards", "1 or more"),
         ("999999xh100", "999,999 cards", "1 or more"),
         ("h100@many", "'many' is no size", "79.22GiB"),
-        ("q" * 5000, "no card is called", "there are: h100"),
+        ("q" * 5000, "no card is called", "or 4x24GiB"),
     ],
 )
 def test_what_is_no_card_is_told_with_the_way_out(text: str, message: str, hint: str) -> None:

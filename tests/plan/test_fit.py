@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 
 import pytest
@@ -143,3 +144,30 @@ def test_a_stage_has_room_for_the_cache_of_its_layers() -> None:
 
     assert made.fits
     assert 0 <= headroom(made) < made.kv.needed
+
+
+@pytest.mark.parametrize(
+    ("ask", "where"),
+    [
+        (Ask(parse_devices("2xl40s"), Parallel(pp=2), max_len=4096), "on stage "),
+        (Ask(parse_devices("2xl40s"), Parallel(tp=2), max_len=4096), "are left a card"),
+        (Ask(parse_devices("l40s"), max_len=4096, kv_bytes=1 << 30), "1,073,741,824 B are given"),
+        (Ask(parse_devices("l40s"), max_len=4096, engine="llama.cpp"), "are left on all cards"),
+    ],
+)
+def test_what_stops_is_told_of_where_it_does(ask: Ask, where: str) -> None:
+    last = matrix(structure_of(LLAMA), ask).rows[-1]
+    taken, room = (int(size.replace(",", "")) for size in re.findall(r"([\d,]+) B", last.why))
+
+    assert where in last.why
+    assert room < taken
+
+
+def test_a_stage_is_told_to_take_the_cache_of_its_layers_alone() -> None:
+    """Half of the layers on each of two stages: half of the cache of all requests."""
+    structure, devices = structure_of(LLAMA), parse_devices("2xl40s")
+    last = matrix(structure, Ask(devices, Parallel(pp=2), max_len=4096)).rows[-1]
+    whole = plan(structure, Ask(devices, max_len=4096)).kv.needed
+    count = int(last.why.partition(" ")[0])
+
+    assert f"take {count * whole // 2:,} B of cache on stage" in last.why

@@ -149,6 +149,7 @@ def test_a_tied_table_stands_on_the_host_and_as_the_head() -> None:
     ("options", "message"),
     [
         ({"outtype": "q4_k_x"}, "no GGUF type is called 'q4_k_x'"),
+        ({"outtype": "iq2_xxs"}, "iq2_xxs is not modelled"),
         ({"kv_dtype": "fp8"}, "keeps no cache in fp8"),
         ({"split": (1.0, 2.0)}, "--tensor-split names 2 cards"),
     ],

@@ -17,6 +17,8 @@ MODELS = [path.name.removesuffix(".ckptpack") for path in sorted(PACKS.glob("*.c
           if "lora" not in path.name]  # fmt: skip
 FEW = ("Qwen--Qwen1.5-MoE-A2.7B", "deepseek-ai--DeepSeek-V2-Lite", "openai--gpt-oss-120b")
 LLAMA = "meta-llama--Llama-3.1-8B"
+# norms that all parts but one repeat
+REPEATED = {"meta-llama--Llama-3.1-70B-original-mp8": 7 * 161 * 8192 * 2}
 
 
 def loading(
@@ -38,8 +40,10 @@ def test_one_rank_reads_all_but_what_drafts(model: str) -> None:
     structure = structure_of(f"pack:{model}")
     section = loading(structure)
 
-    assert [structure.main.nbytes] == values(section, "must read")
-    assert structure.main.nbytes == sum(int(size or 0) for size in values(section, "rank 0 from"))
+    needed = structure.main.nbytes - REPEATED.get(model, 0)
+
+    assert [needed] == values(section, "must read")
+    assert needed == sum(int(size or 0) for size in values(section, "rank 0 from"))
 
 
 def test_ranks_read_their_cut() -> None:
@@ -90,3 +94,50 @@ def test_tensors_that_lie_unaligned_are_copied() -> None:
     assert [2] == values(section, "unaligned")
     assert [64 + 8] == values(section, "copied")
     assert [64] == values(section, "host memory")
+
+
+WIDE, PARTS = 64, 4
+
+
+def in_parts() -> Structure:
+    """Two layers in four parts, as Meta's: outputs of q, inputs of o cut, norms whole in each."""
+    cut = {"attention.wq.weight": [WIDE // PARTS, WIDE], "attention.wo.weight": [WIDE, WIDE // PARTS],
+           "attention_norm.weight": [WIDE]}  # fmt: skip
+    part = {f"layers.{i}.{name}": ("BF16", shape) for i in range(2) for name, shape in cut.items()}
+    part |= {
+        "norm.weight": ("BF16", [WIDE]),
+        "tok_embeddings.weight": ("BF16", [64, WIDE // PARTS]),
+    }
+    files = {f"consolidated.{i:02d}.safetensors": part for i in range(PARTS)}
+    params = json.dumps({"dim": WIDE, "n_layers": 2, "n_heads": 16}).encode()
+    return describe(load(source_of({**files, "params.json": params})))  # type: ignore[arg-type]
+
+
+CUT = 2 * WIDE * WIDE * 2 * 2 + 64 * WIDE * 2  # bytes of what is cut, joined
+NORMS = 3 * WIDE * 2
+
+
+@pytest.mark.parametrize(
+    ("tp", "files"),
+    [
+        pytest.param(1, [CUT // 4 + NORMS, CUT // 4, CUT // 4, CUT // 4], id="all-parts"),
+        pytest.param(2, [CUT // 4 + NORMS, CUT // 4], id="two-parts-each"),
+        pytest.param(4, [CUT // 4 + NORMS], id="its-own-part"),
+        pytest.param(8, [CUT // 8 + NORMS], id="half-a-part"),
+    ],
+)
+def test_of_parts_a_rank_reads_its_own(tp: int, files: list[int]) -> None:
+    section = loading(in_parts(), tp=tp)
+
+    assert files == values(section, "rank 0 from")
+    assert [sum(files)] * tp == values(section, "must read")
+    last = [row.name for row in section.rows if row.name.startswith(f"rank {tp - 1} from")]
+    assert "consolidated.03.safetensors" in last[-1]
+
+
+def test_stages_read_their_layers_of_every_part() -> None:
+    section = loading(in_parts(), tp=4, pp=2)
+    layer = (2 * WIDE * WIDE * 2) // 4 + WIDE * 2
+    table, norm = 64 * WIDE * 2 // 4, WIDE * 2
+
+    assert [layer + table] * 4 + [layer + norm] * 4 == values(section, "must read")

@@ -8,7 +8,7 @@ import pytest
 
 from ckptscan.hardware import parse_devices
 from ckptscan.plan import Ask, Parallel, plan
-from ckptscan.plan.loading import Parameter
+from ckptscan.plan.parameters import Parameter
 from ckptscan.plan.pieces import in_words
 from tests.plan.measured import structure_of
 
@@ -16,10 +16,8 @@ PIECE = re.compile(r"(?:(\d+) x )?[\w.]+ ([\d,]+) B")
 
 
 def total(formula: str) -> int:
-    words, _, less = formula.partition(" less padding ")
-    pieces = PIECE.findall(words.partition(";")[0])
-    padding = int(less.partition(" ")[0].replace(",", "")) if less else 0
-    return sum(int(times or 1) * int(size.replace(",", "")) for times, size in pieces) - padding
+    pieces = PIECE.findall(formula.partition(";")[0])
+    return sum(int(times or 1) * int(size.replace(",", "")) for times, size in pieces)
 
 
 def test_alike_ones_are_counted_and_small_ones_put_together() -> None:

@@ -224,11 +224,12 @@ def test_a_context_beyond_the_model_s_is_told() -> None:
         ({"dp": 60_000, "tp": 8}, "480,000 cards are more", "split less"),
         ({"ep": 2}, "--ep 2 does not work", "no experts"),
         ({"tp": 4, "gpu": "2xh100"}, "take 4 cards, 2 are there", "more cards"),
-        ({"engine": "vlm"}, "no engine is called 'vlm'", "vllm-0."),
-        ({"engine": "\x1b[31m" * 50}, "no engine is called", "nearest"),
+        ({"engine": "vlm"}, "no engine is called 'vlm'", "nearest: vllm;"),
+        ({"engine": "tgi"}, "no engine is called 'tgi'", "planned are vllm, sglang, llama.cpp"),
+        ({"engine": "\x1b[31m" * 50}, "no engine is called", "as in vllm-0.11"),
         ({"kv_dtype": "fp9"}, "no KV cache dtype is called 'fp9'", "nearest: fp8"),
     ],
-    ids=["tp", "pp", "many", "ep", "cards", "engine", "odd-engine", "kv-dtype"],
+    ids=["tp", "pp", "many", "ep", "cards", "engine", "no-engine", "odd-engine", "kv-dtype"],
 )
 def test_what_can_not_be_is_refused(options: dict[str, object], message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -421,10 +422,10 @@ def test_deepseek_v3_at_tp_8_is_planned_in_a_moment() -> None:
     structure = structure_of("pack:deepseek-ai--DeepSeek-V3")
     ask = Ask(devices=parse_devices("8xh200"), parallel=Parallel(tp=8))
     plan(structure, ask)
-    start = time.perf_counter()
+    start = time.process_time()
     plan(structure, ask)
 
-    assert time.perf_counter() - start < 1.5  # 0.05 s where nothing else runs
+    assert time.process_time() - start < 1.5  # 0.05 s where nothing else runs
 
 
 @pytest.mark.slow
@@ -438,11 +439,11 @@ def test_layers_that_are_all_different_take_no_more_than_their_number(engine: st
         tensors[f"{at}mlp.up_proj.weight"] = ("BF16", [64 + index, 64])
     config = {"num_attention_heads": 4, "sliding_window": 8, "layer_types": ["x"] * 1000}
     structure = unheld(tensors, config=config)
-    start = time.perf_counter()
+    start = time.process_time()
     one = plan(structure, Ask(engine=engine, parallel=Parallel(pp=2)))
 
     assert 2 == len(one.ranks)
-    assert time.perf_counter() - start < 8  # 0.4 s; each layer searched among all took 15
+    assert time.process_time() - start < 8  # 0.4 s; each layer searched among all took 15
 
 
 HOSTILE = [

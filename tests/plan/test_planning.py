@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
 from ckptscan.plan import Ask, Local, MemoryPlan, Parallel, WhatIf, plan
+from ckptscan.report.plans import Shown, report
 from ckptscan.structure import Structure, describe
 from tests.conftest import checkpoint_of
 from tests.plan.measured import structure_of
@@ -50,6 +52,7 @@ def test_transformers_lays_out_what_is_supposed() -> None:
         ({"kv_dtype": "fp8", "engine": "transformers"}, "keeps no cache in fp8", "sglang"),
         ({"parallel": Parallel(dp=2), "engine": "vllm-0.6"}, "vllm-0.6 has no --dp", "sglang-0.5"),
         ({"kv_dtype": "fp8_ds_mla"}, "for latent attention", "fp8"),
+        ({"engine": "transformers", "kv_bytes": 9}, "no cache of a given size", "--requests"),
     ],
     ids=[
         "format",
@@ -61,6 +64,7 @@ def test_transformers_lays_out_what_is_supposed() -> None:
         "transformers",
         "copies",
         "latent",
+        "given-cache",
     ],
 )
 def test_what_an_engine_has_no_use_for_is_refused(
@@ -97,7 +101,7 @@ def test_what_can_not_run_is_told_with_what_can(
 @pytest.mark.parametrize(
     ("engine", "notes"),
     [
-        ("sglang-0.3", ["sglang-0.3 is planned by the rules of sglang-0.5: 0.5"]),
+        ("sglang-0.3", ["sglang-0.3 is planned by the rules of sglang-0.5, which speak for 0.5"]),
         ("sglang", []),
         ("vllm-0.11", []),
     ],
@@ -139,3 +143,56 @@ def test_an_encoder_logs_no_cache(engine: str) -> None:
     one = planned("pack:google-bert--bert-base-uncased", engine=engine)
 
     assert 1 == len(one.expected)
+
+
+def compressing(said: dict[str, object], modules: tuple[str, ...] = ()) -> Structure:
+    """Two layers that attend over fewer entries than tokens, as config or modules tell."""
+    layer = {f"self_attn.{side}_proj.weight": ("BF16", [64, 64]) for side in "qkvo"}
+    layer |= {f"self_attn.{name}.weight": ("BF16", [64, 64]) for name in modules}
+    names = {f"model.layers.{i}.{name}": kind for i in range(2) for name, kind in layer.items()}
+    table = {"model.embed_tokens.weight": ("BF16", [64, 64])}
+    config = {"num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 16,
+              "max_position_embeddings": 4096, "torch_dtype": "bfloat16", **said}  # fmt: skip
+    files = {"model.safetensors": names | table, "config.json": json.dumps(config).encode()}
+    return describe(checkpoint_of(files))  # type: ignore[arg-type]
+
+
+COMPRESSING = {
+    "ratios": compressing({"compress_ratios": [4, 128]}),
+    "rates": compressing({"compress_rates": {"compressed_sparse_attention": 4}}),
+    "types": compressing({"layer_types": ["sliding_attention", "heavily_compressed_attention"]}),
+    "modules": compressing({}, ("compressor.wkv",)),
+}
+
+
+@pytest.mark.parametrize("told_by", COMPRESSING)
+@pytest.mark.parametrize("engine", ["vllm-0.11", "sglang-0.5", "llama.cpp", "transformers"])
+def test_a_cache_that_no_rule_sizes_is_told_and_not_counted(engine: str, told_by: str) -> None:
+    """DeepSeek-V4 and its kin."""
+    one = plan(COMPRESSING[told_by], Ask(engine=engine))
+
+    assert not one.fits
+    assert "the cache is not modelled and not counted" in one.why_not[0]
+    assert (0, 0, "assumed", ()) == (
+        one.kv.bytes_per_token, one.kv.tokens, one.kv.label, one.kv.groups
+    )  # fmt: skip
+    assert one.kv.formula.startswith("not modelled")
+    assert {None} == {one.predictions[name] for name in one.predictions if "kv" in name}
+    assert () == one.advice
+
+
+@pytest.mark.parametrize("format_name", ["text", "markdown"])
+def test_reports_say_that_it_is_not_modelled(format_name: str) -> None:
+    structure = COMPRESSING["ratios"]
+    text = "\n".join(report(structure.checkpoint, [plan(structure)], format_name, Shown()))
+
+    assert re.search(r"^\W*cache\W+is not modelled", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("engine", ["vllm-0.11", "llama.cpp"])
+@pytest.mark.parametrize("length", [None, 4096])
+def test_a_context_that_was_given_is_not_asked_for(engine: str, length: int | None) -> None:
+    """Meta's params.json names none."""
+    one = planned("pack:meta-llama--Llama-3.1-8B-original", engine=engine, max_len=length)
+
+    assert (length is None) == any("give --max-len" in note for note in one.assumptions)

@@ -6,8 +6,8 @@ import pytest
 
 from ckptscan.errors import UsageError
 from ckptscan.hardware import parse_devices
-from ckptscan.plan import Ask, MemoryPlan, Parallel, Row, Training, WhatIf, plan
-from ckptscan.plan.training.activations import Sizes, activation_terms
+from ckptscan.plan import Ask, MemoryPlan, Model, Parallel, Row, Training, WhatIf, plan
+from ckptscan.plan.training.activations import Sizes, activation_terms, sizes_of
 from ckptscan.plan.training.states import by_paper
 from tests.conftest import PACKS
 from tests.plan.measured import structure_of
@@ -74,8 +74,8 @@ def test_the_host_holds_what_is_offloaded() -> None:
 
 
 def test_activations_are_the_paper_s() -> None:
-    """s b h (18 + 4 f / h) a layer; logits 4 s b h (1 + V / h); embedding 8 s b + s b h."""
-    selective = LAYERS * (18 * TOKENS * HIDDEN + 4 * TOKENS * FFN)
+    """s b h (18 + 8 f / h) a gated layer; logits 4 s b h (1 + V / h); embedding 8 s b + s b h."""
+    selective = LAYERS * (18 * TOKENS * HIDDEN + 8 * TOKENS * FFN)
     tables = 8 * TOKENS + TOKENS * HIDDEN + 4 * TOKENS * (HIDDEN + 128_256)
     scores = LAYERS * 5 * HEADS * TOKENS * TOKENS
     full = LAYERS * 2 * TOKENS * HIDDEN + selective // LAYERS
@@ -87,9 +87,47 @@ def test_activations_are_the_paper_s() -> None:
     assert full + tables == again.first.part("activations")
 
 
+@pytest.mark.parametrize(
+    ("model", "gated", "wide"),
+    [
+        (LLAMA, 32 * 14336, 32 * 14336),
+        ("pack:openai-community--gpt2", 0, 12 * 3072),
+        ("pack:Qwen--Qwen3-30B-A3B", 48 * 8 * 768, 48 * 8 * 768),
+        ("pack:openai--gpt-oss-120b", 36 * 4 * 2880, 36 * 4 * 2880),
+    ],
+)
+def test_gates_are_seen_in_the_shapes(model: str, gated: int, wide: int) -> None:
+    made = Model.of(structure_of(model))
+    sizes = sizes_of(made, made.indices)
+
+    assert (wide, gated) == (sizes.wide, sizes.gated)
+    assert 4 * (wide + gated) == sizes.inner(8)
+
+
+def test_a_fused_gate_is_the_least_that_is_kept() -> None:
+    """6 s b f where SiLU is one with the product; nothing is open without a gate."""
+    term, plain = (
+        next(t for t in trained(model, seq_len=512).first.terms if t.name == "activations")
+        for model in (LLAMA, "pack:openai-community--gpt2")
+    )
+
+    assert (term.nbytes - 2 * LAYERS * 512 * FFN, term.nbytes) == (term.low, term.high)
+    assert "(8 + 8 f / h)" in term.formula
+    assert "(8 + 4 f / h)" in plain.formula
+    assert None is plain.low
+
+
+def test_some_layers_may_be_gated() -> None:
+    mixed = Sizes(HIDDEN, HEADS, 2, 2 * FFN, (FFN, FFN), FFN)
+    (term,) = activation_terms(mixed, Training(seq_len=TOKENS), 1, 1)
+
+    assert 2 * 18 * TOKENS * HIDDEN + 12 * TOKENS * FFN == term.nbytes
+    assert "(8 x 0.50 + 4 x 0.50) f / h" in term.formula
+
+
 def test_tensor_parallel_ranks_share_most_activations() -> None:
     """10 s b h stand on every rank, unless the sequence is cut too."""
-    stream, inner = TOKENS * HIDDEN, 4 * TOKENS * FFN
+    stream, inner = TOKENS * HIDDEN, 8 * TOKENS * FFN
     plain = trained(parallel=Parallel(tp=4), seq_len=TOKENS)
     cut = trained(parallel=Parallel(tp=4), seq_len=TOKENS, sequence_parallel=True)
 
@@ -190,7 +228,7 @@ def test_the_paper_s_table_of_a_net_four_times_as_wide(
 ) -> None:
     """Korthikanti et al., table 2, at f = 4 h: s b h (34 + 5 a s / h), 34, 34 / t, 2 / t a layer."""
     tp = 4 if "sequence_parallel" in said else 1
-    sizes = Sizes(HIDDEN, HEADS, LAYERS, 4 * HIDDEN * LAYERS, 4 * HIDDEN)
+    sizes = Sizes(HIDDEN, HEADS, LAYERS, 4 * HIDDEN * LAYERS, (4 * HIDDEN, 0))
     terms = activation_terms(sizes, Training(seq_len=TOKENS, **said), tp, 1)  # type: ignore[arg-type]
     kept = [term.nbytes for term in terms if "again" not in term.name]
 

@@ -160,7 +160,7 @@ def test_the_timeout_bounds_the_whole_reading(setup: Setup, standin: Standin) ->
 
     with pytest.raises(SourceUnreachable, match=r"not done within 0\.4 seconds") as caught:
         read(timeout=0.4)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     assert "--timeout" in caught.value.hint
 
 

@@ -346,4 +346,4 @@ def test_closing_does_not_wait_for_who_is_kept_waiting() -> None:
         connection.request("GET", "/api/models/org/toy")
     connection.close()
 
-    assert 2 > time.perf_counter() - start
+    assert 10 > time.perf_counter() - start

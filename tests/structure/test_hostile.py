@@ -121,10 +121,10 @@ def test_an_alpha_that_is_no_number_is_left_out() -> None:
 def test_a_class_of_any_length_is_looked_at_once() -> None:
     config = json.dumps({"architectures": ["A" + "ForA" * 500_000 + "!"]}).encode()
     tensors: Tensors = {f"h.{i}.a.weight": ("F32", [4, i + 1]) for i in range(20)}
-    started = time.perf_counter()
+    started = time.process_time()
     describe(checkpoint_of({"model.safetensors": tensors, "config.json": config}))
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_experts_named_for_a_million_layers_are_no_fact() -> None:

@@ -188,20 +188,20 @@ def test_any_name_and_shape_has_a_role(
 )
 def test_long_names_take_no_long_time(part: str) -> None:
     name = part * (1_000_000 // len(part))
-    start = time.perf_counter()
+    start = time.process_time()
     found = roles_of(name.split("."), {name: (2, 2), "weight": (2, 2)})
 
     assert 2 == len(found)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.slow
 def test_many_neighbours_take_no_long_time() -> None:
     shapes = {f"{number}_up_proj": (4, 2) for number in range(10_000)}
     beside = {name: {"weight": shape} for name, shape in shapes.items()}
-    start = time.perf_counter()
+    start = time.process_time()
     roles_of(["layers", "*", "mlp"], shapes)
     for name in list(shapes)[:1000]:
         roles_of(["layers", "*", "mlp", name], {"weight": (4, 2)}, Surroundings(siblings=beside))
 
-    assert time.perf_counter() - start < 20  # linear; quadratic takes minutes
+    assert time.process_time() - start < 20  # linear; quadratic takes minutes

@@ -49,10 +49,18 @@ def engine_named(name: str) -> Engine:
             return _profile(family[-1])
         wanted = tuple(int(part) for part in match[2].split("."))
         return _profile(_nearest(family, wanted))
+    raise UsageError(f"no engine is called {name[:60]!r}", _way_out(plain))
+
+
+def _way_out(plain: str) -> str:
+    """What may have been meant, and what there is."""
     import difflib
 
-    near = difflib.get_close_matches(plain, ENGINES, 3, 0.3) or list(ENGINES)
-    raise UsageError(f"no engine is called {name[:60]!r}", f"nearest: {', '.join(near)}")
+    families = list(dict.fromkeys(_VERSION.sub("", one) for one in ENGINES))
+    named = _VERSION.sub("", plain)
+    near = difflib.get_close_matches(named, [*families, *ALIASES], 1, 0.6)
+    start = f"nearest: {ALIASES.get(near[0], near[0])}; " if near else ""
+    return f"{start}planned are {', '.join(families)}, of any version, as in {DEFAULT}"
 
 
 def spoken_for(name: str) -> tuple[str, ...]:
@@ -61,7 +69,9 @@ def spoken_for(name: str) -> tuple[str, ...]:
     plain = name.strip().lower()
     if plain == found.name or not any(map(str.isdigit, plain)):
         return ()
-    return (f"{plain[:40]} is planned by the rules of {found.name}: {found.covers}",)
+    return (
+        f"{plain[:40]} is planned by the rules of {found.name}, which speak for {found.covers}",
+    )
 
 
 def _nearest(family: list[str], wanted: tuple[int, ...]) -> str:

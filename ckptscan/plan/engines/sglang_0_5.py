@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ckptscan.errors import UsageError
 from ckptscan.hardware import Card, parse_devices
 from ckptscan.names import IndexSet
-from ckptscan.plan import mxfp4
+from ckptscan.plan import mxfp4, nvfp4
 from ckptscan.plan.activations import measured, overhead
 from ckptscan.plan.caches import Cached
 from ckptscan.plan.engines.sglang_cache import cache_of
@@ -40,6 +40,7 @@ SETTINGS = (
 )
 LEAST_CHUNK = 2048
 LARGE_CARD, LARGE_RESERVE = 60 * 1024, 10 * 1024  # MiB
+FP4_KERNELS = nvfp4.Kernels("cutlass-aligned", "cutlass", keeps_scales=True)
 TOWER_SHARE = 0.95  # of the static share that models with a vision tower keep
 
 
@@ -118,6 +119,7 @@ class Sglang:
             online=ask.quantization,
             capability=card.capability,
             is_tied=model.facts.is_tied,
+            fp4_kernels=nvfp4.on_card(FP4_KERNELS, card.capability),
         )
 
     def table_width(self, model: Model, width: int) -> int:

@@ -43,7 +43,7 @@ def not_known(model: Model, ask: Ask, caches: Caches) -> Iterator[str]:
     context = model.facts.context
     if not model.facts.has_config:
         yield "no config.json: context, windows and heads are not known; give --max-len"
-    elif context.label == "assumed":
+    elif context.label == "assumed" and ask.max_len == context.value:
         yield f"{context.how}: {context.value:,} tokens taken; give --max-len"
     yield from about_card(ask)
     if caches.label == "assumed":

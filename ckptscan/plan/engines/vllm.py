@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ckptscan.hardware import Card, parse_devices
 from ckptscan.names import IndexSet
-from ckptscan.plan import mxfp4
+from ckptscan.plan import mxfp4, nvfp4
 from ckptscan.plan.activations import Run, activation_peak, measured, overhead
 from ckptscan.plan.caches import Cached
 from ckptscan.plan.engines.vllm_cache import cache_of
@@ -37,7 +37,7 @@ class Vllm:
     is not `widens` times the smallest; `groups_chunks` tells whether layers that attend within
     chunks have groups of their own. `non_torch` is GiB outside of torch with one card and with
     several. `graphs` is GiB that are set aside for CUDA graphs; None where they are taken from what
-    is left outside of the budget.
+    is left outside of the budget. `fp4_kernels` run NVFP4 on Blackwell.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Vllm:
     graphs: float | None = None
     logs_segments: bool = False
     state_width: int | None = None
+    fp4_kernels: nvfp4.Kernels = nvfp4.CUTLASS
     unknown_schemes: frozenset[str] = frozenset()
 
     @property
@@ -156,13 +157,15 @@ class Vllm:
             has_wide_workspace=self.is_v0,
             unpacks_books=not self.is_v0,
             cuts_places=_has_cut_places(model),
+            fp4_kernels=nvfp4.on_card(self.fp4_kernels, card.capability),
         )
 
     def ranks(self, model: Model, ask: Ask) -> tuple[Rank, ...]:
         """Ranks that differ, with all terms but the cache; each says which ranks are like it."""
         parallel, devices = ask.parallel, ask.devices or parse_devices(DEFAULT_GPU)
-        capacity = int(devices.card.total_bytes * (ask.utilization or 0.9))
-        how = f"{ask.utilization or 0.9:g} of {devices.card.total_bytes:,} B"
+        share = 1.0 if ask.kv_bytes is not None else ask.utilization or 0.9
+        capacity = int(devices.card.total_bytes * share)
+        how = f"{share:g} of {devices.card.total_bytes:,} B"
         stages = stage_layers(model, parallel, self.stages)
         made: list[Rank] = []
         for stage, layers in enumerate(stages):

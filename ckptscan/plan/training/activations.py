@@ -2,6 +2,11 @@
 
 `s` tokens of a sequence, `b` sequences, `h` width, `a` heads, `f` width of the feed-forward, `t`
 tensor-parallel ranks; values of 16 bits and masks of 8. Their 34 is 18 + 4 f / h at f = 4 h.
+
+Theirs is a feed-forward without a gate: it keeps what goes into GELU and what comes out, 4 s b f.
+Of a gated one the same count is 8 s b f: what goes into SiLU, both factors of the product, the
+product. So does PyTorch 2.13 (saved tensors of `down(silu(gate(x)) * up(x))`); a kernel that fuses
+SiLU with the product keeps 6 s b f, which is the lower bound.
 """
 
 from __future__ import annotations
@@ -14,58 +19,82 @@ from ckptscan.plan.sharding import out_and_in
 from ckptscan.plan.values import Term, Training
 
 _PAPER = "arXiv 2205.05198, table 2"
-_FORWARD = ("gate", "up", "gate_up")
+_PLAIN, _GATED, _FUSED = 4, 8, 6  # bytes that a value of f keeps in 16 bits
+_GATES = ("gate", "gate_up")
 
 
 class Sizes(NamedTuple):
-    """What activations of a stage depend on; `wide` is f of each layer, summed."""
+    """What activations of a stage depend on.
+
+    `wide` is f of each layer, summed, `gated` that of gated feed-forwards alone; `widest` is both
+    of the layer that keeps most.
+    """
 
     hidden: int
     heads: int
     layers: int
     wide: int
-    widest: int
+    widest: tuple[int, int]
+    gated: int = 0
+
+    @property
+    def one_layer(self) -> Sizes:
+        """The layer that keeps most, alone."""
+        wide, gated = self.widest
+        return self._replace(layers=1, wide=wide, gated=gated)
+
+    def inner(self, gate: int) -> int:
+        """Bytes that feed-forwards keep of a token, so many of each value of a gated one."""
+        return _PLAIN * (self.wide - self.gated) + gate * self.gated
 
 
 def sizes_of(model: Model, layers: Sequence[int]) -> Sizes:
     """The sizes of these layers."""
     widths = [_width(model, index) for index in layers]
     heads = max((one.heads or 0 for one in model.attention), default=0)
-    return Sizes(model.facts.hidden or 0, heads, len(layers), sum(widths), max(widths, default=0))
+    wide, gated = (sum(width[side] for width in widths) for side in (0, 1))
+    widest = max(widths, default=(0, 0), key=sum)
+    return Sizes(model.facts.hidden or 0, heads, len(layers), wide, widest, gated)
 
 
-def _width(model: Model, index: int) -> int:
-    """F of one layer: of a dense one, or of the experts that a token takes."""
+def _width(model: Model, index: int) -> tuple[int, int]:
+    """F of one layer, of a dense one or of the experts that a token takes; of it what is gated."""
     found = model.structure.parameters.experts
     taken = found.per_token if found is not None else None
-    dense = routed = 0
-    for module in model.inventory.modules_of(index):
+    modules = model.inventory.modules_of(index)
+    roles = {module.role for module in modules}
+    wide = gated = 0
+    for module in modules:
         sizes = out_and_in(module, model.facts.hidden)
-        side = module.role.rpartition(".")[2]
+        kind, dot, side = module.role.rpartition(".")
         if sizes is None or side != "down":
             continue
-        if module.role.startswith("expert."):
-            routed += sizes[1] * (taken or 1)
-        else:
-            dense += sizes[1] * module.times
-    return dense + routed
+        times = taken or 1 if kind == "expert" else module.times
+        wide += sizes[1] * times
+        gated += sizes[1] * times * any(f"{kind}{dot}{gate}" in roles for gate in _GATES)
+    return wide, gated
 
 
 def activation_terms(sizes: Sizes, training: Training, tp: int, in_flight: int) -> tuple[Term, ...]:
     """What the layers of a stage keep of so many micro-batches in flight."""
     s, b = training.seq_len, training.micro_batch
     stream = s * b * sizes.hidden * (2 if training.is_float32 else 1)
-    inner = 4 * s * b * sizes.wide * (2 if training.is_float32 else 1)
+    inner, least = (s * b * sizes.inner(gate) * (2 if training.is_float32 else 1)
+                    for gate in (_GATED, _FUSED))  # fmt: skip
     squares = 5 * sizes.heads * s * s * b * sizes.layers // tp
     if training.checkpointing == "full":
         return _recomputed(stream, training, sizes, tp, in_flight)
+    width = _width_in_words(sizes)
+    whole, shared, factor = 10, 8, f"(10 + (8 + {width}) / {tp})"
     if training.sequence_parallel:
-        nbytes, factor = (18 * stream * sizes.layers + inner) // tp, f"(18 + 4 f / h) / {tp}"
-    else:
-        nbytes = 10 * stream * sizes.layers + (8 * stream * sizes.layers + inner) // tp
-        factor = f"(10 + (8 + 4 f / h) / {tp})"
+        whole, shared, factor = 0, 18, f"(18 + {width}) / {tp}"
+    low, nbytes = (whole * stream * sizes.layers + (shared * stream * sizes.layers + kept) // tp
+                   for kept in (least, inner))  # fmt: skip
     how = f"{sizes.layers} layers x s b h {factor}, {_letters(sizes, training)}"
-    terms = [_term("activations", nbytes * in_flight, _flying(how, in_flight))]
+    term = _term("activations", nbytes * in_flight, _flying(how, in_flight))
+    if low < nbytes:
+        term = term._replace(low=low * in_flight, high=term.nbytes)
+    terms = [term]
     if training.checkpointing == "none":
         how = f"{sizes.layers} layers x 5 a s^2 b / {tp}, a {sizes.heads}; a fused attention " \
               f"keeps none of it"  # fmt: skip
@@ -79,8 +108,9 @@ def _recomputed(
     """With every layer computed again: its input, and one layer at a time."""
     shared = tp if training.sequence_parallel else 1
     kept = 2 * stream * sizes.layers // shared * in_flight
-    one = sizes._replace(layers=1, wide=sizes.widest)
-    (again, *_) = activation_terms(one, training._replace(checkpointing="selective"), tp, 1)
+    (again, *_) = activation_terms(
+        sizes.one_layer, training._replace(checkpointing="selective"), tp, 1
+    )
     by = f" / {shared}" if shared > 1 else ""
     how = f"{sizes.layers} layers x 2 s b h{by}, {_letters(sizes, training)}"
     return (
@@ -110,11 +140,21 @@ def ends(
     return tuple(terms)
 
 
+def _width_in_words(sizes: Sizes) -> str:
+    """What feed-forwards add to the 18 of the paper."""
+    if not sizes.gated:
+        return f"{_PLAIN} f / h"
+    if sizes.gated == sizes.wide:
+        return f"{_GATED} f / h"
+    share = sizes.gated / sizes.wide
+    return f"({_GATED} x {share:.2f} + {_PLAIN} x {1 - share:.2f}) f / h"
+
+
 def _letters(sizes: Sizes, training: Training) -> str:
     f = sizes.wide // max(1, sizes.layers)
-    return (
-        f"s {training.seq_len:,}, b {training.micro_batch}, h {sizes.hidden:,}, f {f:,}; {_PAPER}"
-    )
+    gated = f", {_GATED} for gated by the same count" if sizes.gated else ""
+    letters = f"s {training.seq_len:,}, b {training.micro_batch}, h {sizes.hidden:,}, f {f:,}"
+    return f"{letters}; {_PAPER}{gated}"
 
 
 def _flying(how: str, in_flight: int) -> str:

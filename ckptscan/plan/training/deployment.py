@@ -252,7 +252,4 @@ def _assumptions(model: Model, ask: Ask, training: Training) -> Iterator[str]:
         yield "config does not say how many experts a token takes: activations are of one"
     if training.kind == "qlora":
         yield "frozen weights that are not packed are taken in 16 bits; peft may hold them in 32"
-    gates = model.inventory.of_role("gate", "gate_up", "expert.gate", "expert.gate_up")
-    if training.checkpointing != "full" and gates:
-        yield "the paper's net has no gate: with one a layer keeps up to 4 s b f bytes more"
     yield "activations are those of the paper's GPT: dropout masks included, fragments left out"

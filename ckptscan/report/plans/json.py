@@ -68,6 +68,8 @@ def _options(ask: Ask) -> dict[str, Any]:
         "max_num_seqs": ask.max_seqs,
         "max_num_batched_tokens": ask.max_batched,
         "block_size": ask.block_size,
+        "kv_cache_memory_bytes": ask.kv_bytes,
+        "num_gpu_blocks_override": ask.blocks,
         "requests": ask.requests,
         "quantization": ask.quantization,
         "mxfp4_backend": ask.mxfp4_backend,

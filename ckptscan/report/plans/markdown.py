@@ -8,7 +8,7 @@ from ckptscan.checkpoint import Checkpoint
 from ckptscan.plan import MemoryPlan
 from ckptscan.report.markdown import cell
 from ckptscan.report.plans import Shown
-from ckptscan.report.plans.phrases import gib, readable
+from ckptscan.report.plans.phrases import gib, no_cache, readable
 from ckptscan.report.plans.sections import section_tables
 from ckptscan.report.plans.waterfall import steps
 
@@ -41,7 +41,9 @@ def _facts(plan: MemoryPlan) -> Iterator[str]:
     kv = plan.kv
     yield "| | |"
     yield "| --- | --- |"
-    if not plan.is_training:
+    if not plan.is_training and not kv.groups:
+        yield f"| cache | {no_cache(plan)} |"
+    elif not plan.is_training:
         yield f"| a token | {kv.bytes_per_token:,} bytes in {cell(kv.dtype)} |"
         yield f"| cache | {kv.blocks:,} blocks, {kv.tokens:,} tokens |"
         yield f"| requests | {kv.concurrency:.2f} of {kv.max_len:,} tokens |"

@@ -38,3 +38,8 @@ def deployment(plan: MemoryPlan) -> str:
     if idle > 0:
         how.append(f"{idle} idle")
     return f"{plan.cards} x {card}" + (f" ({', '.join(how)})" if how else "")
+
+
+def no_cache(plan: MemoryPlan) -> str:
+    """What is said of the cache where none is counted."""
+    return "is not modelled" if plan.unmodelled else "none is kept"

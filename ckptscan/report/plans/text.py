@@ -10,7 +10,7 @@ from ckptscan.report import words
 from ckptscan.report.bars import refined
 from ckptscan.report.plans import Shown
 from ckptscan.report.plans.comparing import compared
-from ckptscan.report.plans.phrases import deployment, gib, readable
+from ckptscan.report.plans.phrases import deployment, gib, no_cache, readable
 from ckptscan.report.plans.sections import section_lines
 from ckptscan.report.plans.serving import command_line
 from ckptscan.report.plans.waterfall import BAR, bar, brief, steps
@@ -79,6 +79,10 @@ def _other_ranks(plan: MemoryPlan) -> Iterator[str]:
         if plan.is_training:
             yield f"{who}: {layers}{gib(rank.fixed)} GiB, {left} GiB left"
             continue
+        if plan.has_given_cache:
+            cache = gib(rank.part("kv"))
+            yield f"{who}: {layers}{loaded} GiB loaded, {left} GiB left, {cache} GiB of it cache"
+            continue
         yield f"{who}: {layers}{loaded} GiB loaded, {left} GiB left for the cache"
 
 
@@ -94,7 +98,7 @@ def _cache(plan: MemoryPlan, shown: Shown) -> Iterator[str]:
     """What the cache holds."""
     kv = plan.kv
     if not kv.groups:
-        yield "cache      none is kept"
+        yield f"cache      {no_cache(plan)}"
         return
     states = f", {words.nbytes(kv.state_bytes)} of state a request" if kv.state_bytes else ""
     yield f"a token    {kv.bytes_per_token:,} bytes in {kv.dtype} [{kv.label}]{states}"

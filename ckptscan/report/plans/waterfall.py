@@ -36,6 +36,23 @@ def steps(plan: MemoryPlan, rank: Rank) -> Iterator[Step]:
     yield from _card(plan, rank)
     yield from _terms(rank.terms, rank.capacity)
     yield _left(plan, rank)
+    yield from _cache(rank)
+
+
+def brief(plan: MemoryPlan, rank: Rank) -> Iterator[Step]:
+    """The lines of one rank for a glance: totals of the card, small terms as one.
+
+    The cache is among them where its size was said: elsewhere it is what is left.
+    """
+    yield from (step for step in _card(plan, rank) if step.mark == TOTAL)
+    yield from _terms(_gathered(rank), rank.capacity)
+    yield _left(plan, rank)
+    if plan.has_given_cache:
+        yield from _cache(rank)
+
+
+def _cache(rank: Rank) -> Iterator[Step]:
+    """What the cache takes of what is left, and what no one uses."""
     cached = [term for term in rank.terms if term.part == "kv"]
     left = rank.left
     for term in cached:
@@ -43,13 +60,6 @@ def steps(plan: MemoryPlan, rank: Rank) -> Iterator[Step]:
         yield Step(f"- {term.name}", term.nbytes, term.label, term.formula, left)
     if cached:
         yield Step("not used", left, _least_sure(rank), "what the cache leaves", left, TOTAL)
-
-
-def brief(plan: MemoryPlan, rank: Rank) -> Iterator[Step]:
-    """The lines of one rank for a glance: totals of the card, small terms as one."""
-    yield from (step for step in _card(plan, rank) if step.mark == TOTAL)
-    yield from _terms(_gathered(rank), rank.capacity)
-    yield _left(plan, rank)
 
 
 def _card(plan: MemoryPlan, rank: Rank) -> Iterator[Step]:
@@ -79,7 +89,7 @@ def _terms(terms: Iterable[Term], left: int) -> Iterator[Step]:
 
 def _left(plan: MemoryPlan, rank: Rank) -> Step:
     """What the terms leave; below nothing where they are more than there is."""
-    name = "left" if plan.is_training else "left for the cache"
+    name = "left" if plan.is_training or plan.has_given_cache else "left for the cache"
     return Step(name, rank.left, _least_sure(rank), "what the terms leave", rank.left, TOTAL)
 
 

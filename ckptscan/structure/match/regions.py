@@ -148,6 +148,17 @@ class Region:
         found = _products(self.tuples, self.arity)
         return [self] if len(found) > most else [Region(axes) for axes in found]
 
+    def products_without(self, part: Region, most: int) -> list[Region]:
+        """The products of `minus`; what no first index of `part` touches is not written out."""
+        free = self.axes[0] - part.axes[0] if self.tuples is None and self.arity and part else ()
+        if not free:
+            return self.minus(part).products(most)
+        others = self.narrowed(0, self.axes[0] - free).minus(part).products(most)
+        found = [Region((free, *self.axes[1:])), *filter(len, others)]
+        if len(found) > most or any(one.tuples is not None for one in found):
+            return [self.minus(part)]
+        return sorted(found, key=lambda one: min(one.axes[0]))
+
     def leading(self, arity: int) -> Region:
         """The region of the first so many indices."""
         if arity >= self.arity:

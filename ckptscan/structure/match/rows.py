@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress
+from itertools import compress, islice
 
 from ckptscan.structure.match.values import Part
 
@@ -14,5 +14,5 @@ def rows_of(names: Sequence[str], part: Part) -> list[int]:
     few = frozenset(wanted)
     rows = part.unit.family.rows
     meant = compress(rows, map(few.__contains__, map(names.__getitem__, rows)))
-    held = {names[row]: row for row in meant}
+    held = {names[row]: row for row in islice(meant, len(few))}
     return [held[name] for name in wanted]

@@ -48,7 +48,19 @@ def test_at_a_glance_the_terms_are_the_same_in_sum(name: str) -> None:
     ]
     unseen = sum(s.nbytes for s in steps(one, one.first) if s.name == "- not for programs")
 
-    assert sums[0] == sums[1] - unseen - one.first.part("kv")
+    untold = 0 if one.has_given_cache else one.first.part("kv")
+    assert sums[0] == sums[1] - unseen - untold
+
+
+def test_a_cache_of_a_given_size_is_told_in_place_of_what_is_left_for_it() -> None:
+    """vLLM's --kv-cache-memory-bytes: the share of the card no longer counts."""
+    one = planned("cache-given")
+    *_, left, cache, rest = brief(one, one.first)
+
+    assert one.ask.devices is not None
+    assert one.ask.devices.card.total_bytes == one.first.capacity
+    assert ("left", "- KV cache", "not used") == (left.name, cache.name, rest.name)
+    assert one.kv.blocks * 2_097_152 == cache.nbytes == left.nbytes - rest.nbytes <= 1 << 30
 
 
 def test_what_does_not_fit_is_left_below_nothing() -> None:

@@ -58,11 +58,11 @@ def test_a_model_matches_itself_by_name(one: Tensors) -> None:
 @pytest.mark.slow
 def test_thousands_of_shapes_under_one_name_take_no_time() -> None:
     tensors: Tensors = {f"a.{n}.weight": ("U8", [n + 1]) for n in range(3000)}
-    start = time.perf_counter()
+    start = time.process_time()
     found = match(structure_of(tensors), structure_of(tensors)).matches
 
     assert 3000 == sum(part.tensors for each in found for part in each.a if each.b)
-    assert 30 > time.perf_counter() - start
+    assert 30 > time.process_time() - start
 
 
 @pytest.mark.slow
@@ -70,11 +70,11 @@ def test_thousands_of_odd_names_take_no_time() -> None:
     """Nothing but names is looked at where no model can be meant."""
     one: Tensors = {f"a{chr(97 + n % 26)}_{n}x.w": ("U8", [8]) for n in range(5000)}
     two: Tensors = {f"b{name}": kind for name, kind in one.items()}
-    start = time.perf_counter()
+    start = time.process_time()
     found = match(structure_of(one), structure_of(two))
 
     assert found.is_by_names_alone
-    assert 30 > time.perf_counter() - start
+    assert 30 > time.process_time() - start
 
 
 @pytest.mark.slow
@@ -82,10 +82,10 @@ def test_names_of_a_megabyte_take_no_time() -> None:
     names = ["a." * 100_000, "1." * 100_000, ".*" * 100_000, "\\" * 200_000, "a" * 1_000_000]
     one = structure_of({name: ("U8", [1]) for name in names})
     two = structure_of({f"x.{name}": ("U8", [1]) for name in names})
-    start = time.perf_counter()
+    start = time.process_time()
     match(one, two)
 
-    assert 30 > time.perf_counter() - start
+    assert 30 > time.process_time() - start
 
 
 @pytest.mark.parametrize("name", ["hostile-names", "overflow", "duplicate-name", "overlap"])

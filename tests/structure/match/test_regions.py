@@ -74,3 +74,16 @@ def test_a_region_is_a_few_products(region: Region) -> None:
     assert len(region) == sum(map(len, parts))
     assert all(part.tuples is None for part in parts) or not len(region)
     assert region.products(0) == [region] or region.tuples is None
+
+
+CUBES = st.tuples(AXIS, AXIS, AXIS).map(Region)
+
+
+@given(CUBES, CUBES)
+def test_what_is_left_of_a_product_is_the_same_few_products(whole: Region, other: Region) -> None:
+    common = list(whole.meet(other))
+    for part in (Region.of(common[::step], 3) for step in (1, 2, 3)):
+        for most in (0, 2, 99):
+            found = whole.products_without(part, most)
+
+            assert whole.minus(part).products(most) == found
