@@ -69,7 +69,7 @@ def split_stars(pattern: str) -> list[str]:
     return ["".join(piece) for piece in pieces]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IndexSet:
     """A sorted set of indices as inclusive ranges, written `0-2,5`; `width` pads with zeros."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckptscan.checkpoint import Checkpoint
 from ckptscan.report.flow import flow_rows
+from ckptscan.report.lines import json_lines
 from ckptscan.report.meaning import meaning
 from ckptscan.report.options import Layout
 from ckptscan.report.rows import (
@@ -35,11 +36,11 @@ SCHEMA = schema("inspect")
 
 def report(structure: Structure, layout: Layout) -> Iterator[str]:
     """The document in lines; with the views `tensors` and `flow` the rows follow one a line."""
-    text = json.dumps(document(structure, layout), indent=2)
+    lines = json_lines(document(structure, layout))
     if layout.view not in ("tensors", "flow"):
-        yield text
+        yield from lines
         return
-    yield text.removesuffix("\n}") + ","
+    yield "\n".join(lines).removesuffix("\n}") + ","
     pending = '  "rows": ['
     for row in _rows(structure, layout):
         yield pending
@@ -59,7 +60,10 @@ def _rows(structure: Structure, layout: Layout) -> Iterator[dict[str, Any]]:
 
 
 def document(structure: Structure, layout: Layout) -> dict[str, Any]:
-    """The whole report as plain values; integers stay so, `top` cuts the view's rows alone."""
+    """The whole report as plain values; integers stay so, `top` cuts the view's rows alone.
+
+    Families and the nodes of the tree may be many: they are generators, for `json_lines`.
+    """
     checkpoint = structure.checkpoint
 
     def of(view: str) -> Layout:
@@ -91,9 +95,9 @@ def document(structure: Structure, layout: Layout) -> dict[str, Any]:
         "dtypes": [_dtype(use) for use in dtype_rows(structure, of("dtypes")).shown],
         **meaning(structure, layout),
         "layers": [_layers(layers) for layers in layers_rows(structure, of("layers")).shown],
-        "families": [
+        "families": (
             _family(family, structure) for family in family_rows(structure, of("families")).shown
-        ],
+        ),
         "tree": _node(structure.tree, of("tree"), 1),
     }
 
@@ -212,7 +216,7 @@ def _node(node: Node, layout: Layout, level: int) -> dict[str, Any]:
         facts |= {"dtype": end.family.dtype.name, "shape": list(end.family.shape)}
         if node.children:
             facts["own"] = {"tensors": end.tensors, "elements": end.numel, "bytes": end.nbytes}
-    facts["children"] = [_node(child, layout, inner_level(child, level)) for child in children]
+    facts["children"] = (_node(child, layout, inner_level(child, level)) for child in children)
     return facts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -37,14 +36,15 @@ def report_many(
     rows = [_values(structure) for structure in structures]
     if format_name == "json":
         from ckptscan.report.json import document
+        from ckptscan.report.lines import json_lines
 
-        sources = [document(structure, layout) for structure in structures]
+        sources = (document(structure, layout) for structure in structures)
         failed = [
             {"spec": redacted(spec), "message": error.message, "hint": error.hint}
             for spec, error in errors
         ]
         whole = {"schema": SCHEMA, "sources": sources, "errors": failed, "total": total}
-        yield json.dumps(whole, indent=2)
+        yield from json_lines(whole)
     elif format_name == "csv":
         from ckptscan.report import csv
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckptscan.report.formulas import formula_rows, parts, whole
+from ckptscan.report.formulas import formula_rows, whole
 from ckptscan.report.options import Layout
 from ckptscan.structure import Attention, FeedForward, Scheme, Structure
+from ckptscan.structure.towers import towers
 
 
 def meaning(structure: Structure, layout: Layout) -> dict[str, Any]:
@@ -121,7 +122,8 @@ def _feed_forward(one: FeedForward) -> dict[str, Any]:
 
 
 def _towers(structure: Structure) -> list[dict[str, Any]]:
-    return [{"name": part.name, "parameters": part.parameters} for part in parts(structure)]
+    found = towers(structure.tree)
+    return [{"name": one.label, "parameters": one.parameters} for one in found]
 
 
 def _fingerprint(structure: Structure) -> dict[str, Any]:

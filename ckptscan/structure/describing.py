@@ -30,6 +30,8 @@ from ckptscan.table import TensorTable
 
 # what tensors mean is told up to here, 0.2 ms each; no known model has more than 400
 MAX_FAMILIES = 20_000
+# where families stand in the tree: 61 layers of 256 experts, each of another form, are 50,000
+MAX_PLACES = 100_000
 _Peeked = Mapping[str, Mapping[str, object]]
 
 
@@ -48,8 +50,11 @@ def describe(
         families = tuple(find_families(table))
         shown, wrappers = unwrap(families)
         tree = build_tree(families, title, shown)
+        places = sum(1 for _ in ends(tree))
         if len(families) > MAX_FAMILIES:
-            whole = _unexplained(tree, len(families))
+            whole = _unexplained(tree, f"{len(families):,} families")
+        elif places > MAX_PLACES:
+            whole = _unexplained(tree, f"{places:,} places of tensors")
         else:
             whole = _annotated(checkpoint, tree, _unwrapped(peeked or {}, families, shown))
         rows = None
@@ -221,10 +226,10 @@ def _unwrapped(
     return found
 
 
-def _unexplained(tree: Node, families: int) -> _Annotated:
+def _unexplained(tree: Node, too_many: str) -> _Annotated:
     """The tree of a checkpoint that is like no model: every element is taken for a parameter."""
     tree = _taken(tree)
-    problem = f"{families:,} families, more than any model has; not told what tensors are for"
+    problem = f"{too_many}, more than any model has; not told what tensors are for"
     return _Annotated(tree, None, (), (problem,), _meanings(tree), is_explained=False)
 
 

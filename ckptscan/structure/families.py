@@ -26,7 +26,7 @@ MAX_INDICES = 8  # of one name; further ones are part of it. Real names have up 
 _TO_ZERO = str.maketrans("123456789", "000000000")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Family:
     """Tensors of one component that share pattern, dtype, shape and size.
 

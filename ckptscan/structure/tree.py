@@ -62,7 +62,7 @@ class End(NamedTuple):
         return self.tensors * self.family.kind.nbytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """A module, a run of alike modules, or a tensor.
 
@@ -96,20 +96,16 @@ class Node:
         kind: ModuleClass | None = None,
     ) -> Node:
         """The node of these children and ends, with their sums."""
+        tensors = numel = nbytes = parameters = unknown = 0
         parts: tuple[Node | End, ...] = (*children, *ends)
-        return cls(
-            label,
-            path,
-            repeat,
-            tuple(children),
-            tuple(ends),
-            sum(part.tensors for part in parts),
-            sum(part.numel for part in parts),
-            sum(part.nbytes for part in parts),
-            sum(part.parameters for part in parts),
-            sum(part.unknown for part in parts),
-            kind,
-        )
+        for part in parts:  # one loop; five sums take a quarter more of all the time of a tree
+            tensors += part.tensors
+            numel += part.numel
+            nbytes += part.nbytes
+            parameters += part.parameters
+            unknown += part.unknown
+        sums = tensors, numel, nbytes, parameters, unknown
+        return cls(label, path, repeat, tuple(children), tuple(ends), *sums, kind)
 
     def holding(
         self,
@@ -247,7 +243,12 @@ def _walk(part: _Part, times: int, tails: object) -> _Part:
     """The part one axis further down, below `times` indices that are alike."""
     left = tails if isinstance(tails, tuple) else None
     axes = part.axes[1:]
-    if left is not None and axes:
+    if left is not None and len(left) == 1:
+        (tail,) = left
+        pairs = zip(tail, axes, strict=True)
+        axes = tuple(IndexSet(((index, index),), axis.width) for index, axis in pairs)
+        left = None
+    elif left is not None and axes:
         axes = tuple(
             IndexSet.of((tail[place] for tail in left), axis.width)
             for place, axis in enumerate(axes)

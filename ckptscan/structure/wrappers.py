@@ -6,6 +6,7 @@ They say how a model was saved, not what it is; they are left out where names ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from sys import intern
 from typing import NamedTuple
 
 from ckptscan.structure.families import Family
@@ -46,7 +47,7 @@ def unwrap(
     shown: dict[tuple[str, str], list[str]] = {}
     counts: dict[str, int] = {}
     for members in by_component.values():
-        patterns = {family.pattern: family.pattern.split(".") for family in members}
+        patterns = {family.pattern: _segments(family.pattern) for family in members}
         leading = _leading(list(patterns.values()))
         for family in members:
             kept, dropped = _kept(patterns[family.pattern], leading)
@@ -54,6 +55,11 @@ def unwrap(
             for prefix in dropped:
                 counts[prefix] = counts.get(prefix, 0) + family.count
     return shown, tuple(Wrapper(prefix, count) for prefix, count in counts.items())
+
+
+def _segments(pattern: str) -> list[str]:
+    """The segments of a pattern; those that are equal in many patterns are held once."""
+    return list(map(intern, pattern.split(".")))
 
 
 def _leading(patterns: Sequence[Sequence[str]]) -> int:

@@ -173,3 +173,16 @@ def test_a_checkpoint_like_no_model_is_counted_and_not_explained(
     )
     assert "assumed" == found.parameters.labels["logical"]
     assert ("3 families, more than any model has; not told what tensors are for",) == found.problems
+
+
+def test_a_family_whose_instances_have_nothing_in_common_is_counted_and_not_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`a.7.b.3.c.9 ...`: one family, and a node of the tree for each number of each name."""
+    monkeypatch.setattr("ckptscan.structure.describing.MAX_PLACES", 2)
+    tensors: Tensors = {f"a.{n}.b.{n * n}.c": ("F32", [2, 3]) for n in range(3)}
+
+    found = unheld(tensors)
+
+    assert (1, 18) == (len(found.families), found.parameters.logical)
+    assert "3 places of tensors, more than any model has" in found.problems[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from ckptscan.diff.groups import fact_words
 from ckptscan.diff.values import IDENTICAL
 from ckptscan.report.diff import Look, phrases
 from ckptscan.report.json import plain_value, source
+from ckptscan.report.lines import json_lines
 from ckptscan.structure import Structure
 from ckptscan.structure.match import Part
 from ckptscan.version import schema
@@ -22,7 +22,7 @@ SCHEMA = schema("diff")
 
 def report(diff: Diff, look: Look) -> Iterator[str]:
     """The document; sections that are not asked for are empty."""
-    yield json.dumps(document(diff, look), indent=2)
+    return json_lines(document(diff, look))
 
 
 def document(diff: Diff, look: Look) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def document(diff: Diff, look: Look) -> dict[str, Any]:
             }
             for one in diff.layers
         ],
-        "changes": [_change(one) for one in changes if one.kind != IDENTICAL],
+        "changes": (_change(one) for one in changes if one.kind != IDENTICAL),
         "config": [_setting(one) for one in diff.config] if is_config else [],
         "files": [
             {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from ckptscan.checks import Amiss, Audit, Finding, Proof, Where
 from ckptscan.content.values import Content
 from ckptscan.report.findings.places import permissions
 from ckptscan.report.json import plain_value, source
+from ckptscan.report.lines import json_lines
 from ckptscan.version import schema
 
 SCHEMA = schema("audit")
@@ -20,7 +20,7 @@ def report(audits: Sequence[Audit], width: int | None) -> Iterator[str]:
     """The document of one audit, or one that holds those of several."""
     documents = list(map(document, audits))
     whole = documents[0] if len(audits) == 1 else {"schema": SCHEMA_MANY, "audits": documents}
-    yield json.dumps(whole, indent=2)
+    return json_lines(whole)
 
 
 def document(audit: Audit) -> dict[str, Any]:
