@@ -59,6 +59,10 @@ def _plain(value: object, margin: str) -> str:
         return quoted(str(value))
     if kind is int:
         return repr(value)
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
     inner = margin + _STEP
     if isinstance(value, _LISTS) and value:
         return f"[{inner}{f',{inner}'.join([_plain(one, inner) for one in value])}{margin}]"
