@@ -20,6 +20,9 @@ from ckptscan.structure.roles import UNKNOWN, Role
 MTP = "MTP"  # the label and path of the subtree that holds multi-token prediction
 # names nested deeper are shown with their remaining segments as one label
 MAX_DEPTH = 32
+# beyond so many nodes, 0.5 GiB, nothing is nested further; 61 layers of 256 experts, all of another
+# form, are 150,000
+MOST_NODES = 300_000
 
 
 class End(NamedTuple):
@@ -153,36 +156,44 @@ def build_tree(
         part = _Part(family, segments, 1, family.axes, family.instances)
         components[family.component].append(part)
     children: list[Node] = []
+    builder = _Builder()
     for component, parts in components.items():
-        inner = list(_children(parts, 0, f"{component}/" if component else ""))
+        inner = list(builder.children(parts, 0, f"{component}/" if component else ""))
         children += [Node.of(component, inner, path=component)] if component else inner
     return Node.of(label, children)
 
 
-def _children(parts: Iterable[_Part], depth: int, path: str) -> Iterator[Node]:
-    """The nodes at one depth below `path`, in natural order."""
-    by_atom: dict[str, list[_Part]] = defaultdict(list)
-    for part in parts:
-        is_deep = depth == MAX_DEPTH - 1
-        by_atom[".".join(part.atoms[depth:]) if is_deep else part.atoms[depth]].append(part)
-    for atom in sorted(by_atom, key=natural_key):
-        pieces = split_stars(atom)
-        below = f"{path}{atom}" if path[-1:] in ("", "/") else f"{path}.{atom}"
-        for indices, inner in _runs(by_atom[atom], len(pieces) - 1):
-            label = unescape(pieces[0]) + "".join(
-                f"({index}){unescape(piece)}"
-                for index, piece in zip(indices, pieces[1:], strict=True)
-            )
-            repeat = indices[0] if len(indices) == 1 else None
-            deeper: list[_Part] = []
-            ends: list[End] = []
-            for part in inner:
-                if depth + 1 < min(len(part.atoms), MAX_DEPTH):
-                    deeper.append(part)
-                else:
-                    ends.append(End(part.family, part.tensors))
-            children = list(_children(deeper, depth + 1, below))
-            yield Node.of(label, children, ends, below, repeat)
+class _Builder:
+    """Nests names into nodes, as long as there are not too many."""
+
+    def __init__(self) -> None:
+        self._left = MOST_NODES
+
+    def children(self, parts: Iterable[_Part], depth: int, path: str) -> Iterator[Node]:
+        """The nodes at one depth below `path`, in natural order."""
+        is_last = depth == MAX_DEPTH - 1 or self._left <= 0
+        by_atom: dict[str, list[_Part]] = defaultdict(list)
+        for part in parts:
+            by_atom[".".join(part.atoms[depth:]) if is_last else part.atoms[depth]].append(part)
+        for atom in sorted(by_atom, key=natural_key):
+            pieces = split_stars(atom)
+            below = f"{path}{atom}" if path[-1:] in ("", "/") else f"{path}.{atom}"
+            for indices, inner in _runs(by_atom[atom], len(pieces) - 1):
+                label = unescape(pieces[0]) + "".join(
+                    f"({index}){unescape(piece)}"
+                    for index, piece in zip(indices, pieces[1:], strict=True)
+                )
+                repeat = indices[0] if len(indices) == 1 else None
+                deeper: list[_Part] = []
+                ends: list[End] = []
+                for part in inner:
+                    if not is_last and depth + 1 < len(part.atoms):
+                        deeper.append(part)
+                    else:
+                        ends.append(End(part.family, part.tensors))
+                self._left -= 1
+                children = list(self.children(deeper, depth + 1, below))
+                yield Node.of(label, children, ends, below, repeat)
 
 
 def _runs(parts: Sequence[_Part], stars: int) -> Iterator[tuple[tuple[IndexSet, ...], list[_Part]]]:

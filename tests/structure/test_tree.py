@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,6 +131,17 @@ def test_nested_names_of_every_depth_do_not_recurse_further() -> None:
     node = tree({"x" + ".x" * depth: W for depth in range(300)})
 
     assert 300 == node.tensors
+
+
+def test_where_there_are_too_many_nodes_the_rest_is_nested_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ckptscan.structure.tree.MOST_NODES", 4)
+    node = tree({f"{first}.x{n}.c.d": W for first in "ab" for n in range(3)})
+
+    first = ["a", "  x0", "    c", "      d", "  x1", "    c.d", "  x2", "    c.d"]
+    assert [*first, "b", "  x0.c.d", "  x1.c.d", "  x2.c.d"] == drawn(node)
+    assert (6, 24) == (node.tensors, node.numel)
 
 
 def test_parts_are_counted_as_stored() -> None:
