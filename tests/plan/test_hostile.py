@@ -80,6 +80,8 @@ def told(structure: Structure, ask: Ask) -> None:
 
 def hostile(model: str, said: dict[str, object]) -> Structure:
     config = {**configs()[model], "num_hidden_layers": 3}
+    if isinstance(text := config.get("text_config"), dict):
+        config["text_config"] = {**text, "num_hidden_layers": 3}
     return unheld(build(config), config={**public(config), **said})
 
 
@@ -92,7 +94,7 @@ def test_any_config_in_any_mode(engine: str, mode: str, said: dict[str, object])
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(said=CONFIGS, model=st.sampled_from(MODELS))
 def test_any_config_of_many(engine: str, mode: str, said: dict[str, object], model: str) -> None:
     told(hostile(model, said), Ask(engine=engine, **MODES[mode]))  # type: ignore[arg-type]
