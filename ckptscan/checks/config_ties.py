@@ -79,7 +79,8 @@ def _no_head(subject: Subject) -> Iterator[Finding]:
     """The output head is missing, and config does not tie it to the embedding.
 
     What it finds: a language model without lm_head, whose config says tie_word_embeddings false
-    (error), or says nothing where the architecture's default is false (warning).
+    (error), says it in one place and true in another, or says nothing where the architecture's
+    default is false (warning).
     Why it matters: the loader makes a random head; the model speaks gibberish (transformers#43429,
     vllm#53020).
     Example: no lm_head, model.embed_tokens (128256, 4096), tie_word_embeddings false.
@@ -96,9 +97,10 @@ def _no_head(subject: Subject) -> Iterator[Finding]:
     is_meta = "params.json" in config.documents and "config.json" not in config.documents
     if default and not (is_meta and not config.flag(*_TIE)):
         return
+    is_tied_elsewhere = any(key in _TIE and value is True for key, value in config.entries())
     yield HEAD.finding(
         "no output head, and config does not tie it to the embedding",
-        severity="error" if declared is False else "warning",
+        severity="error" if declared is False and not is_tied_elsewhere else "warning",
         confidence=INFERRED,
         hint="is the last shard missing? else set tie_word_embeddings to true",
         expected="lm_head.weight",

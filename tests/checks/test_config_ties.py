@@ -19,6 +19,12 @@ CASES = [
     pytest.param(BARE, {"tie_word_embeddings": None, "model_type": "gemma2"}, [], id="C009-Gemma"),
     pytest.param(BARE, {"tie_word_embeddings": None}, ["C009 warning"], id="C009-Llama's-default"),
     pytest.param(BARE, {}, ["C009 error"], id="C009-no-head"),
+    pytest.param(
+        BARE,
+        TIED | {"text_config": {"tie_word_embeddings": False}},
+        ["C009 warning", "C010 warning"],
+        id="C009-tied-at-the-top",
+    ),
     pytest.param(llama(), TIED, ["C008 warning"], id="C008-stored-twice"),
     pytest.param(
         {**llama(), "lm_head.weight": ("BF16", [1025, 64])}, TIED, ["C008 error"], id="C008-resized"
