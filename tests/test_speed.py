@@ -25,6 +25,7 @@ def test_deepseek_v3_is_described_in_a_few_seconds() -> None:
     assert seconds(start) < 8
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_odd_names_are_read_in_time() -> None:
     """The exact reader, which an escape in one name sends the whole header to."""
     tensors: Tensors = {f"l.{n}.w": ("U8", [1]) for n in range(100_000)} | {'"': ("U8", [1])}

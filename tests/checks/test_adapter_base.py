@@ -336,6 +336,7 @@ def test_without_a_base_they_are_skipped() -> None:
     }
 
 
+@pytest.mark.slow
 def test_hostile_names_and_shapes_raise_nothing() -> None:
     odd: list[Any] = [[], [0], [4], [4, 0], [1, 2, 3], [1, 2, 3, 4], [1, 1, 1, 1, 1]]
     for shape in odd:

@@ -37,6 +37,7 @@ def test_hostile_headers_raise_nothing(path: Path) -> None:
     assert all(one.code for one in audit(structure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [None, True, -1, 2**70, 1e400, "x", "", [], [[]], {}, {"a": []}])
 def test_odd_configs_raise_nothing(odd: object) -> None:
     said = {"quant_method": "gptq", "bits": 4, "group_size": 32, "ignore": ["lm_head"]}

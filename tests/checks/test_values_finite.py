@@ -57,6 +57,7 @@ def test_what_is_found(arrays: Arrays, expected: list[str]) -> None:
     assert expected == found(arrays, "V001", "V008")
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_nan_is_found_wherever_it_lies(data: st.DataObject) -> None:
     arrays: dict[str, Any] = weights(llama(range(2)))

@@ -165,6 +165,7 @@ def seen_on_a_terminal(*arguments: str) -> bytes:
     return seen
 
 
+@pytest.mark.slow
 def test_a_bar_is_drawn_for_what_takes_long_and_taken_away(standin: Standin) -> None:
     standin.faults.latency = 0.3
 

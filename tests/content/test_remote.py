@@ -57,6 +57,7 @@ def test_a_reading_may_take_longer_than_its_limit_while_bytes_flow(standin: Stan
     assert len(ARRAYS) == found.tensors_read
 
 
+@pytest.mark.slow
 def test_a_reading_that_breaks_off_is_taken_up_again(standin: Standin) -> None:
     source = open_source("org/x", Access(timeout=1.0))
     structure = describe(load(source))

@@ -330,6 +330,7 @@ def test_a_side_that_fails_is_named(wish: Wish) -> None:
         diff_of(Failing({"model.safetensors": raw}), source(A), wish)
 
 
+@pytest.mark.slow
 @given(MODELS, MODELS)
 def test_any_two_checkpoints_are_compared(one: Tensors, two: Tensors) -> None:
     for wish in (Wish(), FULL, Wish(most=100)):

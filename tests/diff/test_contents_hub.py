@@ -116,6 +116,7 @@ def test_files_that_both_sides_hold_are_asked_for_once(standin: Standin) -> None
     assert 20 == document["summary"]["identical"]
 
 
+@pytest.mark.slow
 def test_xet_proves_tensors_equal_that_lie_elsewhere(resharded: Standin) -> None:
     plain, asked = told(), told("--xet")
 
@@ -123,6 +124,7 @@ def test_xet_proves_tensors_equal_that_lie_elsewhere(resharded: Standin) -> None
     assert any(one.startswith("identical xet") for one in states(asked))
 
 
+@pytest.mark.slow
 def test_xet_leaves_open_what_changed(standin: Standin) -> None:
     def change(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         array[300] ^= 1
@@ -135,6 +137,7 @@ def test_xet_leaves_open_what_changed(standin: Standin) -> None:
     assert 1 == document["summary"]["content"]
 
 
+@pytest.mark.slow
 def test_every_byte_of_the_hub(resharded: Standin) -> None:
     document = told("--full")
 

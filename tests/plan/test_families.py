@@ -46,6 +46,7 @@ def test_one_card_holds_the_checkpoint(name: str) -> None:
     assert structures()[name].nbytes + sum(term.nbytes for term in one.left_out) == held(one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", [Parallel(2), Parallel(1, 2)], ids=["tp", "pp"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_ranks_hold_no_less_than_the_whole(name: str, parallel: Parallel) -> None:

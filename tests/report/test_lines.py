@@ -9,20 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckptscan.report.lines import json_lines
+from tests.conftest import WRITABLE
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters())
+TEXTS = st.text(WRITABLE, max_size=9)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.just("\ud800")
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text(), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(TEXTS, inner, max_size=4)
+    ),
+    max_leaves=12,
 )
+DOCUMENTS = st.dictionaries(TEXTS, VALUES, max_size=6)
 
 
-@given(st.dictionaries(st.text(), VALUES))
+@given(DOCUMENTS)
 def test_the_text_is_that_of_json_dumps(document: dict[str, object]) -> None:
     assert json.dumps(document, indent=2) == "\n".join(json_lines(document))
 
 
-@given(st.dictionaries(st.text(), VALUES))
+@given(DOCUMENTS)
 def test_a_generator_is_written_as_a_list_is(document: dict[str, object]) -> None:
     drawn = {key: _drawn(value) for key, value in document.items()}
 

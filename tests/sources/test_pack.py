@@ -266,6 +266,7 @@ def test_a_pack_that_breaks_a_rule_is_refused_in_one_line(data: bytes, tmp_path:
     assert caught.value.message.isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bounds", "message"),
     [

@@ -39,6 +39,7 @@ def lengths(got: Got) -> int:
     return sum(term["unpacked_length"] for term in got.json["terms"])
 
 
+@pytest.mark.slow
 def test_chunks_are_cut_by_content() -> None:
     chunks, edited = list(cut(CONTENT)), list(cut(EDITED))
     few = len(set(edited) - set(chunks))
@@ -51,6 +52,7 @@ def test_chunks_are_cut_by_content() -> None:
     assert [] == list(cut(b""))
 
 
+@pytest.mark.slow
 def test_a_chunk_is_stored_once() -> None:
     store = Store()
     blobs = [blob_of("a.safetensors", content) for content in (CONTENT, EDITED)]
@@ -63,6 +65,7 @@ def test_a_chunk_is_stored_once() -> None:
     assert [0, len(EDITED)] == [after[0].first, sum(sum(run.sizes) for run in after)]
 
 
+@pytest.mark.slow
 def test_a_token_opens_the_terms_of_its_repository(standin: Standin) -> None:
     granted = token(standin)
 
@@ -89,6 +92,7 @@ def test_a_token_is_given_to_who_may_read_the_files(standin: Standin) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("span", [(0, 1), (70_000, 70_001), (1_000_000, 1_500_000)])
 def test_a_range_is_told_by_the_chunks_that_it_needs(
     standin: Standin, span: tuple[int, int]
@@ -133,6 +137,7 @@ def test_faults_of_the_token(standin: Standin) -> None:
     assert [200, 401] == statuses
 
 
+@pytest.mark.slow
 def test_faults_of_the_terms(standin: Standin) -> None:
     standin.faults.on("cas_v2")
     assert [404, 200] == [told(standin, version=version).status for version in ("v1", "v2")]

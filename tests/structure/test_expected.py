@@ -265,6 +265,7 @@ def test_a_run_at_an_end_is_what_a_cut_file_leaves() -> None:
     assert not is_by_design(frozenset({0}), row, is_needed=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [None, True, -1, 2**70, 1e400, "x", "", [], [[]], {}, {"a": []}])
 def test_odd_figures_raise_nothing(odd: object) -> None:
     keys = ("layer_types", "per_layer_config", "block_configs", "mlp_ratio", "id2label",

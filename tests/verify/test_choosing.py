@@ -149,6 +149,7 @@ def test_empty_tensors_are_no_fault() -> None:
     assert (1, {}) == (choice.tensors, dict(choice.faulty))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [

@@ -68,6 +68,7 @@ def test_a_range_that_breaks_off_is_asked_for_again(
     assert "" == found.stopped
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_leaves_a_partial_report(standin: Standin) -> None:
     source = open_source("org/x", Access(timeout=1))
     structure = describe(load(source))
