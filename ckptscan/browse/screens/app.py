@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from threading import Thread
 from typing import ClassVar
@@ -18,6 +19,7 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import OptionList, Static
@@ -205,11 +207,13 @@ class Browser(App[int]):
     @work(thread=True, exclusive=True)
     def _tell(self) -> None:
         """Gather what is known of the chosen line beside the thread that draws."""
-        worker, entry = get_current_worker(), self.query_one(Tree).entry
-        held = families_of(entry)
-        known = list(facts(self._structure, entry, held))
-        if not worker.is_cancelled:
-            self.call_from_thread(self._write, entry, known, held)
+        worker = get_current_worker()
+        with suppress(NoMatches):  # the browser was left meanwhile
+            entry = self.query_one(Tree).entry
+            held = families_of(entry)
+            known = list(facts(self._structure, entry, held))
+            if not worker.is_cancelled:
+                self.call_from_thread(self._write, entry, known, held)
 
     def _write(self, entry: Entry, known: list[Fact], held: list[Held]) -> None:
         """Write facts, families and layers of a line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,6 +11,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.events import Key
 from textual.screen import ModalScreen
 from textual.timer import Timer
@@ -91,10 +93,12 @@ class SearchScreen(ModalScreen[int | None]):
     @work(thread=True, exclusive=True)
     def _search(self) -> None:
         """Look for the names beside the thread that draws."""
-        worker, query = get_current_worker(), self.query_text
-        rows = self._finder().find(query)
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._show, query, rows)
+        worker = get_current_worker()
+        with suppress(NoMatches):  # the search was left meanwhile
+            query = self.query_text
+            rows = self._finder().find(query)
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self._show, query, rows)
 
     def _show(self, query: str, rows: Sequence[int]) -> None:
         self._rows = rows
