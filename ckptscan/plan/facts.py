@@ -182,7 +182,8 @@ class Facts:
         """Why no rule here sizes the cache; empty where one does."""
         key = next((key for key in _COMPRESSING if self.config.said(key) is not None), "")
         named = key or next((kind for kind in self._layer_types if "compress" in kind), "")
-        if not named and any(_COMPRESSOR in m.path for m, _ in self.inventory.everything()):
+        layers = (module for kind in self.inventory.kinds for module in kind.modules)
+        if not named and any(_COMPRESSOR in module.path.split(".") for module in layers):
             named = f"modules called {_COMPRESSOR}"
         return f"layers keep one entry for several tokens ({named[:40]})" if named else ""
 

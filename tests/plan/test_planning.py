@@ -199,6 +199,7 @@ def compressing(said: dict[str, object], modules: tuple[str, ...] = ()) -> Struc
     layer |= {f"self_attn.{name}.weight": ("BF16", [64, 64]) for name in modules}
     names = {f"model.layers.{i}.{name}": kind for i in range(2) for name, kind in layer.items()}
     table = {"model.embed_tokens.weight": ("BF16", [64, 64])}
+    table["model.compressor.proj.weight"] = ("BF16", [64, 64])  # of images: no matter to the cache
     config = {"num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 16,
               "max_position_embeddings": 4096, "torch_dtype": "bfloat16", **said}  # fmt: skip
     files = {"model.safetensors": names | table, "config.json": json.dumps(config).encode()}
@@ -227,6 +228,12 @@ def test_a_cache_that_no_rule_sizes_is_told_and_not_counted(engine: str, told_by
     assert one.kv.formula.startswith("not modelled")
     assert {None} == {one.predictions[name] for name in one.predictions if "kv" in name}
     assert () == one.advice
+
+
+def test_a_compressor_beside_the_layers_leaves_the_cache_as_it_is() -> None:
+    one = plan(compressing({}), Ask(engine="vllm-0.11"))
+
+    assert (2 * 2 * 64 * 2, "") == (one.kv.bytes_per_token, one.unmodelled)
 
 
 @pytest.mark.parametrize("format_name", ["text", "markdown"])
